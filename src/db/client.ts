@@ -1,0 +1,70 @@
+import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import postgres from "postgres";
+import * as schema from "./schema.js";
+
+/** What statements are sent through; `bigint` columns arrive as numbers (milliseconds and counts fit 2^53). */
+export type Sql = postgres.Sql<{ bigint: number }>;
+export type Tx = postgres.TransactionSql<{ bigint: number }>;
+
+/** The pools of one process. `sql` for point reads and writes, `search` for anything that may be slow. */
+export interface Database {
+  readonly url: string;
+  readonly sql: Sql;
+  readonly search: Sql;
+  /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
+  readonly orm: PostgresJsDatabase<typeof schema>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  url: string;
+  poolMax?: number;
+  searchPoolMax?: number;
+  applicationName?: string;
+}
+
+/** Opens no connection yet. Repeatable; every call has pools of its own. */
+export function connect(options: ConnectOptions): Database {
+  const { url, poolMax = 4, searchPoolMax = 2, applicationName = "user-mirror" } = options;
+  const base: postgres.Options<{ bigint: postgres.PostgresType<number> }> = {
+    connect_timeout: 5,
+    onnotice: () => {},
+    // Fetching array types costs a query per connection; arrays are sent as literals (`bulk.ts`).
+    fetch_types: false,
+    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+  };
+  const sql = postgres(url, { ...base, max: poolMax, connection: { application_name: applicationName } });
+  const search = postgres(url, {
+    ...base,
+    max: searchPoolMax,
+    connection: {
+      application_name: `${applicationName} search`,
+      // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
+      plan_cache_mode: "force_custom_plan",
+      // Shipped page costs expect a disk: they scan an order of 40 ms where the trigram index answers in 0.6.
+      seq_page_cost: 0.02,
+      random_page_cost: 0.02,
+      jit: "off",
+    },
+  });
+  // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
+  const forDrizzle = postgres(url, {
+    ...base,
+    max: 1,
+    idle_timeout: 30,
+    connection: { application_name: applicationName },
+  });
+  return {
+    url,
+    sql: sql as Sql,
+    search: search as Sql,
+    orm: drizzle(forDrizzle, { schema }),
+    close: async () => {
+      await Promise.all([
+        sql.end({ timeout: 5 }),
+        search.end({ timeout: 5 }),
+        forDrizzle.end({ timeout: 5 }),
+      ]);
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type postgres from "postgres";
+
+const STATEMENTS = [
+  "CREATE ROLE mirror_reader NOLOGIN",
+  "CREATE ROLE mirror_reader_private NOLOGIN IN ROLE mirror_reader",
+  "GRANT USAGE ON SCHEMA mirror TO mirror_reader",
+  "GRANT SELECT ON mirror.users, mirror.email_addresses, mirror.phone_numbers, mirror.web3_wallets, mirror.external_accounts, mirror.organizations, mirror.organization_memberships TO mirror_reader",
+  "GRANT SELECT ON mirror.user_private_metadata TO mirror_reader_private",
+];
+
+/** What a DBA runs where the mirror's own role may not create roles. */
+export function grantsSql(): string {
+  return `${STATEMENTS.join(";\n")};\n`;
+}
+
+/**
+ * Creates the reader roles where the right exists and says whether it did; roles belong to the whole server, so
+ * they may be there already.
+ */
+export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
+  const [right] = await sql<{ may: boolean }[]>`
+    select rolcreaterole or rolsuper as may from pg_roles where rolname = current_user`;
+  if (!right?.may) return false;
+  for (const statement of STATEMENTS) {
+    try {
+      await sql.unsafe(statement);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      // 42710, 23505: the role exists (made by another database of this server, perhaps this very moment).
+      if (code === "42501") return false;
+      if (code !== "42710" && code !== "23505") throw error;
+    }
+  }
+  return true;
+}

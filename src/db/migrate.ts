@@ -1,0 +1,102 @@
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { drizzle } from "drizzle-orm/postgres-js";
+import { migrate } from "drizzle-orm/postgres-js/migrator";
+import postgres from "postgres";
+import { AppError } from "../lib/errors.js";
+import { createReaderRoles } from "./grants.js";
+import { ensureSearchIndex } from "./search-index.js";
+
+/** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
+const MIGRATION_LOCK = 7_310_214_401;
+const OLDEST_SERVER = 150_000;
+
+/**
+ * Brings the database to the schema of this code, under an advisory lock so that processes starting together take
+ * turns. Repeating is free. Fails with `configuration` when the database is newer than the code, older than
+ * PostgreSQL 15, or a right is missing (the message holds the line a DBA runs).
+ */
+export async function migrateDatabase(options: { url: string }): Promise<void> {
+  const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false });
+  try {
+    await refuseOldServer(sql);
+    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
+    await refuseNewerDatabase(sql);
+    await runMigrations(sql);
+    await ensureSearchIndex(sql);
+    await createReaderRoles(sql);
+  } finally {
+    await sql.end({ timeout: 5 });
+  }
+}
+
+async function refuseOldServer(sql: postgres.Sql): Promise<void> {
+  const [row] = await sql<{ version: string; number: number }[]>`
+    select current_setting('server_version') as version, current_setting('server_version_num')::int as number`;
+  if (row && row.number < OLDEST_SERVER) {
+    throw new AppError(
+      "configuration",
+      `DATABASE_URL is PostgreSQL ${row.version}; User Mirror needs 15 or later.`,
+    );
+  }
+}
+
+async function refuseNewerDatabase(sql: postgres.Sql): Promise<void> {
+  const [exists] = await sql<{ journal: string | null }[]>`
+    select to_regclass('mirror_data.__drizzle_migrations')::text as journal`;
+  if (!exists?.journal) return;
+  const [last] = await sql<{ at: string | null }[]>`
+    select max(created_at)::text as at from mirror_data.__drizzle_migrations`;
+  const newestKnown = Math.max(...journal().entries.map((entry) => entry.when));
+  if (last?.at && Number(last.at) > newestKnown) {
+    throw new AppError(
+      "configuration",
+      "The database was migrated by a newer User Mirror than this one. Start that version again, or a later one.",
+    );
+  }
+}
+
+async function runMigrations(sql: postgres.Sql): Promise<void> {
+  try {
+    await migrate(drizzle(sql), { migrationsFolder: migrationsFolder(), migrationsSchema: "mirror_data" });
+  } catch (error) {
+    if (isMissingRight(error)) {
+      const [who] = await sql<{ role: string; database: string }[]>`
+        select quote_ident(current_user) as role, quote_ident(current_database()) as database`;
+      throw new AppError(
+        "configuration",
+        "The role of DATABASE_URL may not create the schema or the extension pg_trgm. A DBA runs, in this database: " +
+          `CREATE EXTENSION IF NOT EXISTS pg_trgm; GRANT CREATE ON DATABASE ${who?.database} TO ${who?.role};`,
+        { cause: error },
+      );
+    }
+    throw error;
+  }
+}
+
+function isMissingRight(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if ("code" in e && e.code === "42501") return true;
+  }
+  return false;
+}
+
+interface Journal {
+  entries: { when: number; tag: string }[];
+}
+
+function journal(): Journal {
+  return JSON.parse(readFileSync(join(migrationsFolder(), "meta", "_journal.json"), "utf8")) as Journal;
+}
+
+/** `drizzle/` beside `dist/` or `src/`, whichever of the two runs. */
+function migrationsFolder(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, "drizzle", "meta", "_journal.json"))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error("the folder drizzle/ is missing from this installation");
+    folder = parent;
+  }
+  return join(folder, "drizzle");
+}

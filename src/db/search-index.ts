@@ -1,0 +1,27 @@
+import type postgres from "postgres";
+
+/**
+ * The trigram index behind partial matches, made by hand because pg_trgm's operator class must be named from the
+ * schema the extension happens to live in. Repeating is free.
+ */
+export async function ensureSearchIndex(sql: postgres.Sql | postgres.TransactionSql): Promise<void> {
+  const [extension] = await sql<{ schema: string }[]>`
+    select quote_ident(n.nspname) as schema
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`;
+  // 1 MiB of pending entries: a larger list is scanned by every search until the next vacuum.
+  await sql.unsafe(`
+    create index if not exists user_search_trigrams on mirror_data.user_search
+    using gin (search ${extension?.schema ?? "public"}.gin_trgm_ops) with (gin_pending_list_limit = 1024)`);
+}
+
+/** A fresh load is four times faster without the trigram index; `ensureSearchIndex` makes it afterwards. */
+export async function dropSearchIndex(sql: postgres.Sql | postgres.TransactionSql): Promise<void> {
+  await sql`drop index if exists mirror_data.user_search_trigrams`;
+}
+
+/** Statistics right after a bulk load: without them every search term looks equally rare. */
+export async function analyzeTables(sql: postgres.Sql): Promise<void> {
+  for (const table of ["users", "user_search", "user_activity", "user_metadata", "user_identifiers"]) {
+    await sql.unsafe(`vacuum (analyze) mirror_data.${table}`);
+  }
+}
