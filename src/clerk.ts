@@ -1,0 +1,89 @@
+import { z } from "zod";
+import { AppError } from "./lib/errors.js";
+
+/** A JSON object as Clerk sent it: key order and unknown fields kept. */
+export type Json = Record<string, unknown>;
+
+// Clerk's payloads run ahead of its published schema, and old ones lack fields that it requires: only what the mirror
+// can't work without is demanded here, and what is read beyond that is read leniently.
+const id = z.string().min(1).max(200);
+const timeMs = z.number().int().min(0).max(8.64e15);
+
+const userSchema = z.looseObject({ id, created_at: timeMs, updated_at: timeMs });
+const organizationSchema = z.looseObject({ id, created_at: timeMs, updated_at: timeMs });
+const membershipSchema = z.looseObject({
+  id,
+  created_at: timeMs,
+  updated_at: timeMs,
+  organization: z.looseObject({ id }),
+  public_user_data: z.looseObject({ user_id: id }),
+});
+const deletedSchema = z.looseObject({ id });
+const sessionSchema = z.looseObject({
+  user_id: id,
+  created_at: timeMs.nullish(),
+  last_active_at: timeMs.nullish(),
+  user: z.looseObject({}).nullish(),
+});
+
+export type ClerkUser = Json & { id: string; created_at: number; updated_at: number };
+export type ClerkOrganization = Json & { id: string; created_at: number; updated_at: number };
+export type ClerkMembership = Json & {
+  id: string;
+  created_at: number;
+  updated_at: number;
+  organization: Json & { id: string };
+  public_user_data: Json & { user_id: string };
+};
+export type ClerkSession = Json & {
+  user_id: string;
+  created_at?: number | null;
+  last_active_at?: number | null;
+  user?: Json | null;
+};
+
+/** Throws `invalid_payload`, naming the field. Returns the very object it was given: zod would reorder its keys. */
+export const parseUser = (value: unknown): ClerkUser => parse(userSchema, value, "user");
+export const parseOrganization = (value: unknown): ClerkOrganization => parse(organizationSchema, value, "organization");
+export const parseMembership = (value: unknown): ClerkMembership => parse(membershipSchema, value, "membership");
+export const parseSession = (value: unknown): ClerkSession => parse(sessionSchema, value, "session");
+export const parseDeleted = (value: unknown): Json & { id: string } => parse(deletedSchema, value, "deleted object");
+
+function parse<T>(schema: z.ZodType, value: unknown, what: string): T {
+  const result = schema.safeParse(value);
+  if (!result.success) {
+    const issue = result.error.issues[0];
+    throw new AppError("invalid_payload", `not a usable ${what}: ${issue?.path.join(".") || "it"}: ${issue?.message}`);
+  }
+  return value as T;
+}
+
+/** Clerk documents webhook envelopes in milliseconds and shows them in seconds: no date before 1973 is meant. */
+export function envelopeTimeMs(timestamp: number): number {
+  return timestamp < 1e11 ? timestamp * 1000 : timestamp;
+}
+
+export interface WebhookEvent {
+  type: string;
+  data: unknown;
+  timestampMs: number | null;
+  instanceId: string | null;
+}
+
+const envelopeSchema = z.looseObject({
+  type: z.string().min(1),
+  data: z.unknown(),
+  timestamp: z.number().positive().nullish().catch(null),
+  instance_id: z.string().nullish().catch(null),
+});
+
+/** The envelope of a webhook; throws `invalid_payload` without a `type`. */
+export function parseWebhookEvent(value: unknown): WebhookEvent {
+  const event = parse<z.infer<typeof envelopeSchema>>(envelopeSchema, value, "event");
+  return {
+    type: event.type,
+    data: event.data,
+    timestampMs: typeof event.timestamp === "number" ? envelopeTimeMs(event.timestamp) : null,
+    instanceId: typeof event.instance_id === "string" ? event.instance_id : null,
+  };
+}

@@ -1,0 +1,45 @@
+/** Every failure a caller may be shown. `http/errors.ts` gives each its status. */
+export type ErrorCode =
+  | "configuration"
+  | "invalid_request"
+  | "invalid_payload"
+  | "unauthenticated"
+  | "forbidden"
+  | "not_found"
+  | "too_large"
+  | "upstream_unavailable"
+  | "upstream_timeout"
+  | "upstream_rejected"
+  | "database_unavailable"
+  | "not_ready"
+  | "conflict";
+
+export interface ErrorDetails extends ErrorOptions {
+  /** Clerk's own code for the error body; the default follows from `code`. */
+  clerkCode?: string;
+  /** `errors[].meta` of the error body, `param_name` for instance. */
+  meta?: Record<string, unknown>;
+  longMessage?: string;
+  retryAfterSeconds?: number;
+}
+
+/** A failure the caller should see. Anything else that is thrown is a bug and becomes a 500. */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly clerkCode: string | undefined;
+  readonly meta: Record<string, unknown> | undefined;
+  readonly longMessage: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    details: ErrorDetails = {},
+  ) {
+    super(message, details);
+    this.clerkCode = details.clerkCode;
+    this.meta = details.meta;
+    this.longMessage = details.longMessage;
+    this.retryAfterSeconds = details.retryAfterSeconds;
+  }
+}

@@ -1,0 +1,50 @@
+/**
+ * An object's JSON text apart from its top-level `private_metadata`, and where that stood: serving it with or without
+ * is then a splice, not a parse. `privateAt` null: the object had no such member.
+ */
+export interface SplitPayload {
+  payload: string;
+  privateMetadata: string | null;
+  privateAt: number | null;
+}
+
+/** Key order is kept. The object must have at least one other member, which `id` always is. */
+export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayload {
+  const { private_metadata: value, ...rest } = object;
+  const payload = JSON.stringify(rest);
+  if (value === undefined) return { payload, privateMetadata: null, privateAt: null };
+  const keys = Object.keys(object);
+  const before = Object.fromEntries(keys.slice(0, keys.indexOf("private_metadata")).map((key) => [key, object[key]]));
+  // Behind the last member that stood before it; 1, behind the brace, if it came first.
+  const privateAt = JSON.stringify(before).length - 1;
+  return { payload, privateMetadata: JSON.stringify(value), privateAt };
+}
+
+/** The object's JSON text again; `privateMetadata` is the JSON to show, `"null"` for those who may not read it. */
+export function splicePrivateMetadata(
+  payload: string,
+  privateAt: number | null,
+  privateMetadata: string,
+): string {
+  if (privateAt === null) return payload;
+  const member =
+    privateAt === 1 ? `"private_metadata":${privateMetadata},` : `,"private_metadata":${privateMetadata}`;
+  return payload.slice(0, privateAt) + member + payload.slice(privateAt);
+}
+
+/** A parsed answer with every `private_metadata`, at whatever depth, replaced by null. */
+export function hidePrivateMetadata(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(hidePrivateMetadata);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      key === "private_metadata" ? null : hideBelow(key, inner),
+    ]),
+  );
+}
+
+/** Metadata that everyone may read is the user's own: a key in it that happens to be called so is not ours to hide. */
+function hideBelow(key: string, value: unknown): unknown {
+  return key === "public_metadata" || key === "unsafe_metadata" ? value : hidePrivateMetadata(value);
+}

@@ -1,0 +1,12 @@
+import pretty from "pino-pretty";
+
+/** One readable line per entry, for a person at a terminal. */
+export function pinoPretty(stream: NodeJS.WriteStream) {
+  return pretty({
+    colorize: stream.isTTY,
+    translateTime: "SYS:HH:MM:ss",
+    ignore: "pid,hostname",
+    destination: stream,
+    sync: true,
+  });
+}

@@ -1,0 +1,101 @@
+import type { Sql, Tx } from "../db/client.js";
+import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
+import { applyUsers } from "./apply-users.js";
+import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
+import { type Change, type CounterDeltas, publish } from "./feed.js";
+import { queueRefetches, type Refetch } from "./refetches.js";
+import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "./snapshot.js";
+
+/** What one webhook, one answer of Clerk, or one row of a page says. */
+export interface Item {
+  delivery?: Delivery;
+  users?: readonly UserSnapshot[];
+  organizations?: readonly OrganizationSnapshot[];
+  memberships?: readonly MembershipSnapshot[];
+  /** Ids to ask Clerk about, whatever the fold says. */
+  refetches?: readonly Refetch[];
+}
+
+/** `duplicate`: a message seen before. `stale`: older than what is stored, nothing changed. */
+export type ItemStatus = "applied" | "stale" | "duplicate";
+
+/** How a stored row changed. */
+export type Effect = "created" | "updated" | "deleted";
+
+export interface Applied {
+  /** One per item, in the items' order. */
+  statuses: ItemStatus[];
+  users: Map<string, Effect>;
+  organizations: Map<string, Effect>;
+  memberships: Map<string, Effect>;
+}
+
+export interface ApplyOptions {
+  /** How far Clerk's lists may trail its writes: what contradicts a tombstone must be that much younger. */
+  lagMs: number;
+  /** Runs first in the transaction: a walk's checkpoint and fence commit with its rows or not at all. */
+  within?: (tx: Tx) => Promise<void>;
+}
+
+/** What the three appliers give back to the transaction. */
+export interface Effects {
+  /** The ids for which a snapshot said something newer than what was stored, by item index. */
+  appliedItems: Set<number>;
+  changes: Change[];
+  delta: number;
+  refetches: Refetch[];
+  effects: Map<string, Effect>;
+}
+
+/**
+ * The only writer of users, organizations and memberships: one transaction, all or nothing, safe to repeat. Locks are
+ * taken in one order everywhere (deliveries, users, organizations, memberships, feed; each sorted by id), so that
+ * concurrent batches wait for each other and never deadlock. When this returns, everything is committed.
+ */
+export async function applyItems(sql: Sql, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
+  return (await sql.begin((tx) => applyWithin(tx, items, options))) as Applied;
+}
+
+async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
+  await options.within?.(tx);
+  const fresh = await freshItems(tx, items);
+  const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
+    fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));
+
+  const users = await applyUsers(tx, of((item) => item.users), options);
+  const organizations = await applyOrganizations(tx, of((item) => item.organizations), options);
+  const memberships = await applyMemberships(tx, of((item) => item.memberships), options);
+  const all = [users, organizations, memberships];
+  await queueRefetches(tx, [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])]);
+
+  const statuses = items.map((): ItemStatus => "duplicate");
+  for (const [, index] of fresh) statuses[index] = all.some((e) => e.appliedItems.has(index)) ? "applied" : "stale";
+  await markStale(
+    tx,
+    fresh.flatMap(([item, index]) => (item.delivery && statuses[index] === "stale" ? [item.delivery.messageId] : [])),
+  );
+  const deltas: CounterDeltas = {
+    users: users.delta,
+    organizations: organizations.delta,
+    memberships: memberships.delta,
+  };
+  await publish(tx, all.flatMap((e) => e.changes), deltas);
+  return {
+    statuses,
+    users: users.effects,
+    organizations: organizations.effects,
+    memberships: memberships.effects,
+  };
+}
+
+/** The items that are no webhook, or a webhook seen for the first time; a repeat within the batch counts once. */
+async function freshItems(tx: Tx, items: readonly Item[]): Promise<[Item, number][]> {
+  const claimed = await claimDeliveries(
+    tx,
+    items.flatMap((item) => (item.delivery ? [item.delivery] : [])),
+  );
+  return items.flatMap((item, index): [Item, number][] => {
+    if (!item.delivery) return [[item, index]];
+    return claimed.delete(item.delivery.messageId) ? [[item, index]] : [];
+  });
+}

@@ -1,0 +1,178 @@
+import type { ClerkUser, Json } from "../clerk.js";
+import { rareGrams } from "../lib/grams.js";
+import { exactKey, foldedKey, searchText } from "../lib/text.js";
+import { safeJson } from "./safe-json.js";
+
+/** A row of `user_search`, in the order of its columns there. */
+export interface SearchRow {
+  id: string;
+  created_at: number;
+  banned: boolean;
+  password_enabled: boolean;
+  two_factor_enabled: boolean;
+  has_image: boolean;
+  search: string;
+  email_key: string | null;
+  phone_key: string | null;
+  username_key: string | null;
+  wallet_key: string | null;
+  first_name_key: string | null;
+  last_name_key: string | null;
+  name_search: string;
+  external_id: string | null;
+  rare_grams: string[];
+  username: string | null;
+  first_name: string | null;
+  last_name: string | null;
+  email_address: string | null;
+  phone_number: string | null;
+  web3_wallet: string | null;
+  image_url: string | null;
+}
+
+export interface IdentifierRow {
+  user_id: string;
+  kind: "email" | "phone" | "username" | "wallet" | "account";
+  value: string;
+  folded: string;
+  clerk_id: string | null;
+  is_primary: boolean;
+  verification_status: string | null;
+  created_at: number | null;
+  updated_at: number | null;
+  detail: string | null;
+}
+
+export interface MetadataRow {
+  id: string;
+  public_metadata: string | null;
+  unsafe_metadata: string | null;
+  private_metadata: string | null;
+}
+
+/** What list, count and search look at, derived from one user. */
+export function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
+  const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
+  const primary = (kind: IdentifierRow["kind"]) => identifiers.find((i) => i.kind === kind && i.is_primary) ?? null;
+  const [email, phone, wallet] = [primary("email"), primary("phone"), primary("wallet")];
+  const names = nameFields(first, last);
+  const fields = [
+    ...valuesOf(user.email_addresses, "email_address"),
+    ...valuesOf(user.phone_numbers, "phone_number"),
+    ...(username === null ? [] : [username]),
+    ...valuesOf(user.web3_wallets, "web3_wallet"),
+    user.id,
+    ...names,
+  ];
+  const search = fields.map(searchText).join("\n");
+  return {
+    id: user.id,
+    created_at: user.created_at,
+    banned: user.banned === true,
+    password_enabled: user.password_enabled === true,
+    two_factor_enabled: user.two_factor_enabled === true,
+    has_image: user.has_image === true,
+    search,
+    email_key: email?.folded ?? null,
+    phone_key: phone?.folded ?? null,
+    username_key: orNull(username, foldedKey),
+    wallet_key: wallet?.folded ?? null,
+    first_name_key: orNull(first, foldedKey),
+    last_name_key: orNull(last, foldedKey),
+    name_search: names.map(searchText).join("\n"),
+    external_id: orNull(text(user.external_id), exactKey),
+    rare_grams: rareGrams(search),
+    username: orNull(username, exactKey),
+    first_name: orNull(first, exactKey),
+    last_name: orNull(last, exactKey),
+    email_address: email?.value ?? null,
+    phone_number: phone?.value ?? null,
+    web3_wallet: wallet?.value ?? null,
+    image_url: orNull(text(user.image_url), exactKey),
+  };
+}
+
+/** "first last" exists only if both are set. */
+function nameFields(first: string | null, last: string | null): string[] {
+  const names = [first, last].filter((name) => name !== null);
+  return first !== null && last !== null ? [...names, `${first} ${last}`] : names;
+}
+
+/** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
+export function identifierRows(user: ClerkUser): IdentifierRow[] {
+  const rows: IdentifierRow[] = [];
+  const add = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean, detail?: Json) => {
+    if (value === null) return;
+    const exact = exactKey(value);
+    const twin = rows.find((row) => row.kind === kind && row.value === exact);
+    if (twin) {
+      twin.is_primary ||= isPrimary;
+      return;
+    }
+    rows.push({
+      user_id: user.id,
+      kind,
+      value: exact,
+      folded: foldedKey(value),
+      clerk_id: orNull(text(object.id), exactKey),
+      is_primary: isPrimary,
+      verification_status: orNull(text(objectOf(object.verification)?.status), exactKey),
+      created_at: time(object.created_at),
+      updated_at: time(object.updated_at),
+      detail: detail ? safeJson(detail) : null,
+    });
+  };
+  for (const email of objects(user.email_addresses)) {
+    add("email", text(email.email_address), email, email.id === user.primary_email_address_id);
+  }
+  for (const phone of objects(user.phone_numbers)) {
+    add("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
+  }
+  for (const wallet of objects(user.web3_wallets)) {
+    add("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
+  }
+  add("username", text(user.username), {}, true);
+  for (const account of objects(user.external_accounts)) {
+    add("account", accountValue(account), account, false, account);
+  }
+  return rows;
+}
+
+/** What `provider` and `provider_user_id` filter by. Clerk spells a provider with and without `oauth_`. */
+function accountValue(account: Json): string | null {
+  const [provider, id] = [text(account.provider), text(account.provider_user_id)];
+  return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
+}
+
+export function metadataRow(user: ClerkUser, privateMetadata: unknown): MetadataRow {
+  return {
+    id: user.id,
+    public_metadata: orNull(user.public_metadata, safeJson),
+    unsafe_metadata: orNull(user.unsafe_metadata, safeJson),
+    private_metadata: orNull(privateMetadata, safeJson),
+  };
+}
+
+export function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function time(value: unknown): number | null {
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : null;
+}
+
+function objects(value: unknown): Json[] {
+  return Array.isArray(value) ? value.filter((item) => objectOf(item) !== null) : [];
+}
+
+function objectOf(value: unknown): Json | null {
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : null;
+}
+
+function valuesOf(list: unknown, field: string): string[] {
+  return objects(list).flatMap((item) => (typeof item[field] === "string" ? [item[field]] : []));
+}
+
+export function orNull<T, R>(value: T | null | undefined, present: (value: T) => R): R | null {
+  return value === null || value === undefined ? null : present(value);
+}

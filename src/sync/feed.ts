@@ -1,0 +1,67 @@
+import { plainArray, textArray } from "../db/bulk.js";
+import type { Tx } from "../db/client.js";
+
+export interface Change {
+  type: `${"user" | "organization" | "membership"}.${"upserted" | "deleted"}`;
+  id: string;
+  /** `updated_at` of what was stored; 0 for a deletion. */
+  version: number;
+}
+
+export interface CounterDeltas {
+  users: number;
+  organizations: number;
+  memberships: number;
+}
+
+/** Any two processes of any version agree on this number. */
+const FEED_LOCK = 7_310_214_402;
+
+/** A NOTIFY payload over 8,000 bytes aborts its transaction; above this many ids one `*` says "everything". */
+const NOTIFY_MAX_BYTES = 7500;
+const NOTIFY_MAX_IDS = 1000;
+export const NOTIFY_CHANNEL = "mirror_changes";
+
+/**
+ * Last of all in an applying transaction: the lock is held through commit, so that the order of positions is the order
+ * of commits and a reader of the feed never skips a row. Counters move under the same lock.
+ */
+export async function publish(tx: Tx, changes: readonly Change[], deltas: CounterDeltas): Promise<void> {
+  if (changes.length === 0) return;
+  const moved = Object.entries(deltas).filter(([, delta]) => delta !== 0);
+  await Promise.all([
+    tx`select pg_advisory_xact_lock(${FEED_LOCK}::bigint)`,
+    tx`
+      insert into mirror_data.changes (type, id, version, at)
+      select r.type, r.id, r.version, extract(epoch from clock_timestamp()) * 1000
+      from unnest(
+        ${textArray(changes.map((c) => c.type))}::text::text[],
+        ${textArray(changes.map((c) => c.id))}::text::text[],
+        ${plainArray(changes.map((c) => c.version))}::text::bigint[]
+      ) as r(type, id, version)`,
+    ...moved.map(
+      ([name, delta]) => tx`update mirror_data.counters set n = n + ${delta}::bigint where name = ${name}`,
+    ),
+    ...notifications(changes.map((c) => c.id)).map((payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`),
+  ]);
+}
+
+/** The payloads that announce these ids: chunks of `{"ids":[…]}`, or `*` for a large commit. */
+export function notifications(ids: readonly string[]): string[] {
+  const distinct = [...new Set(ids)];
+  if (distinct.length > NOTIFY_MAX_IDS) return ["*"];
+  const payloads: string[] = [];
+  let chunk: string[] = [];
+  let bytes = 0;
+  for (const id of distinct) {
+    const size = Buffer.byteLength(JSON.stringify(id)) + 1;
+    if (bytes + size > NOTIFY_MAX_BYTES - 10 && chunk.length > 0) {
+      payloads.push(JSON.stringify({ ids: chunk }));
+      [chunk, bytes] = [[], 0];
+    }
+    chunk.push(id);
+    bytes += size;
+  }
+  if (chunk.length > 0) payloads.push(JSON.stringify({ ids: chunk }));
+  return payloads;
+}
