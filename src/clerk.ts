@@ -44,16 +44,22 @@ export type ClerkSession = Json & {
 
 /** Throws `invalid_payload`, naming the field. Returns the very object it was given: zod would reorder its keys. */
 export const parseUser = (value: unknown): ClerkUser => parse(userSchema, value, "user");
-export const parseOrganization = (value: unknown): ClerkOrganization => parse(organizationSchema, value, "organization");
-export const parseMembership = (value: unknown): ClerkMembership => parse(membershipSchema, value, "membership");
+export const parseOrganization = (value: unknown): ClerkOrganization =>
+  parse(organizationSchema, value, "organization");
+export const parseMembership = (value: unknown): ClerkMembership =>
+  parse(membershipSchema, value, "membership");
 export const parseSession = (value: unknown): ClerkSession => parse(sessionSchema, value, "session");
-export const parseDeleted = (value: unknown): Json & { id: string } => parse(deletedSchema, value, "deleted object");
+export const parseDeleted = (value: unknown): Json & { id: string } =>
+  parse(deletedSchema, value, "deleted object");
 
 function parse<T>(schema: z.ZodType, value: unknown, what: string): T {
   const result = schema.safeParse(value);
   if (!result.success) {
     const issue = result.error.issues[0];
-    throw new AppError("invalid_payload", `not a usable ${what}: ${issue?.path.join(".") || "it"}: ${issue?.message}`);
+    throw new AppError(
+      "invalid_payload",
+      `not a usable ${what}: ${issue?.path.join(".") || "it"}: ${issue?.message}`,
+    );
   }
   return value as T;
 }

@@ -14,7 +14,9 @@ export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayl
   const payload = JSON.stringify(rest);
   if (value === undefined) return { payload, privateMetadata: null, privateAt: null };
   const keys = Object.keys(object);
-  const before = Object.fromEntries(keys.slice(0, keys.indexOf("private_metadata")).map((key) => [key, object[key]]));
+  const before = Object.fromEntries(
+    keys.slice(0, keys.indexOf("private_metadata")).map((key) => [key, object[key]]),
+  );
   // Behind the last member that stood before it; 1, behind the brace, if it came first.
   const privateAt = JSON.stringify(before).length - 1;
   return { payload, privateMetadata: JSON.stringify(value), privateAt };

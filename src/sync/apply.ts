@@ -62,24 +62,46 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
     fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));
 
-  const users = await applyUsers(tx, of((item) => item.users), options);
-  const organizations = await applyOrganizations(tx, of((item) => item.organizations), options);
-  const memberships = await applyMemberships(tx, of((item) => item.memberships), options);
+  const users = await applyUsers(
+    tx,
+    of((item) => item.users),
+    options,
+  );
+  const organizations = await applyOrganizations(
+    tx,
+    of((item) => item.organizations),
+    options,
+  );
+  const memberships = await applyMemberships(
+    tx,
+    of((item) => item.memberships),
+    options,
+  );
   const all = [users, organizations, memberships];
-  await queueRefetches(tx, [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])]);
+  await queueRefetches(tx, [
+    ...all.flatMap((e) => e.refetches),
+    ...fresh.flatMap(([item]) => item.refetches ?? []),
+  ]);
 
   const statuses = items.map((): ItemStatus => "duplicate");
-  for (const [, index] of fresh) statuses[index] = all.some((e) => e.appliedItems.has(index)) ? "applied" : "stale";
+  for (const [, index] of fresh)
+    statuses[index] = all.some((e) => e.appliedItems.has(index)) ? "applied" : "stale";
   await markStale(
     tx,
-    fresh.flatMap(([item, index]) => (item.delivery && statuses[index] === "stale" ? [item.delivery.messageId] : [])),
+    fresh.flatMap(([item, index]) =>
+      item.delivery && statuses[index] === "stale" ? [item.delivery.messageId] : [],
+    ),
   );
   const deltas: CounterDeltas = {
     users: users.delta,
     organizations: organizations.delta,
     memberships: memberships.delta,
   };
-  await publish(tx, all.flatMap((e) => e.changes), deltas);
+  await publish(
+    tx,
+    all.flatMap((e) => e.changes),
+    deltas,
+  );
   return {
     statuses,
     users: users.effects,

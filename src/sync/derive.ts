@@ -53,7 +53,8 @@ export interface MetadataRow {
 /** What list, count and search look at, derived from one user. */
 export function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
-  const primary = (kind: IdentifierRow["kind"]) => identifiers.find((i) => i.kind === kind && i.is_primary) ?? null;
+  const primary = (kind: IdentifierRow["kind"]) =>
+    identifiers.find((i) => i.kind === kind && i.is_primary) ?? null;
   const [email, phone, wallet] = [primary("email"), primary("phone"), primary("wallet")];
   const names = nameFields(first, last);
   const fields = [
@@ -101,7 +102,13 @@ function nameFields(first: string | null, last: string | null): string[] {
 /** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
 export function identifierRows(user: ClerkUser): IdentifierRow[] {
   const rows: IdentifierRow[] = [];
-  const add = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean, detail?: Json) => {
+  const add = (
+    kind: IdentifierRow["kind"],
+    value: string | null,
+    object: Json,
+    isPrimary: boolean,
+    detail?: Json,
+  ) => {
     if (value === null) return;
     const exact = exactKey(value);
     const twin = rows.find((row) => row.kind === kind && row.value === exact);

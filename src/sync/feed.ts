@@ -42,7 +42,9 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
     ...moved.map(
       ([name, delta]) => tx`update mirror_data.counters set n = n + ${delta}::bigint where name = ${name}`,
     ),
-    ...notifications(changes.map((c) => c.id)).map((payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`),
+    ...notifications(changes.map((c) => c.id)).map(
+      (payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`,
+    ),
   ]);
 }
 

@@ -85,7 +85,12 @@ export interface Folded {
  * Which of two wins. Pure, associative, commutative and idempotent in the state, so that arrival order, repetition and
  * batching don't matter.
  */
-export function fold(kind: Kind, state: State, snapshot: Live<Json> | Gone | Activity, lagMs: number): Folded {
+export function fold(
+  kind: Kind,
+  state: State,
+  snapshot: Live<Json> | Gone | Activity,
+  lagMs: number,
+): Folded {
   if (snapshot.kind === "gone") return foldGone(state, snapshot);
   if (snapshot.kind === "activity") return foldActivity(state, snapshot);
   if (state.goneAtMs === null) return foldLive(kind, state, snapshot);
@@ -108,14 +113,16 @@ function foldGone(state: State, snapshot: Gone): Folded {
 }
 
 function foldActivity(state: State, snapshot: Activity): Folded {
-  if (!state.content) return { state, outcome: "stale", refetch: state.goneAtMs === null ? "activity_only" : null };
+  if (!state.content)
+    return { state, outcome: "stale", refetch: state.goneAtMs === null ? "activity_only" : null };
   const content = {
     ...state.content,
     lastActiveAtMs: greatest(state.content.lastActiveAtMs, snapshot.lastActiveAtMs),
     lastSignInAtMs: greatest(state.content.lastSignInAtMs, snapshot.lastSignInAtMs),
   };
   const moved =
-    content.lastActiveAtMs !== state.content.lastActiveAtMs || content.lastSignInAtMs !== state.content.lastSignInAtMs;
+    content.lastActiveAtMs !== state.content.lastActiveAtMs ||
+    content.lastSignInAtMs !== state.content.lastSignInAtMs;
   return { state: { ...state, content }, outcome: moved ? "applied" : "stale", refetch: "activity_only" };
 }
 
@@ -141,7 +148,11 @@ function foldLive(kind: Kind, state: State, snapshot: Live<Json>): Folded {
   return {
     state: { ...state, content },
     outcome: changed ? "applied" : "stale",
-    refetch: undecided(stored, incoming, snapshot) ? "same_updated_at" : wins ? unknownPrivate(snapshot) : null,
+    refetch: undecided(stored, incoming, snapshot)
+      ? "same_updated_at"
+      : wins
+        ? unknownPrivate(snapshot)
+        : null,
   };
 }
 
@@ -157,7 +168,9 @@ function undecided(stored: Content, incoming: Content, snapshot: Live<Json>): bo
 }
 
 function unknownPrivate(snapshot: Live<Json>): "private_metadata_unknown" | null {
-  return snapshot.source === "webhook" && snapshot.object.private_metadata === null ? "private_metadata_unknown" : null;
+  return snapshot.source === "webhook" && snapshot.object.private_metadata === null
+    ? "private_metadata_unknown"
+    : null;
 }
 
 function contentOf(kind: Kind, snapshot: Live<Json>): Content {

@@ -33,7 +33,11 @@ export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[
 }
 
 /** An answer that Clerk gave to a request begun after the doubt arose settles it. */
-export async function settleRefetches(tx: Tx, kind: RefetchKind, answers: readonly { id: string; startedAtMs: number }[]) {
+export async function settleRefetches(
+  tx: Tx,
+  kind: RefetchKind,
+  answers: readonly { id: string; startedAtMs: number }[],
+) {
   if (answers.length === 0) return;
   const rows = [...answers].sort((a, b) => (a.id < b.id ? -1 : 1));
   await tx`

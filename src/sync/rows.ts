@@ -1,6 +1,6 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../clerk.js";
-import { exactKey } from "../lib/text.js";
 import { splitPrivateMetadata } from "../lib/private-metadata.js";
+import { exactKey } from "../lib/text.js";
 import { orNull, text } from "./derive.js";
 import { type Content, type Kept, orderKey, type State } from "./fold.js";
 import { safeJson, safeText } from "./safe-json.js";
@@ -88,7 +88,8 @@ export function stateOf(
 /** Stored in place of an order key when nothing ever spoke of the member; null means: the row's own snapshot did. */
 const NEVER = "-";
 const keptOf = (stored: string | null, own: string) => (stored === NEVER ? null : (stored ?? own));
-const orderColumn = (kept: Kept | undefined, own: string) => (kept ? (kept.order === own ? null : kept.order) : NEVER);
+const orderColumn = (kept: Kept | undefined, own: string) =>
+  kept ? (kept.order === own ? null : kept.order) : NEVER;
 
 /** The payload with what its row keeps apart: private metadata, and the ids of what a membership joins. */
 function withEmbedded(object: Json, row: StoredRow & Partial<StoredMembership>): Json {
@@ -125,7 +126,10 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
   const { content } = state;
   const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };
   if (!content) {
-    return { row: { ...TOMBSTONE, ...shared, private_at: null, scim_order: null, locked_until: null }, user: null };
+    return {
+      row: { ...TOMBSTONE, ...shared, private_at: null, scim_order: null, locked_until: null },
+      user: null,
+    };
   }
   const user = merged(content) as ClerkUser;
   const split = splitPrivateMetadata(user);

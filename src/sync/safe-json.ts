@@ -30,5 +30,7 @@ function clean(value: unknown, depth: number): unknown {
   if (value === null || typeof value !== "object") return value;
   if (depth >= MAX_DEPTH) return null;
   if (Array.isArray(value)) return value.map((inner) => clean(inner, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [sqlText(key), clean(inner, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [sqlText(key), clean(inner, depth + 1)]),
+  );
 }

@@ -8,7 +8,14 @@ import { parseMembership, parseOrganization, parseUser } from "../clerk.js";
 export type Source = "embedded" | "webhook" | "page" | "write" | "read" | "refetch";
 
 /** An API answer ranks above a webhook of the same `updated_at`, so that Clerk's clock and ours are never compared. */
-export const RANK: Record<Source, number> = { embedded: 0, webhook: 1, page: 2, write: 2, read: 2, refetch: 2 };
+export const RANK: Record<Source, number> = {
+  embedded: 0,
+  webhook: 1,
+  page: 2,
+  write: 2,
+  read: 2,
+  refetch: 2,
+};
 
 export interface Live<T> {
   kind: "live";
@@ -52,18 +59,29 @@ export function userSnapshot(value: unknown, source: Source, observedAtMs: numbe
   return { kind: "live", id: object.id, observedAtMs, source, object };
 }
 
-export function organizationSnapshot(value: unknown, source: Source, observedAtMs: number): Live<ClerkOrganization> {
+export function organizationSnapshot(
+  value: unknown,
+  source: Source,
+  observedAtMs: number,
+): Live<ClerkOrganization> {
   const object = parseOrganization(value);
   return { kind: "live", id: object.id, observedAtMs, source, object };
 }
 
-export function membershipSnapshot(value: unknown, source: Source, observedAtMs: number): Live<ClerkMembership> {
+export function membershipSnapshot(
+  value: unknown,
+  source: Source,
+  observedAtMs: number,
+): Live<ClerkMembership> {
   const object = parseMembership(value);
   return { kind: "live", id: object.id, observedAtMs, source, object };
 }
 
 /** The organization inside a membership, if it is whole enough to be one. */
-export function embeddedOrganization(membership: ClerkMembership, observedAtMs: number): OrganizationSnapshot[] {
+export function embeddedOrganization(
+  membership: ClerkMembership,
+  observedAtMs: number,
+): OrganizationSnapshot[] {
   try {
     return [organizationSnapshot(membership.organization, "embedded", observedAtMs)];
   } catch {
