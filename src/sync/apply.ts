@@ -3,7 +3,7 @@ import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
 import { applyUsers } from "./apply-users.js";
 import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
 import { type Change, type CounterDeltas, publish } from "./feed.js";
-import { queueRefetches, type Refetch } from "./refetches.js";
+import { type Refetch, type Settled, writeRefetches } from "./refetches.js";
 import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "./snapshot.js";
 
 /** What one webhook, one answer of Clerk, or one row of a page says. */
@@ -19,8 +19,8 @@ export interface Item {
 /** `duplicate`: a message seen before. `stale`: older than what is stored, nothing changed. */
 export type ItemStatus = "applied" | "stale" | "duplicate";
 
-/** How a stored row changed. */
-export type Effect = "created" | "updated" | "deleted";
+/** How what is readable changed. `touched`: no more than its times of activity or its lock. */
+export type Effect = "created" | "updated" | "touched" | "deleted";
 
 export interface Applied {
   /** One per item, in the items' order. */
@@ -37,13 +37,21 @@ export interface ApplyOptions {
   within?: (tx: Tx) => Promise<void>;
 }
 
+/** A snapshot and the index of the item it came in. */
+export interface Incoming<S> {
+  snapshot: S;
+  item: number;
+}
+
 /** What the three appliers give back to the transaction. */
 export interface Effects {
-  /** The ids for which a snapshot said something newer than what was stored, by item index. */
+  /** The items that said something newer than what was stored. */
   appliedItems: Set<number>;
   changes: Change[];
+  /** How many more are live than before. */
   delta: number;
   refetches: Refetch[];
+  settled: Settled[];
   effects: Map<string, Effect>;
 }
 
@@ -78,10 +86,11 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
     options,
   );
   const all = [users, organizations, memberships];
-  await queueRefetches(tx, [
-    ...all.flatMap((e) => e.refetches),
-    ...fresh.flatMap(([item]) => item.refetches ?? []),
-  ]);
+  await writeRefetches(
+    tx,
+    all.flatMap((e) => e.settled),
+    [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])],
+  );
 
   const statuses = items.map((): ItemStatus => "duplicate");
   for (const [, index] of fresh)

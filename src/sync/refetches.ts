@@ -12,11 +12,33 @@ export interface Refetch {
   notBeforeMs?: number;
 }
 
+/** An answer that Clerk gave to a request begun after the doubt arose settles it. */
+export interface Settled {
+  kind: RefetchKind;
+  id: string;
+  startedAtMs: number;
+}
+
+/**
+ * What a transaction answers and asks. All rows it will touch are locked first, in order: two batches that share ids
+ * wait for each other instead of deadlocking.
+ */
+export async function writeRefetches(
+  tx: Tx,
+  settled: readonly Settled[],
+  queued: readonly Refetch[],
+): Promise<void> {
+  if (settled.length > 0) {
+    await lockRefetches(tx, [...settled, ...queued]);
+    await settleRefetches(tx, settled);
+  }
+  await queueRefetches(tx, queued);
+}
+
 /** Queues each id once, sorted; one that waits already keeps its date, because it blocks the proof of sync from then on. */
 export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[]): Promise<void> {
   if (refetches.length === 0) return;
-  const once = new Map(refetches.map((r) => [`${r.kind}\n${r.id}`, r]));
-  const rows = [...once.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  const rows = sortedOnce(refetches);
   await sql`
     insert into mirror_data.refetches as q (kind, id, reason, since, next_at)
     select r.kind, r.id, r.reason, now_ms, greatest(now_ms, coalesce(r.not_before, 0))
@@ -32,19 +54,32 @@ export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[
       set reason = excluded.reason, next_at = least(q.next_at, excluded.next_at)`;
 }
 
-/** An answer that Clerk gave to a request begun after the doubt arose settles it. */
-export async function settleRefetches(
-  tx: Tx,
-  kind: RefetchKind,
-  answers: readonly { id: string; startedAtMs: number }[],
-) {
-  if (answers.length === 0) return;
-  const rows = [...answers].sort((a, b) => (a.id < b.id ? -1 : 1));
+async function lockRefetches(tx: Tx, refetches: readonly { kind: RefetchKind; id: string }[]): Promise<void> {
+  const rows = sortedOnce(refetches);
+  await tx`
+    select from mirror_data.refetches
+    where (kind, id) in (
+      select * from unnest(
+        ${textArray(rows.map((r) => r.kind))}::text::text[],
+        ${textArray(rows.map((r) => r.id))}::text::text[]
+      )
+    )
+    order by kind, id
+    for update`;
+}
+
+async function settleRefetches(tx: Tx, settled: readonly Settled[]): Promise<void> {
   await tx`
     delete from mirror_data.refetches q
     using unnest(
-      ${textArray(rows.map((r) => r.id))}::text::text[],
-      ${plainArray(rows.map((r) => Math.trunc(r.startedAtMs)))}::text::bigint[]
-    ) as r(id, started_at)
-    where q.kind = ${kind} and q.id = r.id and q.since <= r.started_at`;
+      ${textArray(settled.map((r) => r.kind))}::text::text[],
+      ${textArray(settled.map((r) => r.id))}::text::text[],
+      ${plainArray(settled.map((r) => Math.trunc(r.startedAtMs)))}::text::bigint[]
+    ) as r(kind, id, started_at)
+    where q.kind = r.kind and q.id = r.id and q.since <= r.started_at`;
+}
+
+function sortedOnce<T extends { kind: RefetchKind; id: string }>(rows: readonly T[]): T[] {
+  const once = new Map(rows.map((row) => [`${row.kind}\n${row.id}`, row]));
+  return [...once.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
 }

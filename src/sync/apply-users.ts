@@ -1,0 +1,137 @@
+import type { ClerkUser } from "../clerk.js";
+import { plainArray, textArray } from "../db/bulk.js";
+import type { Tx } from "../db/client.js";
+import type { ApplyOptions, Effects, Incoming } from "./apply.js";
+import { orderColumns } from "./apply-organizations.js";
+import { identifierRows, metadataRow, searchRow } from "./derive.js";
+import { USER } from "./fold.js";
+import { type FoldTable, foldLocked, type Outcome } from "./fold-locked.js";
+import type { Refetch } from "./refetches.js";
+import { type StoredUser, stateOf, userRow } from "./rows.js";
+import type { UserSnapshot } from "./snapshot.js";
+import { deleteDerived, writeActivity, writeIdentifiers, writeMetadata, writeSearch } from "./user-tables.js";
+
+/**
+ * Folds what came in into `users` and brings the tables derived from it in line: each is written only where it
+ * differs, since an update under the trigram index costs 14 times one without.
+ */
+export async function applyUsers(
+  tx: Tx,
+  incoming: readonly Incoming<UserSnapshot>[],
+  options: ApplyOptions,
+): Promise<Effects> {
+  const result = await foldLocked(tx, usersTable, incoming, options.lagMs);
+  const live: Outcome<UserRow>[] = [];
+  const gone: string[] = [];
+  for (const outcome of result.outcomes) {
+    if (outcome.after.user) live.push(outcome);
+    else gone.push(outcome.id);
+  }
+  const usersOf = (outcomes: readonly Outcome<UserRow>[]) =>
+    outcomes.flatMap(({ after }) => after.user ?? []);
+  const changed = usersOf(live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash));
+  const spoken = live.filter(
+    ({ before, after }) =>
+      before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
+  );
+  const identifiers = new Map(changed.map((user) => [user.id, identifierRows(user)]));
+  await Promise.all([
+    deleteDerived(tx, gone),
+    writeSearch(
+      tx,
+      changed.map((user) => searchRow(user, identifiers.get(user.id) ?? [])),
+    ),
+    writeActivity(tx, usersOf(live)),
+    writeMetadata(
+      tx,
+      usersOf(spoken).map((user) => metadataRow(user, user.private_metadata)),
+    ),
+    writeIdentifiers(tx, identifiers),
+  ]);
+  const asked = await askAboutTombstones(tx, result.contradicted);
+  return { ...result, refetches: [...result.refetches, ...asked] };
+}
+
+/** A tombstone that something contradicts is asked about at most once an hour: its rows are locked here. */
+async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<Refetch[]> {
+  if (rows.length === 0) return [];
+  const asked = await tx<{ id: string }[]>`
+    update mirror_data.users u set contradicted_at = now_ms
+    from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+    where u.id = any(${textArray(rows.map((row) => row.id))}::text::text[]) and u.deleted_at is not null
+      and (u.contradicted_at is null or u.contradicted_at <= now_ms - 3600000)
+    returning u.id`;
+  return asked.map(({ id }) => ({ kind: "user", id, reason: "contradicted" }));
+}
+
+/** The row, and the user it was made from: only a row made by the fold has one. */
+interface UserRow extends StoredUser {
+  user?: ClerkUser | null;
+}
+
+const usersTable: FoldTable<UserRow> = {
+  kind: USER,
+  name: "user",
+  refetch: "user",
+  rowOf(id, state) {
+    const { row, user } = userRow(id, state);
+    return { ...row, user };
+  },
+  async existing(tx, ids) {
+    const rows = await tx<{ id: string }[]>`
+      select id from mirror_data.users where id = any(${textArray(ids)}::text::text[])`;
+    return rows.map((row) => row.id);
+  },
+  async insert(tx, rows) {
+    const inserted = await tx<{ id: string }[]>`
+      insert into mirror_data.users (
+        id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+        private_metadata, private_order, erased, private_at, scim_order, locked_until)
+      select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+        private_metadata, private_order, erased, private_at, scim_order, locked_until
+      from ${userColumns(tx, rows)}
+      order by position
+      on conflict (id) do nothing
+      returning id`;
+    return inserted.map((row) => row.id);
+  },
+  async lock(tx, ids) {
+    const list = textArray(ids);
+    const rows = await tx<StoredUser[]>`
+      select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+        private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until
+      from mirror_data.users where id = any(${list}::text::text[])
+      order by id for update`;
+    // In a statement of its own: what another transaction wrote before it let go of the lock is visible only to a
+    // statement that starts after the lock was taken.
+    const activity = await tx<
+      { id: string; last_active_at: number | null; last_sign_in_at: number | null }[]
+    >`
+      select id, last_active_at, last_sign_in_at
+      from mirror_data.user_activity where id = any(${list}::text::text[])`;
+    const byId = new Map(activity.map((row) => [row.id, row]));
+    return rows.map((row) => ({ row, state: stateOf(row, byId.get(row.id) ?? null) }));
+  },
+  update(tx, rows) {
+    return tx`
+      update mirror_data.users u set
+        updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
+        payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
+        private_metadata = r.private_metadata, private_order = r.private_order, erased = r.erased,
+        private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until, contradicted_at = null
+      from ${userColumns(tx, rows)}
+      where u.id = r.id`;
+  },
+};
+
+function userColumns(tx: Tx, rows: readonly StoredUser[]) {
+  return tx`unnest(
+    ${textArray(rows.map((r) => r.id))}::text::text[], ${orderColumns(tx, rows)},
+    ${plainArray(rows.map((r) => r.erased))}::text::boolean[],
+    ${plainArray(rows.map((r) => r.private_at))}::text::integer[],
+    ${textArray(rows.map((r) => r.scim_order))}::text::text[],
+    ${plainArray(rows.map((r) => r.locked_until))}::text::bigint[]
+  ) with ordinality as r(
+    id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+    private_metadata, private_order, erased, private_at, scim_order, locked_until, position)`;
+}

@@ -1,0 +1,141 @@
+import type { ClerkUser } from "../clerk.js";
+import { plainArray, textArray } from "../db/bulk.js";
+import type { Tx } from "../db/client.js";
+import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
+
+/** The tables derived from `users`. Their rows are guarded by the lock on the user's row, which the caller holds. */
+export async function deleteDerived(tx: Tx, ids: readonly string[]): Promise<void> {
+  if (ids.length === 0) return;
+  const list = textArray(ids);
+  await Promise.all([
+    tx`delete from mirror_data.user_search where id = any(${list}::text::text[])`,
+    tx`delete from mirror_data.user_activity where id = any(${list}::text::text[])`,
+    tx`delete from mirror_data.user_metadata where id = any(${list}::text::text[])`,
+    tx`delete from mirror_data.user_identifiers where user_id = any(${list}::text::text[])`,
+  ]);
+}
+
+export async function writeSearch(tx: Tx, rows: readonly SearchRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const text = (pick: (row: SearchRow) => string | null) => textArray(rows.map(pick));
+  const flag = (pick: (row: SearchRow) => boolean) => plainArray(rows.map(pick));
+  await tx`
+    insert into mirror_data.user_search as s (
+      created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
+      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
+      rare_grams, username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
+    select created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
+      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
+      rare_grams::text[], username, first_name, last_name, email_address, phone_number, web3_wallet, image_url
+    from unnest(
+      ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
+      ${flag((r) => r.banned)}::text::boolean[], ${flag((r) => r.password_enabled)}::text::boolean[],
+      ${flag((r) => r.two_factor_enabled)}::text::boolean[], ${flag((r) => r.has_image)}::text::boolean[],
+      ${text((r) => r.search)}::text::text[], ${text((r) => r.id)}::text::text[],
+      ${text((r) => r.email_key)}::text::text[], ${text((r) => r.phone_key)}::text::text[],
+      ${text((r) => r.username_key)}::text::text[], ${text((r) => r.wallet_key)}::text::text[],
+      ${text((r) => r.first_name_key)}::text::text[], ${text((r) => r.last_name_key)}::text::text[],
+      ${text((r) => r.name_search)}::text::text[], ${text((r) => r.external_id)}::text::text[],
+      ${text((r) => textArray(r.rare_grams))}::text::text[], ${text((r) => r.username)}::text::text[],
+      ${text((r) => r.first_name)}::text::text[], ${text((r) => r.last_name)}::text::text[],
+      ${text((r) => r.email_address)}::text::text[], ${text((r) => r.phone_number)}::text::text[],
+      ${text((r) => r.web3_wallet)}::text::text[], ${text((r) => r.image_url)}::text::text[]
+    ) as r(created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
+      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
+      rare_grams, username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
+    on conflict (id) do update set
+      created_at = excluded.created_at, banned = excluded.banned, password_enabled = excluded.password_enabled,
+      two_factor_enabled = excluded.two_factor_enabled, has_image = excluded.has_image, search = excluded.search,
+      email_key = excluded.email_key, phone_key = excluded.phone_key, username_key = excluded.username_key,
+      wallet_key = excluded.wallet_key, first_name_key = excluded.first_name_key,
+      last_name_key = excluded.last_name_key, name_search = excluded.name_search,
+      external_id = excluded.external_id, rare_grams = excluded.rare_grams, username = excluded.username,
+      first_name = excluded.first_name, last_name = excluded.last_name, email_address = excluded.email_address,
+      phone_number = excluded.phone_number, web3_wallet = excluded.web3_wallet, image_url = excluded.image_url
+    -- rare_grams and name_search follow from search and the names.
+    where (s.created_at, s.banned, s.password_enabled, s.two_factor_enabled, s.has_image, s.search, s.email_key,
+        s.phone_key, s.username_key, s.wallet_key, s.first_name_key, s.last_name_key, s.external_id, s.username,
+        s.first_name, s.last_name, s.email_address, s.phone_number, s.web3_wallet, s.image_url)
+      is distinct from (excluded.created_at, excluded.banned, excluded.password_enabled,
+        excluded.two_factor_enabled, excluded.has_image, excluded.search, excluded.email_key,
+        excluded.phone_key, excluded.username_key, excluded.wallet_key, excluded.first_name_key,
+        excluded.last_name_key, excluded.external_id, excluded.username, excluded.first_name,
+        excluded.last_name, excluded.email_address, excluded.phone_number, excluded.web3_wallet,
+        excluded.image_url)`;
+}
+
+/** From the user as it will be served, which holds the greatest times seen. */
+export async function writeActivity(tx: Tx, users: readonly ClerkUser[]): Promise<void> {
+  if (users.length === 0) return;
+  const times = (pick: (user: ClerkUser) => unknown) =>
+    plainArray(users.map((user) => (Number.isSafeInteger(pick(user)) ? Number(pick(user)) : null)));
+  await tx`
+    insert into mirror_data.user_activity as a (id, updated_at, last_active_at, last_sign_in_at)
+    select * from unnest(
+      ${textArray(users.map((user) => user.id))}::text::text[],
+      ${times((user) => user.updated_at)}::text::bigint[],
+      ${times((user) => user.last_active_at)}::text::bigint[],
+      ${times((user) => user.last_sign_in_at)}::text::bigint[])
+    on conflict (id) do update set
+      updated_at = excluded.updated_at, last_active_at = excluded.last_active_at,
+      last_sign_in_at = excluded.last_sign_in_at
+    where (a.updated_at, a.last_active_at, a.last_sign_in_at)
+      is distinct from (excluded.updated_at, excluded.last_active_at, excluded.last_sign_in_at)`;
+}
+
+export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promise<void> {
+  if (rows.length === 0) return;
+  const text = (pick: (row: MetadataRow) => string | null) => textArray(rows.map(pick));
+  await tx`
+    insert into mirror_data.user_metadata as m (id, public_metadata, unsafe_metadata, private_metadata)
+    select id, public_metadata::jsonb, unsafe_metadata::jsonb, private_metadata::jsonb from unnest(
+      ${text((r) => r.id)}::text::text[], ${text((r) => r.public_metadata)}::text::text[],
+      ${text((r) => r.unsafe_metadata)}::text::text[], ${text((r) => r.private_metadata)}::text::text[]
+    ) as r(id, public_metadata, unsafe_metadata, private_metadata)
+    on conflict (id) do update set
+      public_metadata = excluded.public_metadata, unsafe_metadata = excluded.unsafe_metadata,
+      private_metadata = excluded.private_metadata
+    where (m.public_metadata, m.unsafe_metadata, m.private_metadata)
+      is distinct from (excluded.public_metadata, excluded.unsafe_metadata, excluded.private_metadata)`;
+}
+
+/** Leaves the rows that stay as they are untouched. */
+export async function writeIdentifiers(
+  tx: Tx,
+  byUser: ReadonlyMap<string, readonly IdentifierRow[]>,
+): Promise<void> {
+  if (byUser.size === 0) return;
+  const rows = [...byUser.values()].flat();
+  const text = (pick: (row: IdentifierRow) => string | null) => textArray(rows.map(pick));
+  const users = text((r) => r.user_id);
+  const kinds = text((r) => r.kind);
+  const values = text((r) => r.value);
+  await Promise.all([
+    tx`
+      delete from mirror_data.user_identifiers
+      where user_id = any(${textArray([...byUser.keys()])}::text::text[])
+        and (user_id, kind, value) not in (
+          select * from unnest(${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[]))`,
+    tx`
+      insert into mirror_data.user_identifiers as i (
+        user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at, detail)
+      select user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at,
+        detail::jsonb
+      from unnest(
+        ${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[],
+        ${text((r) => r.folded)}::text::text[], ${text((r) => r.clerk_id)}::text::text[],
+        ${plainArray(rows.map((r) => r.is_primary))}::text::boolean[],
+        ${text((r) => r.verification_status)}::text::text[],
+        ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
+        ${plainArray(rows.map((r) => r.updated_at))}::text::bigint[],
+        ${text((r) => r.detail)}::text::text[]
+      ) as r(user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at, detail)
+      on conflict (user_id, kind, value) do update set
+        folded = excluded.folded, clerk_id = excluded.clerk_id, is_primary = excluded.is_primary,
+        verification_status = excluded.verification_status, created_at = excluded.created_at,
+        updated_at = excluded.updated_at, detail = excluded.detail
+      where (i.folded, i.clerk_id, i.is_primary, i.verification_status, i.created_at, i.updated_at, i.detail)
+        is distinct from (excluded.folded, excluded.clerk_id, excluded.is_primary, excluded.verification_status,
+          excluded.created_at, excluded.updated_at, excluded.detail)`,
+  ]);
+}
