@@ -6,8 +6,10 @@ export type Json = Record<string, unknown>;
 
 // Clerk's payloads run ahead of its published schema, and old ones lack fields that it requires: only what the mirror
 // can't work without is demanded here, and what is read beyond that is read leniently.
-const id = z.string().min(1).max(200);
-const timeMs = z.number().int().min(0).max(8.64e15);
+// Ids are index keys and parts of file and log lines: visible ASCII, like every id that Clerk ever made.
+const id = z.string().regex(/^[!-~]{1,200}$/, "is no id");
+const MAX_TIME_MS = 8.64e15;
+const timeMs = z.number().int().min(0).max(MAX_TIME_MS);
 
 const userSchema = z.looseObject({ id, created_at: timeMs, updated_at: timeMs });
 const organizationSchema = z.looseObject({ id, created_at: timeMs, updated_at: timeMs });
@@ -79,7 +81,7 @@ export interface WebhookEvent {
 const envelopeSchema = z.looseObject({
   type: z.string().min(1),
   data: z.unknown(),
-  timestamp: z.number().positive().nullish().catch(null),
+  timestamp: z.number().positive().max(MAX_TIME_MS).nullish().catch(null),
   instance_id: z.string().nullish().catch(null),
 });
 

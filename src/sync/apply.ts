@@ -98,7 +98,7 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   await markStale(
     tx,
     fresh.flatMap(([item, index]) =>
-      item.delivery && statuses[index] === "stale" ? [item.delivery.messageId] : [],
+      item.delivery?.outcome === "applied" && statuses[index] === "stale" ? [item.delivery.messageId] : [],
     ),
   );
   const deltas: CounterDeltas = {

@@ -13,14 +13,14 @@ export interface Delivery {
 
 /**
  * Records the deliveries in the transaction that applies them and returns the ids seen for the first time. A concurrent
- * duplicate waits here for the other's commit. One that ended as a dead letter doesn't count as seen.
+ * duplicate waits here for the other's commit. One that ended as a dead letter doesn't count as seen: its letter goes.
  */
 export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): Promise<Set<string>> {
   const once = new Map(deliveries.map((delivery) => [delivery.messageId, delivery]));
   // Sorted, like every lock here: two batches that share messages wait for each other instead of deadlocking.
   const rows = [...once.values()].sort((a, b) => (a.messageId < b.messageId ? -1 : 1));
   if (rows.length === 0) return new Set();
-  const claimed = await tx<{ message_id: string }[]>`
+  const claimed = await tx<{ message_id: string; again: boolean }[]>`
     insert into mirror_data.deliveries as d (message_id, type, user_id, received_at, outcome)
     select r.message_id, r.type, r.user_id, extract(epoch from clock_timestamp()) * 1000, r.outcome
     from unnest(
@@ -33,7 +33,14 @@ export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): 
     on conflict (message_id) do update
       set outcome = excluded.outcome, received_at = excluded.received_at
       where d.outcome = 'dead_lettered'
-    returning message_id`;
+    returning message_id, xmax <> 0 as again`;
+  const again = claimed.flatMap((row) => (row.again ? [row.message_id] : []));
+  if (again.length > 0) {
+    const applied = rows.filter((r) => r.outcome !== "dead_lettered" && again.includes(r.messageId));
+    await tx`
+      delete from mirror_data.dead_letters
+      where id = any(${textArray(applied.map((r) => r.messageId))}::text::text[])`;
+  }
   return new Set(claimed.map((row) => row.message_id));
 }
 

@@ -56,7 +56,7 @@ export type MembershipSnapshot = Live<ClerkMembership> | Gone;
 
 export function userSnapshot(value: unknown, source: Source, observedAtMs: number): Live<ClerkUser> {
   const object = parseUser(value);
-  return { kind: "live", id: object.id, observedAtMs, source, object };
+  return { kind: "live", id: object.id, observedAtMs: Math.trunc(observedAtMs), source, object };
 }
 
 export function organizationSnapshot(
@@ -65,7 +65,7 @@ export function organizationSnapshot(
   observedAtMs: number,
 ): Live<ClerkOrganization> {
   const object = parseOrganization(value);
-  return { kind: "live", id: object.id, observedAtMs, source, object };
+  return { kind: "live", id: object.id, observedAtMs: Math.trunc(observedAtMs), source, object };
 }
 
 export function membershipSnapshot(
@@ -74,7 +74,7 @@ export function membershipSnapshot(
   observedAtMs: number,
 ): Live<ClerkMembership> {
   const object = parseMembership(value);
-  return { kind: "live", id: object.id, observedAtMs, source, object };
+  return { kind: "live", id: object.id, observedAtMs: Math.trunc(observedAtMs), source, object };
 }
 
 /** The organization inside a membership, if it is whole enough to be one. */
@@ -90,5 +90,5 @@ export function embeddedOrganization(
 }
 
 export function gone(id: string, source: Source, observedAtMs: number): Gone {
-  return { kind: "gone", id, observedAtMs, source };
+  return { kind: "gone", id, observedAtMs: Math.trunc(observedAtMs), source };
 }

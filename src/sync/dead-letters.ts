@@ -1,0 +1,105 @@
+import { textArray } from "../db/bulk.js";
+import type { Sql, Tx } from "../db/client.js";
+import { sqlText } from "../lib/text.js";
+import { claimDeliveries } from "./deliveries.js";
+import { queueRefetches } from "./refetches.js";
+
+/** Something that could not be applied, whole, until it is replayed or dropped. */
+export interface DeadLetter {
+  /** The webhook's message id, or `walk:<user id>`. */
+  id: string;
+  type: string | null;
+  /** The user it names, who is asked of Clerk instead. */
+  userId: string | null;
+  payload: Buffer;
+  error: string;
+}
+
+export interface StoredDeadLetter extends DeadLetter {
+  attempts: number;
+  receivedAtMs: number;
+  triedAtMs: number;
+}
+
+/** The letter of a user that Clerk itself answers and that can't be stored. */
+export const deadUserId = (userId: string) => `walk:${userId}`;
+
+/** Keeps a user that Clerk itself answered and that could not be applied. Repeating counts an attempt. */
+export async function keepDeadUser(sql: Sql, userId: string, object: unknown, error: Error): Promise<void> {
+  const payload = Buffer.from(JSON.stringify(object) ?? "null");
+  await insertDeadLetter(sql, { id: deadUserId(userId), type: null, userId, payload, error: error.message });
+}
+
+/**
+ * Keeps a webhook and queues a refetch of the user it names; false when a message of this id was applied before: then
+ * nothing changes.
+ */
+export async function keepDeadWebhook(sql: Sql, letter: DeadLetter): Promise<boolean> {
+  return (await sql.begin(async (tx) => {
+    const { id, type, userId } = letter;
+    const claimed = await claimDeliveries(tx, [{ messageId: id, type, userId, outcome: "dead_lettered" }]);
+    if (claimed.size === 0) return false;
+    await insertDeadLetter(tx, letter);
+    if (userId) await queueRefetches(tx, [{ kind: "user", id: userId, reason: "dead_letter" }]);
+    return true;
+  })) as boolean;
+}
+
+async function insertDeadLetter(sql: Sql | Tx, letter: DeadLetter): Promise<void> {
+  const { id, type, userId, payload, error } = letter;
+  await sql`
+    insert into mirror_data.dead_letters as d (id, type, user_id, payload, error, received_at, tried_at)
+    select ${id}, ${type}, ${userId}, ${payload.toString("base64")}, ${sqlText(error).slice(0, 2000)}, now_ms, now_ms
+    from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+    on conflict (id) do update
+      set payload = excluded.payload, error = excluded.error, attempts = d.attempts + 1, tried_at = excluded.tried_at`;
+}
+
+/** Oldest first. */
+export async function listDeadLetters(sql: Sql, limit: number): Promise<StoredDeadLetter[]> {
+  const rows = await sql<DeadLetterRow[]>`
+    select id, type, user_id, payload, error, attempts, received_at, tried_at
+    from mirror_data.dead_letters order by received_at, id limit ${limit}`;
+  return rows.map(present);
+}
+
+export async function findDeadLetter(sql: Sql, id: string): Promise<StoredDeadLetter | null> {
+  const [row] = await sql<DeadLetterRow[]>`
+    select id, type, user_id, payload, error, attempts, received_at, tried_at
+    from mirror_data.dead_letters where id = ${id}`;
+  return row ? present(row) : null;
+}
+
+/** Forgets them; how many there were. A dropped webhook counts as dealt with: its repetition is a duplicate. */
+export async function dropDeadLetters(sql: Sql | Tx, ids: readonly string[]): Promise<number> {
+  const list = textArray(ids);
+  await sql`
+    update mirror_data.deliveries set outcome = 'stale'
+    where message_id = any(${list}::text::text[]) and outcome = 'dead_lettered'`;
+  const dropped = await sql`delete from mirror_data.dead_letters where id = any(${list}::text::text[])`;
+  return dropped.count;
+}
+
+interface DeadLetterRow {
+  id: string;
+  type: string | null;
+  user_id: string | null;
+  payload: string;
+  error: string;
+  attempts: number;
+  received_at: number;
+  tried_at: number;
+}
+
+function present(row: DeadLetterRow): StoredDeadLetter {
+  return {
+    id: row.id,
+    type: row.type,
+    userId: row.user_id,
+    payload: Buffer.from(row.payload, "base64"),
+    error: row.error,
+    attempts: row.attempts,
+    receivedAtMs: row.received_at,
+    triedAtMs: row.tried_at,
+  };
+}

@@ -1,0 +1,98 @@
+import { parseWebhookEvent, type WebhookEvent } from "../clerk.js";
+import type { Sql } from "../db/client.js";
+import type { Clock } from "../db/clock.js";
+import { AppError } from "../lib/errors.js";
+import { sqlText } from "../lib/text.js";
+import type { Logger } from "../observability/logger.js";
+import { applyItems, type Item } from "./apply.js";
+import { keepDeadWebhook } from "./dead-letters.js";
+import { itemOfEvent, userIdOf } from "./events.js";
+import { isPoison } from "./isolate.js";
+
+/** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
+export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";
+
+/** A webhook whose signature was verified, as it arrived. */
+export interface WebhookMessage {
+  messageId: string;
+  raw: Buffer;
+}
+
+export interface Ingest {
+  /**
+   * Resolves when what the event says is committed. Repeating is safe. Rejects when the database can't take it, and then
+   * nothing is stored: the sender tries again.
+   */
+  receive(message: WebhookMessage): Promise<WebhookStatus>;
+}
+
+export interface IngestOptions {
+  sql: Sql;
+  clock: Pick<Clock, "now">;
+  lagMs: number;
+  /** Events of another instance are refused; null: of any are taken. */
+  instanceId: string | null;
+  log: Logger;
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  const { sql, clock, lagMs, instanceId, log } = options;
+
+  async function receive({ messageId, raw }: WebhookMessage): Promise<WebhookStatus> {
+    let event: WebhookEvent | null = null;
+    try {
+      event = parseWebhookEvent(parseJson(raw));
+      refuseOtherInstance(event);
+      const item = itemOfEvent(event, clock.now());
+      return await apply(messageId, event, item);
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      return keep(messageId, raw, event, error);
+    }
+  }
+
+  function refuseOtherInstance(event: WebhookEvent): void {
+    if (!instanceId || !event.instanceId || event.instanceId === instanceId) return;
+    throw new AppError("bad_request", "This webhook is of another Clerk instance than CLERK_INSTANCE_ID.");
+  }
+
+  async function apply(messageId: string, event: WebhookEvent, item: Item | null): Promise<WebhookStatus> {
+    const outcome = item ? "applied" : "ignored";
+    const delivery = { messageId, type: typeOf(event), userId: userIdOf(event), outcome } as const;
+    const { statuses } = await applyItems(sql, [{ ...item, delivery }], { lagMs });
+    const status = statuses[0] ?? "stale";
+    return item || status === "duplicate" ? status : "ignored";
+  }
+
+  async function keep(
+    messageId: string,
+    raw: Buffer,
+    event: WebhookEvent | null,
+    error: Error,
+  ): Promise<WebhookStatus> {
+    const type = event && typeOf(event);
+    const userId = event ? userIdOf(event) : null;
+    const kept = await keepDeadWebhook(sql, {
+      id: messageId,
+      type,
+      userId,
+      payload: raw,
+      error: error.message,
+    });
+    if (!kept) return "duplicate";
+    log.warn({ messageId, type, userId, reason: error.message }, "webhook kept as a dead letter");
+    return "dead_lettered";
+  }
+
+  return { receive };
+}
+
+const typeOf = (event: WebhookEvent) => sqlText(event.type).slice(0, 200);
+
+function parseJson(raw: Buffer): unknown {
+  try {
+    return JSON.parse(raw.toString("utf8"));
+  } catch (cause) {
+    throw new AppError("invalid_payload", "the body is not JSON", { cause });
+  }
+}

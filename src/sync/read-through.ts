@@ -1,0 +1,55 @@
+import type { Sql } from "../db/client.js";
+import type { ClerkApi } from "../upstream/users.js";
+import { applyItems } from "./apply.js";
+import { keepDeadUser } from "./dead-letters.js";
+import { isPoison } from "./isolate.js";
+import { queueRefetches } from "./refetches.js";
+import { userSnapshot } from "./snapshot.js";
+
+/** What Clerk said about one user, as JSON values. */
+export type ReadThroughAnswer = { kind: "live"; object: Record<string, unknown> } | { kind: "gone" };
+
+export interface ReadThrough {
+  /**
+   * Asks Clerk about one user, stores the answer and returns it; those who ask at the same time share one request.
+   * A 404 stores nothing: it only makes the mirror ask again about a user it holds. Rejects when Clerk can't answer.
+   */
+  user(id: string): Promise<ReadThroughAnswer>;
+}
+
+export interface ReadThroughOptions {
+  sql: Sql;
+  api: Pick<ClerkApi, "getUser">;
+  lagMs: number;
+}
+
+export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): ReadThrough {
+  const flights = new Map<string, Promise<ReadThroughAnswer>>();
+
+  async function ask(id: string): Promise<ReadThroughAnswer> {
+    const answer = await api.getUser(id, { priority: "read" });
+    if (answer.kind === "gone") {
+      const [known] = await sql`select from mirror_data.users where id = ${id} and deleted_at is null`;
+      if (known) await queueRefetches(sql, [{ kind: "user", id, reason: "not_found" }]);
+      return { kind: "gone" };
+    }
+    const object = answer.object as Record<string, unknown>;
+    try {
+      await applyItems(sql, [{ users: [userSnapshot(object, "read", answer.startedAtMs)] }], { lagMs });
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      await keepDeadUser(sql, id, object, error);
+    }
+    return { kind: "live", object };
+  }
+
+  return {
+    user(id) {
+      const running = flights.get(id);
+      if (running) return running;
+      const flight = ask(id).finally(() => flights.delete(id));
+      flights.set(id, flight);
+      return flight;
+    },
+  };
+}

@@ -1,0 +1,124 @@
+import type { Sql } from "../db/client.js";
+import { sleep } from "../lib/async.js";
+import type { Logger } from "../observability/logger.js";
+import type { Priority } from "../upstream/rate-limit.js";
+import type { ClerkApi } from "../upstream/users.js";
+import { applyItems } from "./apply.js";
+import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
+import { isPoison } from "./isolate.js";
+import type { RefetchKind } from "./refetches.js";
+import { gone, organizationSnapshot, userSnapshot } from "./snapshot.js";
+
+export interface Refetcher {
+  /** Asks Clerk about everything that is due; how many were asked. */
+  drain(signal?: AbortSignal): Promise<number>;
+  /** Drains until aborted, and never fails: what Clerk or Postgres refuses now is tried again. */
+  run(signal: AbortSignal): Promise<void>;
+  /** One user now, applied before this returns. Rejects when Clerk can't be asked. */
+  user(id: string, priority: Priority, signal?: AbortSignal): Promise<void>;
+}
+
+export interface RefetcherOptions {
+  sql: Sql;
+  api: Pick<ClerkApi, "getUser" | "getOrganization">;
+  lagMs: number;
+  log: Logger;
+}
+
+/** As many questions at once as one batch takes; small, so that the budget's other users are never far behind. */
+const BATCH = 8;
+const IDLE_MS = 1000;
+/** A question that got no answer is put again after 1, 2, 4 … seconds, at most this many. */
+const SLOWEST_RETRY_SECONDS = 300;
+
+export function createRefetcher(options: RefetcherOptions): Refetcher {
+  const { sql, api, lagMs, log } = options;
+
+  async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<void> {
+    const answer = await api.getUser(id, { priority, ...(signal && { signal }) });
+    try {
+      const snapshot =
+        answer.kind === "live"
+          ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
+          : gone(id, "refetch", answer.startedAtMs);
+      await applyItems(sql, [{ users: [snapshot] }], { lagMs });
+      await dropDeadLetters(sql, [deadUserId(id)]);
+    } catch (error) {
+      if (!isPoison(error) || answer.kind === "gone") throw error;
+      await keepDeadUser(sql, id, answer.object, error);
+      await forget("user", id);
+    }
+  }
+
+  async function organization(id: string, signal?: AbortSignal): Promise<void> {
+    const answer = await api.getOrganization(id, { priority: "refetch", ...(signal && { signal }) });
+    try {
+      const snapshot =
+        answer.kind === "live"
+          ? organizationSnapshot(answer.object, "refetch", answer.startedAtMs)
+          : gone(id, "refetch", answer.startedAtMs);
+      await applyItems(sql, [{ organizations: [snapshot] }], { lagMs });
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      log.error(
+        { organizationId: id, reason: error.message },
+        "Clerk answered an organization that can't be stored",
+      );
+      await forget("organization", id);
+    }
+  }
+
+  async function forget(kind: RefetchKind, id: string): Promise<void> {
+    await sql`delete from mirror_data.refetches where kind = ${kind} and id = ${id}`;
+  }
+
+  async function drain(signal?: AbortSignal): Promise<number> {
+    let asked = 0;
+    for (let due = await claim(); due.length > 0; due = await claim()) {
+      signal?.throwIfAborted();
+      const answers = await Promise.allSettled(
+        due.map(({ kind, id }) => (kind === "user" ? user(id, "refetch", signal) : organization(id, signal))),
+      );
+      signal?.throwIfAborted();
+      for (const answer of answers) {
+        // The row stays and comes due again.
+        if (answer.status === "rejected") {
+          log.warn({ reason: reasonOf(answer.reason) }, "a refetch found no answer and will be repeated");
+        }
+      }
+      asked += due.length;
+    }
+    return asked;
+  }
+
+  /** Those that are due, not to be claimed again by anyone until their next date, so that processes share the work. */
+  function claim(): Promise<{ kind: RefetchKind; id: string }[]> {
+    return sql<{ kind: RefetchKind; id: string }[]>`
+      update mirror_data.refetches q
+      set attempts = attempts + 1,
+        next_at = now_ms + 1000 * least(${SLOWEST_RETRY_SECONDS}::bigint, 2 ^ least(attempts, 20))::bigint
+      from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+      where (kind, id) in (
+        select kind, id from mirror_data.refetches
+        where next_at <= (extract(epoch from clock_timestamp()) * 1000)::bigint
+        order by next_at limit ${BATCH} for update skip locked)
+      returning q.kind, q.id`;
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await drain(signal);
+        await sleep(IDLE_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ reason: reasonOf(error) }, "the refetch queue could not be read");
+        await sleep(IDLE_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  return { drain, run, user };
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
