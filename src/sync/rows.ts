@@ -1,5 +1,5 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../clerk.js";
-import { splitPrivateMetadata } from "../lib/private-metadata.js";
+import { splicePrivateMetadata, splitPrivateMetadata } from "../lib/private-metadata.js";
 import { exactKey } from "../lib/text.js";
 import { orNull, text } from "./derive.js";
 import { type Content, type Kept, orderKey, type State } from "./fold.js";
@@ -54,7 +54,7 @@ export function stateOf(
   const order = orderKey(row.updated_at, row.source, row.observed_at, row.payload_hash ?? "");
   let parsed: Json | undefined;
   const object = () => {
-    parsed ??= withEmbedded(JSON.parse(payload), row);
+    parsed ??= withEmbedded(payload, row);
     return parsed;
   };
   const kept: Content["kept"] = {};
@@ -65,7 +65,7 @@ export function stateOf(
       value: row.private_metadata === null ? null : JSON.parse(row.private_metadata),
     };
   }
-  const scimKept = keptOf(row.scim_order ?? NEVER, order);
+  const scimKept = keptOf(row.scim_order === undefined ? NEVER : row.scim_order, order);
   if (scimKept) kept.scim = { order: scimKept, value: object().scim };
   return {
     content: {
@@ -92,8 +92,15 @@ const orderColumn = (kept: Kept | undefined, own: string) =>
   kept ? (kept.order === own ? null : kept.order) : NEVER;
 
 /** The payload with what its row keeps apart: private metadata, and the ids of what a membership joins. */
-function withEmbedded(object: Json, row: StoredRow & Partial<StoredMembership>): Json {
-  if (row.private_metadata !== null) object.private_metadata = JSON.parse(row.private_metadata);
+function withEmbedded(
+  payload: string,
+  row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>,
+): Json {
+  const privateAt = row.private_at ?? null;
+  const object: Json = JSON.parse(splicePrivateMetadata(payload, privateAt, row.private_metadata ?? "null"));
+  if (privateAt === null && row.private_metadata !== null) {
+    object.private_metadata = JSON.parse(row.private_metadata);
+  }
   if (row.organization_id) object.organization = { id: row.organization_id };
   if (row.user_id) object.public_user_data = { user_id: row.user_id };
   return object;
