@@ -1,11 +1,13 @@
 /** Every failure a caller may be shown. `http/errors.ts` gives each its status. */
 export type ErrorCode =
   | "configuration"
+  | "bad_request"
   | "invalid_request"
   | "invalid_payload"
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "method_not_allowed"
   | "too_large"
   | "upstream_unavailable"
   | "upstream_timeout"

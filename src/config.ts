@@ -1,0 +1,222 @@
+import { availableParallelism } from "node:os";
+import { z } from "zod";
+import { AppError } from "./lib/errors.js";
+
+/** Everything the environment decides, parsed. Parts get their slice of it, never the whole. */
+export interface Config {
+  clerk: {
+    /** Null where the command doesn't need it and none was given. */
+    secretKey: string | null;
+    apiUrl: string;
+    apiVersion: string;
+    /** Webhooks of another instance are refused; null: of any are taken. */
+    instanceId: string | null;
+    webhookSecrets: string[];
+  };
+  /** `url` null: the embedded Postgres in `dataDir`. */
+  database: { url: string | null; poolMax: number; dataDir: string };
+  server: { host: string; port: number };
+  keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
+  /** `rateLimit` in requests per 10 seconds. */
+  upstream: { rateLimit: number; backgroundShare: number; timeoutMs: number; lagMs: number };
+  /** `fullIntervalMs` 0: only on demand. */
+  reconcile: { fullIntervalMs: number; purgeLimit: number };
+  log: { level: string; format: "json" | "pretty" };
+  demo: { users: number; traffic: boolean };
+}
+
+export type ConfigWithSecretKey = Config & { clerk: { secretKey: string } };
+
+export interface ConfigOptions {
+  /** What the command can't do without. */
+  needs: { secretKey: boolean };
+  /** Whether logs are read by a person; decides the default of `LOG_FORMAT`. */
+  terminal?: boolean;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Parses the environment. Throws one `configuration` error that lists every problem by the variable's name, and never
+ * a value: it might be a secret. An empty variable counts as absent.
+ */
+export function loadConfig(
+  env: Environment,
+  options: { needs: { secretKey: true }; terminal?: boolean },
+): ConfigWithSecretKey;
+export function loadConfig(env: Environment, options?: ConfigOptions): Config;
+export function loadConfig(
+  env: Environment,
+  { needs, terminal = process.stdout.isTTY === true }: ConfigOptions = { needs: { secretKey: false } },
+): Config {
+  const given = Object.fromEntries(
+    Object.keys(schema.shape).map((name) => [name, env[name]?.trim() || undefined]),
+  );
+  const parsed = schema.safeParse(given);
+  const problems = parsed.success
+    ? []
+    : parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`);
+  if (needs.secretKey && !given.CLERK_SECRET_KEY) problems.unshift(KEY_MISSING);
+  if (!parsed.success || problems.length > 0) throw new AppError("configuration", problems.join("\n"));
+
+  const values = parsed.data;
+  return {
+    clerk: {
+      secretKey: values.CLERK_SECRET_KEY ?? null,
+      apiUrl: values.CLERK_API_URL,
+      apiVersion: values.CLERK_API_VERSION,
+      instanceId: values.CLERK_INSTANCE_ID ?? null,
+      webhookSecrets: values.CLERK_WEBHOOK_SIGNING_SECRET,
+    },
+    database: {
+      url: values.DATABASE_URL ?? null,
+      poolMax: values.DATABASE_POOL_MAX ?? 4 * availableParallelism(),
+      dataDir: values.DATA_DIR,
+    },
+    server: { host: values.HOST, port: values.PORT },
+    keys: {
+      mirrorApiKey: values.MIRROR_API_KEY ?? null,
+      acceptClerkSecretKey: values.ACCEPT_CLERK_SECRET_KEY,
+    },
+    upstream: {
+      rateLimit: values.UPSTREAM_RATE_LIMIT ?? rateLimitOf(values.CLERK_SECRET_KEY),
+      backgroundShare: values.UPSTREAM_BACKGROUND_SHARE,
+      timeoutMs: values.UPSTREAM_TIMEOUT,
+      lagMs: values.UPSTREAM_LAG,
+    },
+    reconcile: { fullIntervalMs: values.FULL_RECONCILE_INTERVAL, purgeLimit: values.PURGE_LIMIT },
+    log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (terminal ? "pretty" : "json") },
+    demo: { users: values.DEMO_USERS, traffic: values.DEMO_TRAFFIC },
+  };
+}
+
+const KEY_MISSING =
+  "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
+  "or run `npm run demo`, which needs no Clerk account.";
+
+/** What Clerk allows an instance in 10 seconds (production, development). */
+const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
+
+/** A longer timer fires at once in Node. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** `500ms`, `60s`, `24h` …; a bare number other than 0 is refused, since nobody can tell its unit. */
+function duration({ atLeastMs = 0 } = {}) {
+  return z.string().transform((text, context) => {
+    const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text === "0" ? "0s" : text) ?? [];
+    if (amount === undefined || unit === undefined) {
+      return refuse(context, "must be a duration such as 500ms, 60s or 24h");
+    }
+    const ms = Math.round(Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]);
+    if (ms < atLeastMs) return refuse(context, `must be at least ${atLeastMs}ms`);
+    return ms <= MAX_TIMER_MS ? ms : refuse(context, "must be at most 24d");
+  });
+}
+
+function integer(min: number, max: number) {
+  return z.string().transform((text, context) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    return value >= min && value <= max
+      ? value
+      : refuse(context, `must be a whole number from ${min} to ${max}`);
+  });
+}
+
+/** A decimal fraction; `above` says whether 0 itself is refused. */
+function share({ above = false } = {}) {
+  return z.string().transform((text, context) => {
+    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
+    if ((above ? value > 0 : value >= 0) && value <= 1) return value;
+    return refuse(context, above ? "must be a number above 0, at most 1" : "must be a number from 0 to 1");
+  });
+}
+
+const FLAGS = new Map([
+  ["true", true],
+  ["on", true],
+  ["1", true],
+  ["false", false],
+  ["off", false],
+  ["0", false],
+]);
+
+const flag = z
+  .string()
+  .transform((text, context) => FLAGS.get(text.toLowerCase()) ?? refuse(context, "must be true or false"));
+
+function oneOf<const Value extends string>(...values: Value[]) {
+  return z
+    .string()
+    .transform(
+      (text, context): Value =>
+        values.find((value) => value === text) ?? refuse(context, `must be one of: ${values.join(", ")}`),
+    );
+}
+
+const httpUrl = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const bare = url && !url.username && !url.password && !url.search && !url.hash;
+  return bare && /^https?:$/.test(url.protocol)
+    ? url.href.replace(/\/+$/, "")
+    : refuse(context, "must be a plain http:// or https:// address");
+});
+
+const signingSecrets = z.string().transform((text, context) => {
+  const secrets = text.split(/[\s,]+/).filter(Boolean);
+  return secrets.length > 0 && secrets.every(isSigningSecret)
+    ? secrets
+    : refuse(context, "must be one or more whsec_… secrets (base64), separated by commas or spaces");
+});
+
+/** Canonical base64: the library that verifies takes some other spellings too, and decodes them to another key. */
+function isSigningSecret(text: string): boolean {
+  const encoded = text.replace(/^whsec_/, "");
+  return encoded !== "" && Buffer.from(encoded, "base64").toString("base64") === encoded;
+}
+
+function refuse(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: "custom", message });
+  return z.NEVER;
+}
+
+/** What can travel in an Authorization header. */
+const TOKEN = /^[!-~]+$/;
+
+const schema = z.object({
+  CLERK_SECRET_KEY: z
+    .string()
+    .regex(/^sk_(test|live)_[!-~]+$/, "must be a secret key of Clerk's: sk_test_… or sk_live_…")
+    .optional(),
+  CLERK_WEBHOOK_SIGNING_SECRET: signingSecrets.default([]),
+  CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
+  CLERK_API_VERSION: z
+    .string()
+    .regex(/^\d{4}-\d{2}-\d{2}$/, "must be a version of Clerk's API such as 2026-05-12")
+    .default("2026-05-12"),
+  CLERK_INSTANCE_ID: z
+    .string()
+    .regex(/^ins_\w+$/, "must be an instance id: ins_…")
+    .optional(),
+  DATABASE_URL: z
+    .string()
+    .regex(/^postgres(ql)?:\/\/./, "must begin with postgres:// or postgresql://")
+    .optional(),
+  DATABASE_POOL_MAX: integer(1, 1000).optional(),
+  DATA_DIR: z.string().default(".data"),
+  HOST: z.string().default("127.0.0.1"),
+  PORT: integer(0, 65_535).default(8787),
+  MIRROR_API_KEY: z.string().regex(TOKEN, "must be visible ASCII characters without spaces").optional(),
+  ACCEPT_CLERK_SECRET_KEY: flag.default(true),
+  FULL_RECONCILE_INTERVAL: duration().default(UNIT_MS.d),
+  UPSTREAM_RATE_LIMIT: integer(1, 1_000_000).optional(),
+  UPSTREAM_BACKGROUND_SHARE: share({ above: true }).default(0.5),
+  UPSTREAM_TIMEOUT: duration({ atLeastMs: 100 }).default(30_000),
+  UPSTREAM_LAG: duration().default(60_000),
+  PURGE_LIMIT: share().default(0.05),
+  LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent").default("info"),
+  LOG_FORMAT: oneOf("json", "pretty").optional(),
+  DEMO_USERS: integer(1, 1_000_000).default(5000),
+  DEMO_TRAFFIC: flag.default(true),
+});
