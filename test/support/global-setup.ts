@@ -1,0 +1,38 @@
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import type { TestProject } from "vitest/node";
+import { removeEmbedded, startEmbeddedPostgres } from "../../src/db/embedded.js";
+import { migrateDatabase } from "../../src/db/migrate.js";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** The cluster's own database; clones are made from its `template_mirror`. */
+    clusterUrl: string;
+  }
+}
+
+/** One Postgres for the whole run, fast because nothing in it must survive, with a migrated database to clone. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const dataDir = mkdtempSync(join(tmpdir(), "user-mirror-test-"));
+  chmodSync(dataDir, 0o755);
+  const cluster = await startEmbeddedPostgres({
+    dataDir,
+    database: "template_mirror",
+    durable: false,
+    settings: { shared_buffers: "256MB", max_wal_size: "1GB" },
+  });
+  await migrateDatabase({ url: cluster.url });
+  const clusterUrl = cluster.url.replace(/\/[^/]*$/, "/postgres");
+  // A template can't be cloned while somebody is connected to it.
+  const sql = postgres(clusterUrl, { max: 1, onnotice: () => {} });
+  await sql`alter database template_mirror with allow_connections false`;
+  await sql.end();
+  project.provide("clusterUrl", clusterUrl);
+  return async () => {
+    await cluster.stop();
+    removeEmbedded(dataDir);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+}

@@ -1,0 +1,14 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/check/**"],
+    globalSetup: ["test/support/global-setup.ts"],
+    // Databases are cloned and processes started in tests: slower than vitest's defaults on a busy machine.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    pool: "forks",
+    maxWorkers: 2,
+  },
+});
