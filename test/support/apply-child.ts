@@ -7,7 +7,7 @@ import { clerkUser } from "./clerk-user.js";
 const [url = "", seed = "1"] = process.argv.slice(2);
 
 function history(n: number): Item[] {
-  const id = `user_${String(n).padStart(3, "0")}`;
+  const id = `user_${String(n).padStart(4, "0")}x`;
   const versions = [1000, 2000, 3000].map(
     (updated_at): Item => ({
       users: [

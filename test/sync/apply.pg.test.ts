@@ -62,7 +62,7 @@ function permutations<T>(items: readonly T[]): T[][] {
   );
 }
 
-/** All that is stored about users, with their ids made alike. */
+/** All that is stored about users, with their ids made alike: ids here differ in digits between other characters only. */
 async function everyUser(sql: Sql): Promise<string[]> {
   const rows = await sql<{ id: string; row: string }[]>`
     select u.id, json_build_object('u', to_json(u), 's', to_json(s), 'a', to_json(a), 'm', to_json(m),
@@ -87,7 +87,7 @@ describe("applyItems", () => {
     }) => {
       const orders = permutations(history("user_0", withDeletion).map((_, index) => index));
       const queues = orders.map((order, p) => {
-        const items = history(`user_${String(p).padStart(4, "0")}`, withDeletion);
+        const items = history(`user_${String(p).padStart(4, "0")}x`, withDeletion);
         // Repeats: the first two again behind the last, and each third one at once again.
         const sequence = order.flatMap((index, at) => ((at + p) % 3 === 0 ? [index, index] : [index]));
         return [...sequence, order[0] ?? 0, order[1] ?? 0].map((index) => items[index] ?? {});
