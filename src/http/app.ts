@@ -1,0 +1,38 @@
+import { Hono } from "hono";
+import type { Authenticate } from "../auth/keys.js";
+import type { Logger } from "../observability/logger.js";
+import { type AnswerByClerkParts, createAnswerByClerk } from "./clerk-answer.js";
+import type { HttpEnv } from "./env.js";
+import { answerErrors } from "./errors.js";
+import { authenticated, classified, logRequests, requestId } from "./middleware.js";
+import { type AdminParts, adminRoutes } from "./routes/admin.js";
+import { opsRoutes, type Readiness } from "./routes/ops.js";
+import { type UsersParts, usersRoutes } from "./routes/users.js";
+import { type WebhookParts, webhookRoutes } from "./routes/webhooks.js";
+import { writesRoutes } from "./routes/writes.js";
+
+export interface AppParts {
+  log: Logger;
+  authenticate: Authenticate;
+  readiness: () => Readiness;
+  webhooks: WebhookParts;
+  admin: AdminParts;
+  users: Omit<UsersParts, "answerByClerk">;
+  clerk: AnswerByClerkParts;
+}
+
+/** Every route of the mirror. What stands above `authenticated` is open; everything else demands a key first. */
+export function createApp(parts: AppParts): Hono<HttpEnv> {
+  const answerByClerk = createAnswerByClerk(parts.clerk);
+  return new Hono<HttpEnv>()
+    .onError(answerErrors(parts.log))
+    .use(requestId)
+    .use(logRequests(parts.log))
+    .route("/", opsRoutes(parts.readiness))
+    .route("/", webhookRoutes(parts.webhooks))
+    .use(authenticated(parts.authenticate))
+    .route("/", adminRoutes(parts.admin))
+    .use(classified)
+    .route("/", usersRoutes({ ...parts.users, answerByClerk }))
+    .route("/", writesRoutes(answerByClerk));
+}

@@ -1,0 +1,56 @@
+import type { Context } from "hono";
+import type { StatusCode } from "hono/utils/http-status";
+import { AppError } from "../lib/errors.js";
+import { hidePrivateMetadata } from "../lib/private-metadata.js";
+import type { WriteThrough } from "../sync/write-through.js";
+import type { Forwarder } from "../upstream/forward.js";
+import { type HttpEnv, JSON_TYPE } from "./env.js";
+import { requestTarget } from "./request-target.js";
+
+/** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
+export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
+
+export interface AnswerByClerkParts {
+  forward: Forwarder;
+  writeThrough: Pick<WriteThrough, "applyAnswer">;
+}
+
+export function createAnswerByClerk({ forward, writeThrough }: AnswerByClerkParts): AnswerByClerk {
+  return async (c) => {
+    const request = c.req.raw;
+    const route = c.get("route");
+    const answer = await forward({
+      // The answer to a HEAD says nothing that could be applied; the server leaves the body out.
+      method: request.method === "HEAD" ? "GET" : request.method,
+      path: route.path,
+      search: requestTarget(c).search,
+      headers: request.headers,
+      body: hasBody(request.headers) ? request.body : null,
+    });
+    await writeThrough.applyAnswer(route.effect, answer);
+
+    const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
+    const body =
+      mayReadPrivate || !isUsersPath(route.path) ? answer.body : withoutPrivateMetadata(answer.body);
+    for (const [name, value] of answer.headers) c.header(name, value);
+    c.header("X-Mirror-Source", "upstream");
+    c.status(answer.status as StatusCode);
+    if (body.length === 0) return c.body(null);
+    return c.body(new Uint8Array(body), { headers: JSON_TYPE });
+  };
+}
+
+// A server's request has a body stream even where none was sent, and Clerk would be sent an empty chunked one.
+const hasBody = (headers: Headers) =>
+  headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
+
+const isUsersPath = (path: string) => path === "/v1/users" || path.startsWith("/v1/users/");
+
+function withoutPrivateMetadata(body: Buffer): Buffer {
+  if (body.length === 0) return body;
+  try {
+    return Buffer.from(JSON.stringify(hidePrivateMetadata(JSON.parse(body.toString("utf8")))));
+  } catch (cause) {
+    throw new AppError("upstream_unavailable", "Clerk's answer is not JSON.", { cause });
+  }
+}

@@ -1,0 +1,20 @@
+/**
+ * Whether a failure is the database's and not the statement's: gone, refusing, full, or asking to be asked again.
+ * The same request may well succeed in a moment.
+ */
+export function isDatabaseTrouble(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  if ("code" in error && TROUBLE.test(String(error.code))) return true;
+  return isDatabaseTrouble(error.cause);
+}
+
+// The client's own codes, the socket's, and SQLSTATEs: connection (08), serialization and deadlock (40), resources (53),
+// intervention such as shutdown and timeouts (57), I/O (58), locks (55P03), sessions ended while idle (25P0x), and a
+// primary that became a standby (25006).
+const TROUBLE = new RegExp(
+  [
+    "^(CONNECTION_(CLOSED|ENDED|DESTROYED)|CONNECT_TIMEOUT",
+    "ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN|ENOENT",
+    "(08|40|53|57|58)...|55P03|25P0.|25006)$",
+  ].join("|"),
+);

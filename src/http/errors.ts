@@ -1,0 +1,125 @@
+import type { ErrorHandler } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { AppError, type ErrorCode } from "../lib/errors.js";
+import type { Logger } from "../observability/logger.js";
+import { isDatabaseTrouble } from "./database-trouble.js";
+import { type HttpEnv, JSON_TYPE } from "./env.js";
+
+// A new code does not compile until it has a status.
+const STATUS = {
+  configuration: 500,
+  bad_request: 400,
+  invalid_request: 422,
+  invalid_payload: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  too_large: 413,
+  upstream_unavailable: 502,
+  upstream_timeout: 504,
+  upstream_rejected: 502,
+  database_unavailable: 503,
+  not_ready: 503,
+  conflict: 409,
+} as const satisfies Record<ErrorCode, ContentfulStatusCode>;
+
+/** Clerk's code in the body, where the error itself names none. */
+const CLERK_CODE = {
+  configuration: "internal_clerk_error",
+  bad_request: "bad_request",
+  invalid_request: "form_param_value_invalid",
+  invalid_payload: "request_body_invalid",
+  unauthenticated: "authentication_invalid",
+  forbidden: "authorization_invalid",
+  not_found: "resource_not_found",
+  method_not_allowed: "method_not_allowed",
+  too_large: "request_body_too_large",
+  upstream_unavailable: "bad_gateway",
+  upstream_timeout: "gateway_timeout",
+  upstream_rejected: "bad_gateway",
+  database_unavailable: "service_unavailable",
+  not_ready: "service_unavailable",
+  conflict: "conflict",
+} as const satisfies Record<ErrorCode, string>;
+
+/** What a caller waits before trying again when the error itself doesn't say. */
+const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = { database_unavailable: 1, not_ready: 1 };
+
+/** An answer before it is known what sends it. */
+export interface ErrorAnswer {
+  status: ContentfulStatusCode;
+  headers: Record<string, string>;
+  body: string;
+}
+
+/** The answer to a failure, in Clerk's shape. */
+export function presentError(error: AppError, requestId: string): ErrorAnswer {
+  const headers: Record<string, string> = { ...JSON_TYPE };
+  const retryAfter = error.retryAfterSeconds ?? RETRY_AFTER_SECONDS[error.code];
+  if (retryAfter !== undefined) headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfter)));
+  if (error.code === "unauthenticated") headers["WWW-Authenticate"] = "Bearer";
+  const body = errorBody(error.clerkCode ?? CLERK_CODE[error.code], error, requestId);
+  return { status: STATUS[error.code], headers, body };
+}
+
+/** The answer to a bug: nothing but where to find it in the log. */
+export function presentBug(requestId: string): ErrorAnswer {
+  const body = errorBody("internal_clerk_error", { message: "Internal error." }, requestId);
+  return { status: 500, headers: JSON_TYPE, body };
+}
+
+/** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
+export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
+  function present(error: Error, requestId: string): ErrorAnswer {
+    const entry = { requestId, err: loggable(error) };
+    if (error instanceof AppError) {
+      if (STATUS[error.code] >= 500) log.warn(entry, "request failed");
+      return presentError(error, requestId);
+    }
+    if (isDatabaseTrouble(error)) {
+      log.warn(entry, "database unavailable");
+      return presentError(new AppError("database_unavailable", "The database can't be reached."), requestId);
+    }
+    log.error(entry, "unexpected error");
+    return presentBug(requestId);
+  }
+  return (error, c) => {
+    const { status, headers, body } = present(error, c.get("requestId"));
+    return c.body(body, status, headers);
+  };
+}
+
+/** A path that the mirror has nothing at. */
+export const routeNotFound = () =>
+  new AppError("not_found", "not found", { longMessage: "There is nothing at this address." });
+
+function errorBody(
+  code: string,
+  error: Pick<AppError, "message"> & Partial<Pick<AppError, "longMessage" | "meta">>,
+  requestId: string,
+): string {
+  const { message, longMessage = message, meta } = error;
+  return JSON.stringify({
+    errors: [{ message, long_message: longMessage, code, ...(meta && { meta }) }],
+    clerk_trace_id: requestId,
+  });
+}
+
+/**
+ * An error as it may be logged: Postgres adds the failing row, and Drizzle the statement's parameters, and both are
+ * people's data.
+ */
+function loggable(error: Error): Record<string, unknown> {
+  const { name, message, stack, cause } = error;
+  const code = "code" in error ? { code: error.code } : {};
+  return {
+    type: name,
+    message: withoutParameters(message),
+    ...code,
+    stack: stack && withoutParameters(stack),
+    ...(cause instanceof Error && { cause: loggable(cause) }),
+  };
+}
+
+const withoutParameters = (text: string) => text.replace(/\nparams: .*?(?=\n {4}at |$)/s, "");

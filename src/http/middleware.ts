@@ -1,0 +1,98 @@
+import { randomUUID } from "node:crypto";
+import type { MiddlewareHandler } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import type { Authenticate } from "../auth/keys.js";
+import type { Scope } from "../auth/scopes.js";
+import { AppError } from "../lib/errors.js";
+import type { Logger } from "../observability/logger.js";
+import { classify, normalisePath } from "../upstream/paths.js";
+import type { HttpEnv } from "./env.js";
+import { routeNotFound } from "./errors.js";
+import { requestTarget } from "./request-target.js";
+
+/** An id of the caller's is kept if it can do no harm in a log or a header. */
+const INBOUND_ID = /^[\w.:-]{1,64}$/;
+
+/** Names the request, in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
+export const requestId: MiddlewareHandler<HttpEnv> = async (c, next) => {
+  const inbound = c.req.header("X-Request-Id");
+  const id = inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
+  c.set("requestId", id);
+  c.header("X-Request-Id", id);
+  // Answers are one person's data: no browser may guess at their type, no shared cache keep them.
+  c.header("X-Content-Type-Options", "nosniff");
+  c.header("Cache-Control", "no-store");
+  await next();
+};
+
+/** One line per request, of an allow-list: no header, query or body is ever among it. */
+export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    const startedAt = performance.now();
+    await next();
+    const { status } = c.res;
+    const entry = {
+      method: c.req.method,
+      path: withoutIds(c.req.path),
+      status,
+      ms: Math.round((performance.now() - startedAt) * 10) / 10,
+      requestId: c.get("requestId"),
+      key: c.get("principal")?.name,
+    };
+    if (status >= 500) log.warn(entry, "request");
+    else log.info(entry, "request");
+  };
+}
+
+// Whatever isn't plainly a word of a route may be an id, or a key that somebody pasted into the wrong place.
+const withoutIds = (path: string) =>
+  path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
+
+const wordOrId = (segment: string) =>
+  /^(v\d|[a-z]+([_-][a-z0-9]+)*|\{id\})$/.test(segment) && segment.length <= 30 ? segment : "{id}";
+
+/** Demands a key; everything mounted behind it knows its `principal`. */
+export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    c.set("principal", authenticate(c.req.header("Authorization") ?? null));
+    await next();
+  };
+}
+
+/** Stands beside the route that it guards, behind `authenticated`. */
+export function requireScope(scope: Scope): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    demandScope(c.get("principal").scopes, scope);
+    await next();
+  };
+}
+
+/** Throws `forbidden`, naming the scope that is missing. */
+export function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
+  if (scopes.has(scope)) return;
+  throw new AppError("forbidden", `This key lacks the scope ${scope}.`, { meta: { scope } });
+}
+
+/**
+ * Decides what the request is to Clerk, on the very path that Clerk would see, and demands the scope that takes. What
+ * isn't a path of Clerk's ends here as a 404.
+ */
+export const classified: MiddlewareHandler<HttpEnv> = async (c, next) => {
+  const { path } = requestTarget(c);
+  const method = c.req.method === "HEAD" ? "GET" : c.req.method;
+  const route = classify(method, normalisePath(path));
+  if (!route) throw routeNotFound();
+  demandScope(c.get("principal").scopes, route.scope);
+  c.set("route", route);
+  await next();
+};
+
+/** A body of more is refused with 413, before it is held. */
+export function limitBody(bytes: number, what: string): MiddlewareHandler<HttpEnv> {
+  return bodyLimit({
+    maxSize: bytes,
+    onError: () => {
+      throw new AppError("too_large", `The body of ${what} may have ${bytes / 1024} KiB at most.`);
+    },
+  });
+}

@@ -1,0 +1,25 @@
+import type { Context } from "hono";
+import { AppError } from "../lib/errors.js";
+import type { HttpEnv } from "./env.js";
+
+/** A request line's path and query (with its `?`, or empty). */
+export interface RequestTarget {
+  path: string;
+  search: string;
+}
+
+/**
+ * The target exactly as it was sent. What the app offers has dot segments resolved and escapes decoded, and what a key
+ * may do must be decided on the very path that Clerk will see.
+ */
+export function requestTarget(c: Context<HttpEnv>): RequestTarget {
+  const sent = c.env?.incoming?.url;
+  const target = sent?.startsWith("/") ? sent : withoutOrigin(c.req.url);
+  if (target.includes("#")) throw new AppError("bad_request", "The request's path holds a fragment.");
+  const query = target.indexOf("?");
+  return query === -1
+    ? { path: target, search: "" }
+    : { path: target.slice(0, query), search: target.slice(query) };
+}
+
+const withoutOrigin = (url: string) => url.slice(new URL(url).origin.length);

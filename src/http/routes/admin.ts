@@ -1,0 +1,66 @@
+import { Hono } from "hono";
+import { z } from "zod";
+import { AppError } from "../../lib/errors.js";
+import type { HttpEnv } from "../env.js";
+import { limitBody, requireScope } from "../middleware.js";
+
+/** Tells how the mirror is, as JSON values. */
+export interface StatusReader {
+  read(): Promise<Record<string, unknown>>;
+}
+
+export type ReconcileMode = "full" | "dry_run";
+
+/** Starts walks over Clerk's users on demand, and knows what became of them. */
+export interface Reconciler {
+  /** Queues a run and returns its id. */
+  start(mode: ReconcileMode): Promise<string>;
+  /** The run as JSON values; null: there is none of this id. */
+  run(id: string): Promise<Record<string, unknown> | null>;
+}
+
+export interface AdminParts {
+  status: StatusReader;
+  reconciler: Reconciler;
+}
+
+/** What could be an id at all: no text that Postgres can't hold. */
+const RUN_ID = /^[\w-]{1,64}$/;
+const MAX_BODY_BYTES = 64 * 1024;
+const MODES = ["full", "dry_run"] as const satisfies readonly ReconcileMode[];
+const reconcileBody = z.object({ mode: z.enum(MODES) });
+
+/** What only the mirror can tell or do. */
+export function adminRoutes({ status, reconciler }: AdminParts): Hono<HttpEnv> {
+  const admin = requireScope("admin");
+  return new Hono<HttpEnv>()
+    .get("/mirror/status", admin, async (c) => c.json(await status.read()))
+    .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES, "this request"), async (c) => {
+      const { mode } = parseReconcileBody(await c.req.text());
+      return c.json({ run_id: await reconciler.start(mode) }, 202);
+    })
+    .get("/mirror/runs/:id", admin, async (c) => {
+      const id = c.req.param("id");
+      const run = RUN_ID.test(id) ? await reconciler.run(id) : null;
+      if (!run)
+        throw new AppError("not_found", "not found", { longMessage: `No run was found with id ${id}` });
+      return c.json(run);
+    });
+}
+
+function parseReconcileBody(text: string): z.infer<typeof reconcileBody> {
+  const parsed = reconcileBody.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new AppError("invalid_request", "is invalid", {
+    longMessage: `mode must be one of: ${MODES.join(", ")}`,
+    meta: { param_name: "mode" },
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new AppError("invalid_payload", "The body is not JSON.", { cause });
+  }
+}

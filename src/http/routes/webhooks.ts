@@ -1,0 +1,67 @@
+import { Hono } from "hono";
+import { Webhook, WebhookVerificationError } from "svix";
+import { AppError } from "../../lib/errors.js";
+import type { Ingest } from "../../sync/ingest.js";
+import type { HttpEnv } from "../env.js";
+import { limitBody } from "../middleware.js";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+
+export interface WebhookParts {
+  /** Several while one is being rotated; none: the route answers 503. */
+  secrets: readonly string[];
+  ingest: Ingest;
+}
+
+/** Where Clerk sends its events. The signature is the key here. */
+export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> {
+  const verifiers = secrets.map((secret) => new Webhook(secret));
+  const limit = limitBody(MAX_BODY_BYTES, "a webhook");
+
+  return new Hono<HttpEnv>()
+    .post("/webhooks/clerk", limit, async (c) => {
+      if (verifiers.length === 0) {
+        throw new AppError(
+          "not_ready",
+          "CLERK_WEBHOOK_SIGNING_SECRET is not set: this mirror takes no webhooks.",
+        );
+      }
+      // The bytes as they came: a signature holds for them, not for the JSON that they spell.
+      const raw = Buffer.from(await c.req.arrayBuffer());
+      const messageId = verifiedMessageId(verifiers, raw, (name) => c.req.header(name));
+      return c.json({ status: await ingest.receive({ messageId, raw }) });
+    })
+    .all("/webhooks/clerk", () => {
+      throw new AppError("method_not_allowed", "Webhooks are sent here by POST.");
+    });
+}
+
+/** The id under which the sender repeats this message. Throws `bad_request` unless one of the secrets signed it. */
+function verifiedMessageId(
+  verifiers: readonly Webhook[],
+  raw: Buffer,
+  header: (name: string) => string | undefined,
+): string {
+  const id = header("svix-id") ?? header("webhook-id") ?? "";
+  const headers = {
+    "webhook-id": id,
+    "webhook-timestamp": header("svix-timestamp") ?? header("webhook-timestamp") ?? "",
+    "webhook-signature": header("svix-signature") ?? header("webhook-signature") ?? "",
+  };
+  const failures = verifiers.map((verifier) => failureOf(() => verifier.verify(raw, headers)));
+  if (failures.includes(null)) return id;
+  throw new AppError("bad_request", `The webhook can't be verified: ${failures[0]?.message}.`, {
+    clerkCode: "request_body_invalid",
+  });
+}
+
+function failureOf(verify: () => unknown): Error | null {
+  try {
+    verify();
+  } catch (error) {
+    if (error instanceof WebhookVerificationError) return error;
+    // The library parses what it has verified: this body is Clerk's, but not JSON. What becomes of it isn't decided here.
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return null;
+}

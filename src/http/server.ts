@@ -1,0 +1,102 @@
+import { randomUUID } from "node:crypto";
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import type { Hono } from "hono";
+import { AppError } from "../lib/errors.js";
+import type { HttpEnv } from "./env.js";
+import { presentBug, presentError } from "./errors.js";
+
+export interface ListenOptions {
+  host: string;
+  /** 0: any free one. */
+  port: number;
+}
+
+export interface Listening {
+  readonly url: string;
+  readonly port: number;
+  /**
+   * Takes no new connection, lets what is running finish, and resolves when nothing is left; what still runs after
+   * `deadlineMs` is cut.
+   */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** Filters of a hundred values each travel in the request line: Node's 16 KiB would refuse a few of them together. */
+const MAX_HEADER_BYTES = 64 * 1024;
+/** Longer than a balancer keeps its idle connections (60 s is common), so that it never reuses one we just closed. */
+const KEEP_ALIVE_MS = 75_000;
+const IDLE_CHECK_MS = 100;
+
+/** Serves the app. Rejects with `configuration` if the address can't be had. */
+export async function listen(app: Hono<HttpEnv>, { host, port }: ListenOptions): Promise<Listening> {
+  const running = new Set<ServerResponse>();
+  let draining = false;
+  const listener = getRequestListener(app.fetch, { errorHandler: answerUnreadable });
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
+    running.add(response);
+    response.once("close", () => running.delete(response));
+    if (draining) response.shouldKeepAlive = false;
+    void listener(request, response);
+  });
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(asConfigurationError(error, host, port)));
+    server.listen(port, host, resolve);
+  });
+  const address = server.address() as AddressInfo;
+
+  return {
+    url: `http://${address.family === "IPv6" ? `[${address.address}]` : address.address}:${address.port}`,
+    port: address.port,
+    drain: (deadlineMs) =>
+      new Promise((resolve) => {
+        draining = true;
+        for (const response of running) response.shouldKeepAlive = false;
+        // Closing alone waits for clients to let go of their idle connections, which takes seconds.
+        const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+        const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
+        server.close(() => {
+          clearInterval(idle);
+          clearTimeout(deadline);
+          resolve();
+        });
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+/** Requests that never reach the app: an impossible Host header, a target that is no path. */
+function answerUnreadable(error: unknown): Response {
+  const id = randomUUID();
+  const { body, ...init } =
+    error instanceof RequestError
+      ? presentError(new AppError("bad_request", "The request can't be read."), id)
+      : presentBug(id);
+  return new Response(body, init);
+}
+
+function asConfigurationError(error: NodeJS.ErrnoException, host: string, port: number): Error {
+  const cause = { cause: error };
+  switch (error.code) {
+    case "EADDRINUSE":
+      return new AppError(
+        "configuration",
+        `PORT ${port} is in use on ${host}. Set PORT to a free one, or to 0.`,
+        cause,
+      );
+    case "EACCES":
+      return new AppError(
+        "configuration",
+        `PORT ${port} may not be opened by this user. Take one above 1023.`,
+        cause,
+      );
+    case "EADDRNOTAVAIL":
+    case "ENOTFOUND":
+      return new AppError("configuration", `HOST ${host} is not an address of this machine.`, cause);
+    default:
+      return error;
+  }
+}

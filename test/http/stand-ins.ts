@@ -1,0 +1,111 @@
+import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
+import type { Scope } from "../../src/auth/scopes.js";
+import { type AppParts, createApp } from "../../src/http/app.js";
+import { silentLogger } from "../../src/observability/logger.js";
+
+export const SECRET_KEY = "sk_test_stand_in";
+export const MIRROR_KEY = "um_stand_in";
+/** `svix` signs with what follows the prefix, decoded. */
+export const WEBHOOK_SECRET = `whsec_${Buffer.from("the first signing secret").toString("base64")}`;
+
+export const PRIVATE_USER = {
+  id: "user_1",
+  object: "user",
+  public_metadata: { private_metadata: "its own" },
+  private_metadata: { secret: true },
+  email_addresses: [],
+};
+
+export interface ForwardedRequest {
+  method: string;
+  path: string;
+  search: string;
+  headers: Headers;
+  body: ReadableStream | null;
+}
+
+/** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
+export type Overrides = Partial<AppParts> & {
+  clerkAnswers?: (request: ForwardedRequest) => { status: number; body?: unknown; headers?: Headers };
+};
+
+/** An app over stand-ins of every part, and what these were asked, in order. */
+export function standInApp(overrides: Overrides = {}) {
+  const asked: unknown[] = [];
+  const clerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
+  const parts: AppParts = {
+    log: silentLogger(),
+    authenticate: createAuthenticator({
+      secretKey: SECRET_KEY,
+      mirrorApiKey: MIRROR_KEY,
+      acceptClerkSecretKey: true,
+    }),
+    readiness: () => "live",
+    webhooks: {
+      secrets: [WEBHOOK_SECRET],
+      ingest: {
+        async receive(message) {
+          asked.push(["receive", message.messageId, message.raw.toString("utf8")]);
+          return "applied";
+        },
+      },
+    },
+    admin: {
+      status: { read: async () => ({ state: "live" }) },
+      reconciler: {
+        async start(mode) {
+          asked.push(["start", mode]);
+          return "run_1";
+        },
+        run: async (id) => (id === "run_1" ? { id, state: "running" } : null),
+      },
+    },
+    users: {
+      users: {
+        get: async (id, view) =>
+          id === "user_1"
+            ? { kind: "live", json: JSON.stringify({ id, view }), lockedUntilMs: null }
+            : { kind: id === "user_gone" ? "gone" : "unknown" },
+        list: async (params, view) => JSON.stringify([{ id: "user_1", limit: params.limit, view }]),
+        count: async () => 7,
+      },
+      memberships: {
+        list: async (id, page, view) =>
+          id === "user_1" ? JSON.stringify({ data: [], total_count: 0, page, view }) : null,
+      },
+      readThrough: {
+        async user(id) {
+          asked.push(["read through", id]);
+          return { kind: "gone" };
+        },
+      },
+      completeness: { isBackfilled: () => true, asOfMs: () => 1_700_000_000_000 },
+    },
+    clerk: {
+      async forward(request) {
+        asked.push(["forward", request.method, request.path + request.search]);
+        const { status, body, headers } = clerkAnswers(request as ForwardedRequest);
+        return {
+          status,
+          headers: headers ?? new Headers({ "content-type": "application/json" }),
+          body: Buffer.from(body === undefined ? "" : JSON.stringify(body)),
+          startedAtMs: 1,
+        };
+      },
+      writeThrough: {
+        async applyAnswer(effect, answer) {
+          asked.push(["apply", effect.kind, answer.status]);
+        },
+      },
+    },
+    ...overrides,
+  };
+  return { app: createApp(parts), asked };
+}
+
+/** Whoever asks, with exactly these scopes. */
+export function principalWith(...scopes: Scope[]): () => Principal {
+  return () => ({ name: "test", scopes: new Set(scopes) });
+}
+
+export const bearer = (key: string) => ({ headers: { Authorization: `Bearer ${key}` } });
