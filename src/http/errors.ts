@@ -19,6 +19,8 @@ const STATUS = {
   upstream_unavailable: 502,
   upstream_timeout: 504,
   upstream_rejected: 502,
+  upstream_refused: 502,
+  rate_limited: 429,
   database_unavailable: 503,
   not_ready: 503,
   conflict: 409,
@@ -38,6 +40,8 @@ const CLERK_CODE = {
   upstream_unavailable: "bad_gateway",
   upstream_timeout: "gateway_timeout",
   upstream_rejected: "bad_gateway",
+  upstream_refused: "bad_gateway",
+  rate_limited: "too_many_requests",
   database_unavailable: "service_unavailable",
   not_ready: "service_unavailable",
   conflict: "conflict",
@@ -72,7 +76,7 @@ export function presentBug(requestId: string): ErrorAnswer {
 /** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
 export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
   function present(error: Error, requestId: string): ErrorAnswer {
-    const entry = { requestId, err: loggable(error) };
+    const entry = { requestId, error: loggable(error) };
     if (error instanceof AppError) {
       if (STATUS[error.code] >= 500) log.warn(entry, "request failed");
       return presentError(error, requestId);

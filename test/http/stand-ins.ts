@@ -24,15 +24,17 @@ export interface ForwardedRequest {
   body: ReadableStream | null;
 }
 
+type ClerkAnswers = (request: ForwardedRequest) => { status: number; body?: unknown; headers?: Headers };
+
 /** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
 export type Overrides = Partial<AppParts> & {
-  clerkAnswers?: (request: ForwardedRequest) => { status: number; body?: unknown; headers?: Headers };
+  clerkAnswers?: ClerkAnswers;
 };
 
 /** An app over stand-ins of every part, and what these were asked, in order. */
 export function standInApp(overrides: Overrides = {}) {
   const asked: unknown[] = [];
-  const clerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
+  const clerkAnswers: ClerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
   const parts: AppParts = {
     log: silentLogger(),
     authenticate: createAuthenticator({
@@ -100,7 +102,7 @@ export function standInApp(overrides: Overrides = {}) {
     },
     ...overrides,
   };
-  return { app: createApp(parts), asked };
+  return { app: createApp(parts), asked, parts };
 }
 
 /** Whoever asks, with exactly these scopes. */

@@ -1,0 +1,86 @@
+import { Writable } from "node:stream";
+import { pino } from "pino";
+import { expect, test } from "vitest";
+import { bearer, MIRROR_KEY, type Overrides, standInApp } from "./stand-ins.js";
+
+/** What one request leaves in the log, at the most talkative level. */
+async function logOf(path: string, init: RequestInit = {}, overrides: Overrides = {}) {
+  let text = "";
+  const stream = new Writable({
+    write(chunk, _, done) {
+      text += chunk;
+      done();
+    },
+  });
+  const { app } = standInApp({ log: pino({ level: "trace" }, stream), ...overrides });
+  await app.request(path, init);
+  const lines = text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+  return { text, lines };
+}
+
+test("logs one line per request, of known fields only", async () => {
+  const { lines } = await logOf("/v1/users/user_2abc/organization_memberships", bearer(MIRROR_KEY));
+  expect(lines).toHaveLength(1);
+  const { time: _, pid: __, hostname: ___, ...entry } = lines[0];
+  expect(entry).toEqual({
+    level: 30,
+    msg: "request",
+    method: "GET",
+    path: "/v1/users/{id}/organization_memberships",
+    status: 200,
+    ms: expect.any(Number),
+    requestId: expect.any(String),
+    key: "MIRROR_API_KEY",
+  });
+});
+
+test("logs no header, query, body, id or key, whatever comes of the request", async () => {
+  const request = {
+    method: "POST",
+    headers: {
+      Authorization: "Bearer confidential",
+      Cookie: "confidential",
+      "svix-id": "confidential",
+      "svix-signature": "confidential",
+    },
+    body: '{"password":"confidential"}',
+  };
+  const known = { ...request, headers: { ...request.headers, ...bearer(MIRROR_KEY).headers } };
+  const paths = [
+    "/v1/users?email_address=confidential@example.com",
+    "/v1/users/user_Confidential1/verify_password",
+    "/v1/sk_live_Confidential1",
+    "/webhooks/clerk?confidential",
+    "/mirror/reconcile?confidential",
+  ];
+  for (const path of paths) {
+    for (const init of [request, known]) {
+      const { text, lines } = await logOf(path, init);
+      expect(lines.length).toBeGreaterThan(0);
+      expect(text.toLowerCase()).not.toContain("confidential");
+      expect(text).not.toContain(MIRROR_KEY);
+    }
+  }
+});
+
+test("logs a bug whole, but not the rows and parameters that Postgres and Drizzle put into errors", async () => {
+  const cause = Object.assign(new Error("violates a constraint"), {
+    code: "23502",
+    detail: "Failing row contains (confidential)",
+    parameters: ["confidential"],
+  });
+  const error = new Error("Failed query: insert into x\nparams: confidential,\nconfidential", { cause });
+  const { parts } = standInApp();
+  const users = { ...parts.users, users: { ...parts.users.users, count: () => Promise.reject(error) } };
+  const { text, lines } = await logOf("/v1/users/count", bearer(MIRROR_KEY), { users });
+  const bug = lines.find((line) => line.msg === "unexpected error");
+  expect(bug.error).toMatchObject({
+    message: "Failed query: insert into x",
+    stack: expect.stringContaining("logs.test.ts"),
+    cause: { code: "23502", message: "violates a constraint" },
+  });
+  expect(text).not.toContain("confidential");
+});
