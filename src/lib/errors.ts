@@ -12,6 +12,8 @@ export type ErrorCode =
   | "upstream_unavailable"
   | "upstream_timeout"
   | "upstream_rejected"
+  | "upstream_refused"
+  | "rate_limited"
   | "database_unavailable"
   | "not_ready"
   | "conflict";

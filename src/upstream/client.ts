@@ -1,0 +1,197 @@
+import { backoffMs, sleep } from "../lib/async.js";
+import { AppError } from "../lib/errors.js";
+import type { Logger } from "../observability/logger.js";
+import { clerkErrorOf, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
+import type { Budget, Priority } from "./rate-limit.js";
+
+/** Who asks, and until when. */
+export interface Call {
+  priority: Priority;
+  signal?: AbortSignal;
+}
+
+export interface UpstreamRequest {
+  method: string;
+  /** From the root of the API: `/v1/users`. */
+  path: string;
+  /** With its `?`, or empty. */
+  search: string;
+  headers: Headers;
+  body: ReadableStream<Uint8Array> | null;
+}
+
+export interface UpstreamResponse {
+  status: number;
+  headers: Headers;
+  body: Buffer;
+  /** When the request that got this answer was sent, by the clock given. */
+  startedAtMs: number;
+}
+
+/** The only way to Clerk. */
+export interface Upstream {
+  /**
+   * Sends a request once, as it is but for the key; the budget was taken before. A connection that failed before a byte
+   * was written is tried once more. Rejects with an AppError when there is no answer.
+   */
+  send(request: UpstreamRequest, call: Call): Promise<UpstreamResponse>;
+  /**
+   * A read of the mirror's own, repeated while that can help: 429 (after `Retry-After`), 5xx, cut connections,
+   * timeouts. Answers every status below 500 but 401, 403 and 429; those and a lasting failure reject.
+   */
+  get(path: string, query: Iterable<[string, string]>, call: Call): Promise<UpstreamResponse>;
+  /** How many requests were sent so far. */
+  readonly requests: number;
+}
+
+export interface UpstreamOptions {
+  apiUrl: string;
+  secretKey: string;
+  apiVersion: string;
+  timeoutMs: number;
+  budget: Budget;
+  now: () => number;
+  log: Logger;
+}
+
+/** How long each may go on asking: a walk through an outage of a minute or two, a caller only through a hiccup. */
+const ATTEMPTS: Record<Priority, number> = { caller: 2, read: 2, refetch: 3, repair: 8, walk: 10 };
+const FIRST_WAIT_MS = 250;
+const LONGEST_WAIT_MS = 30_000;
+/** A caller isn't kept waiting for a `Retry-After` longer than this: it is told instead. */
+const PATIENCE_MS: Record<Priority, number> = {
+  caller: 0,
+  read: 0,
+  refetch: 60_000,
+  repair: 120_000,
+  walk: 300_000,
+};
+
+const BUDGET_PATIENCE_MS = 5000;
+const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
+
+export function createUpstream(options: UpstreamOptions): Upstream {
+  const { apiUrl, secretKey, apiVersion, timeoutMs, budget, now, log } = options;
+  let requests = 0;
+
+  async function once(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
+    await takeInTime(call);
+    requests++;
+    const headers = new Headers(request.headers);
+    headers.set("Authorization", `Bearer ${secretKey}`);
+    const timeout = AbortSignal.timeout(timeoutMs);
+    const startedAtMs = now();
+    const response = await fetch(`${apiUrl}${request.path}${request.search}`, {
+      method: request.method,
+      headers,
+      body: request.body,
+      ...(request.body && { duplex: "half" }),
+      redirect: "manual",
+      signal: call.signal ? AbortSignal.any([timeout, call.signal]) : timeout,
+    } as RequestInit);
+    const body = Buffer.from(await response.arrayBuffer());
+    if (response.status === 429) budget.pause(retryAfterMs(response.headers) ?? 1000);
+    return { status: response.status, headers: response.headers, body, startedAtMs };
+  }
+
+  /** Somebody who waits for an answer is told soon that there is no budget left; walks wait for theirs. */
+  async function takeInTime({ priority, signal }: Call): Promise<void> {
+    if (isPatient(priority)) return budget.take(priority, signal);
+    const patience = AbortSignal.timeout(BUDGET_PATIENCE_MS);
+    try {
+      await budget.take(priority, signal ? AbortSignal.any([patience, signal]) : patience);
+    } catch (cause) {
+      signal?.throwIfAborted();
+      throw new AppError("rate_limited", "The mirror's budget of requests to Clerk is used up.", {
+        longMessage:
+          "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent, or Clerk asked for a pause.",
+        retryAfterSeconds: 5,
+        cause,
+      });
+    }
+  }
+
+  async function send(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
+    try {
+      return await once(request, call).catch((error) => {
+        // A body that streams can't be read a second time; nor was any of it, but only without one is that certain.
+        if (!failedToConnect(error) || request.body) throw error;
+        return once(request, call);
+      });
+    } catch (error) {
+      call.signal?.throwIfAborted();
+      throw unanswered(error, `${request.method} ${request.path}`);
+    }
+  }
+
+  async function get(path: string, query: Iterable<[string, string]>, call: Call): Promise<UpstreamResponse> {
+    const search = new URLSearchParams([...query]).toString();
+    const request: UpstreamRequest = {
+      method: "GET",
+      path,
+      search: search && `?${search}`,
+      headers: new Headers({ Accept: "application/json", "Clerk-API-Version": apiVersion }),
+      body: null,
+    };
+    for (let attempt = 0; ; attempt++) {
+      const outcome = await once(request, call).catch((error: unknown) => {
+        call.signal?.throwIfAborted();
+        return unanswered(error, `GET ${path}`);
+      });
+      if (!(outcome instanceof AppError) && outcome.status < 500 && outcome.status !== 429) {
+        return refuseRejection(outcome);
+      }
+      const failure = outcome instanceof AppError ? outcome : failureOf(outcome);
+      const wait = waitMs(outcome, attempt, call.priority);
+      if (wait === null) throw failure;
+      log.warn(
+        { path: pathForLog(path), attempt: attempt + 1, waitMs: Math.round(wait), reason: failure.message },
+        "asking Clerk again",
+      );
+      await sleep(wait, call.signal);
+    }
+  }
+
+  return {
+    send,
+    get,
+    get requests() {
+      return requests;
+    },
+  };
+}
+
+/** How long to wait before the next attempt; null: there is none. */
+function waitMs(outcome: UpstreamResponse | AppError, attempt: number, priority: Priority): number | null {
+  if (attempt + 1 >= ATTEMPTS[priority]) return null;
+  const asked = outcome instanceof AppError ? null : retryAfterMs(outcome.headers);
+  if (asked === null) return backoffMs(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS);
+  return asked <= PATIENCE_MS[priority] ? asked + backoffMs(0, FIRST_WAIT_MS, FIRST_WAIT_MS) : null;
+}
+
+function failureOf({ status, headers, body }: UpstreamResponse): AppError {
+  const retryMs = retryAfterMs(headers);
+  const retryAfterSeconds = retryMs === null ? undefined : Math.ceil(retryMs / 1000);
+  const details = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
+  if (status === 429) return new AppError("rate_limited", "Clerk's rate limit is reached.", details);
+  const { message } = clerkErrorOf(body);
+  return new AppError(
+    "upstream_unavailable",
+    `Clerk answered ${status}${message ? `: ${message}` : ""}.`,
+    details,
+  );
+}
+
+/** A key that Clerk refuses won't get better by asking: the person who set it must know. */
+function refuseRejection(response: UpstreamResponse): UpstreamResponse {
+  const { code, message } = clerkErrorOf(response.body);
+  if (response.status !== 401 && !(response.status === 403 && code === "authorization_invalid"))
+    return response;
+  throw new AppError(
+    "upstream_rejected",
+    `Clerk refused CLERK_SECRET_KEY: ${message ?? `status ${response.status}`}.`,
+  );
+}
+
+/** Ids are people; the shape of the path is enough. */
+const pathForLog = (path: string) => path.replace(/\/(user|org|orgmem)_[^/]+/g, "/{id}");

@@ -1,0 +1,105 @@
+import { AppError } from "../lib/errors.js";
+
+/** What Clerk answers when it isn't a success. */
+export interface ClerkError {
+  code: string | null;
+  message: string | null;
+}
+
+/** The first error of Clerk's error body; nulls when the body is none, as from a proxy in between. */
+export function clerkErrorOf(body: Buffer): ClerkError {
+  const first = errorsOf(parseJson(body))?.[0];
+  const read = (name: string) => {
+    const value = first && typeof first === "object" ? (first as Record<string, unknown>)[name] : undefined;
+    return typeof value === "string" ? value : null;
+  };
+  return { code: read("code"), message: read("long_message") ?? read("message") };
+}
+
+/** Whether a client that expects Clerk's errors can read this one. */
+export function isClerkError(body: Buffer): boolean {
+  return errorsOf(parseJson(body)) !== null;
+}
+
+/** A body in Clerk's shape for an error that came without one, from something that stands before Clerk. */
+export function synthesisedError(status: number): Buffer {
+  const [code, message] = SYNTHESISED[status] ?? [
+    status < 500 ? "bad_request" : "internal_clerk_error",
+    `HTTP ${status}`,
+  ];
+  const long_message = `${message}. The answer came without details (status ${status}).`;
+  return Buffer.from(JSON.stringify({ errors: [{ message, long_message, code }] }));
+}
+
+const SYNTHESISED: Record<number, [code: string, message: string]> = {
+  401: ["authentication_invalid", "Unauthorized"],
+  403: ["authorization_invalid", "Forbidden"],
+  404: ["resource_not_found", "not found"],
+  413: ["request_body_too_large", "Request body too large"],
+  415: ["unsupported_content_type", "Unsupported content type"],
+  429: ["too_many_requests", "Too many requests"],
+  502: ["bad_gateway", "Bad gateway"],
+  503: ["service_unavailable", "Service unavailable"],
+  504: ["gateway_timeout", "Gateway timeout"],
+};
+
+/** `Retry-After` in milliseconds, from seconds or a date; null when there is none to be read. */
+export function retryAfterMs(headers: Headers): number | null {
+  const value = headers.get("retry-after");
+  if (value === null) return null;
+  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+}
+
+/** A request that got no answer, as its caller should see it. */
+export function unanswered(error: unknown, what: string): AppError {
+  if (error instanceof AppError) return error;
+  if (isTimeout(error)) {
+    return new AppError("upstream_timeout", "Clerk did not answer in time.", {
+      longMessage: `Clerk did not answer ${what} in time.`,
+      cause: error,
+    });
+  }
+  return new AppError("upstream_unavailable", "Clerk can't be reached.", {
+    longMessage: `The connection to Clerk failed (${reasonOf(error)}).`,
+    cause: error,
+  });
+}
+
+/** Whether the connection failed before a byte of the request was written: then Clerk knows nothing of it. */
+export function failedToConnect(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if ("syscall" in e && (e.syscall === "connect" || e.syscall === "getaddrinfo")) return true;
+    if ("code" in e && e.code === "UND_ERR_CONNECT_TIMEOUT") return true;
+    if (e instanceof AggregateError && e.errors.length > 0) return e.errors.every(failedToConnect);
+  }
+  return false;
+}
+
+function isTimeout(error: unknown): boolean {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (e.name === "TimeoutError" || ("code" in e && /TIMEOUT|ETIMEDOUT/.test(String(e.code)))) return true;
+  }
+  return false;
+}
+
+function reasonOf(error: unknown): string {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if ("code" in e && typeof e.code === "string") return e.code;
+  }
+  return error instanceof Error ? error.name : "unknown";
+}
+
+function errorsOf(value: unknown): unknown[] | null {
+  const errors = value && typeof value === "object" ? (value as { errors?: unknown }).errors : null;
+  return Array.isArray(errors) ? errors : null;
+}
+
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString("utf8"));
+  } catch {
+    return null;
+  }
+}
