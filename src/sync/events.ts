@@ -10,12 +10,16 @@ import {
   userSnapshot,
 } from "./snapshot.js";
 
+/** Svix's own tolerance: an envelope further ahead of our clock than this is of no clock we know. */
+const FUTURE_MS = 300_000;
+
 /**
  * What a webhook says, or null for a type that the mirror doesn't use; throws `invalid_payload` when `data` lacks what
  * the type needs. `nowMs`, on the primary's clock, dates deletions, which carry no time, and envelopes without one.
  */
 export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
-  const observedAtMs = event.timestampMs ?? nowMs;
+  const { timestampMs } = event;
+  const observedAtMs = timestampMs !== null && timestampMs <= nowMs + FUTURE_MS ? timestampMs : nowMs;
   switch (event.type) {
     case "user.created":
     case "user.updated":

@@ -214,7 +214,8 @@ function mergeKept(a: Content["kept"], b: Content["kept"]): Content["kept"] {
   return merged;
 }
 
-function lockedUntil(object: Json, observedAtMs: number): number | null {
+/** When a lock that was seen then ends; null: not locked. */
+export function lockedUntil(object: Json, observedAtMs: number): number | null {
   if (object.locked !== true) return null;
   const seconds = object.lockout_expires_in_seconds;
   return typeof seconds === "number" ? observedAtMs + seconds * 1000 : LOCKED_FOR_EVER;

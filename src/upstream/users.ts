@@ -130,6 +130,7 @@ function success(response: UpstreamResponse): unknown {
     `Clerk answered ${response.status}: ${message ?? "no reason given"}.`,
     {
       ...(code && { clerkCode: code }),
+      meta: { status: response.status },
     },
   );
 }

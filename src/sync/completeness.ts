@@ -1,0 +1,52 @@
+import type { Sql } from "../db/client.js";
+import { sleep } from "../lib/async.js";
+
+/** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
+export interface Completeness {
+  isBackfilled(): boolean;
+  /** The moment up to which a walk proved the mirror complete, in milliseconds; null: none has yet. */
+  asOfMs(): number | null;
+  refresh(): Promise<void>;
+  /** Keeps up with what other processes find out, until aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const REFRESH_MS = 1000;
+
+export function createCompleteness(sql: Sql): Completeness {
+  let backfilledAtMs: number | null = null;
+  let asOfMs: number | null = null;
+
+  async function refresh(): Promise<void> {
+    const [row] = await sql<{ backfilled_at: number | null; as_of: number | null }[]>`
+      select backfilled_at, as_of from mirror_data.upstream`;
+    backfilledAtMs = row?.backfilled_at ?? null;
+    asOfMs = row?.as_of ?? null;
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      // While Postgres is away what was known stays.
+      await refresh().catch(() => {});
+      await sleep(REFRESH_MS, signal).catch(() => {});
+    }
+  }
+
+  return { isBackfilled: () => backfilledAtMs !== null, asOfMs: () => asOfMs, refresh, run };
+}
+
+/** Notes that a walk from start to end has shown all of Clerk's users. */
+export async function markBackfilled(sql: Sql, nowMs: number): Promise<void> {
+  await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, ${nowMs})`;
+}
+
+/**
+ * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
+ * may stand for a user who is wrong here.
+ */
+export async function advanceAsOf(sql: Sql, provedMs: number): Promise<void> {
+  await sql`
+    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
+    where not exists (select from mirror_data.refetches where since <= ${provedMs})
+      and not exists (select from mirror_data.dead_letters where received_at <= ${provedMs})`;
+}

@@ -1,0 +1,133 @@
+import type { Sql } from "../db/client.js";
+import type { Clock } from "../db/clock.js";
+import { sleep } from "../lib/async.js";
+import type { Call } from "../upstream/client.js";
+import type { ClerkApi } from "../upstream/users.js";
+import { idOf } from "./walk.js";
+
+/** What Clerk said about users that a walk has not shown. */
+export interface Confirmed {
+  /** Ids that are gone, and when the request that said so was sent. */
+  gone: { id: string; startedAtMs: number }[];
+  /** Users that the walk missed, as Clerk shows them. */
+  alive: { items: unknown[]; startedAtMs: number }[];
+}
+
+/** Clerk takes 100 ids in one filter. */
+const IDS_PER_REQUEST = 99;
+const READ_BATCH = 10_000;
+
+/** A user, organization or membership that the mirror holds and a walk has not shown. */
+export interface Missing {
+  id: string;
+  observedAtMs: number;
+}
+
+/** Clerk's lists trail its writes by up to `lagMs`: what was heard of a moment ago may not be in them yet. */
+export async function untilSettled(
+  missing: readonly Missing[],
+  { clock, lagMs }: { clock: Pick<Clock, "now">; lagMs: number },
+  signal?: AbortSignal,
+): Promise<void> {
+  const lastMs = missing.reduce((latest, { observedAtMs }) => Math.max(latest, observedAtMs), 0);
+  await sleep(Math.max(0, lastMs + lagMs - clock.now()), signal);
+}
+
+/** The users that were not `seen`, but for those heard of since the walk began (`startedAtMs`). */
+export async function missingUsers(
+  sql: Sql,
+  seen: ReadonlySet<string>,
+  startedAtMs: number,
+): Promise<Missing[]> {
+  const missing: Missing[] = [];
+  for (let after = ""; ; ) {
+    const rows = await sql<Missing[]>`
+      select id, observed_at as "observedAtMs" from mirror_data.users
+      where id > ${after} and payload is not null order by id limit ${READ_BATCH}`;
+    for (const row of rows) if (row.observedAtMs < startedAtMs && !seen.has(row.id)) missing.push(row);
+    const last = rows.at(-1);
+    if (!last || rows.length < READ_BATCH) return missing;
+    after = last.id;
+  }
+}
+
+/**
+ * Asks Clerk about each of these users: many at once, together with one just seen (`witness`). A list without that one,
+ * or with ids that weren't asked for, proves nothing, and each is then asked for alone.
+ */
+export async function confirmMissing(
+  api: ClerkApi,
+  candidates: readonly string[],
+  witness: string | null,
+  call: Call,
+): Promise<Confirmed> {
+  const confirmed: Confirmed = { gone: [], alive: [] };
+  for (let from = 0; from < candidates.length; from += IDS_PER_REQUEST) {
+    const asked = candidates.slice(from, from + IDS_PER_REQUEST);
+    const answered = witness !== null && (await askTogether(api, asked, witness, call, confirmed));
+    if (!answered) for (const id of asked) await askAlone(api, id, call, confirmed);
+  }
+  return confirmed;
+}
+
+async function askTogether(
+  api: ClerkApi,
+  asked: readonly string[],
+  witness: string,
+  call: Call,
+  confirmed: Confirmed,
+): Promise<boolean> {
+  const userIds = [...asked, witness];
+  const page = await api.listUsers({ limit: IDS_PER_REQUEST + 1, userIds }, call);
+  const shown = new Set(page.items.map(idOf));
+  const isProof = shown.has(witness) && [...shown].every((id) => id !== null && userIds.includes(id));
+  if (!isProof) return false;
+  const { startedAtMs } = page;
+  const alive = page.items.filter((item) => idOf(item) !== witness);
+  if (alive.length > 0) confirmed.alive.push({ items: alive, startedAtMs });
+  confirmed.gone.push(...asked.filter((id) => !shown.has(id)).map((id) => ({ id, startedAtMs })));
+  return true;
+}
+
+async function askAlone(api: ClerkApi, id: string, call: Call, confirmed: Confirmed): Promise<void> {
+  const answer = await api.getUser(id, call);
+  if (answer.kind === "gone") confirmed.gone.push({ id, startedAtMs: answer.startedAtMs });
+  else confirmed.alive.push({ items: [answer.object], startedAtMs: answer.startedAtMs });
+}
+
+/** Three users that the mirror knows well: the ones Clerk changed last. */
+export async function knownUsers(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from mirror_data.user_activity order by updated_at desc, id desc limit 3`;
+  return rows.map((row) => row.id);
+}
+
+/** The same for organizations. */
+export async function missingOrganizations(
+  sql: Sql,
+  seen: ReadonlySet<string>,
+  startedAtMs: number,
+): Promise<Missing[]> {
+  const rows = await sql<Missing[]>`
+    select id, observed_at as "observedAtMs" from mirror_data.organizations
+    where payload is not null and observed_at < ${startedAtMs} order by id`;
+  return rows.filter(({ id }) => !seen.has(id));
+}
+
+export interface MissingMembership extends Missing {
+  organizationId: string;
+  userId: string;
+}
+
+/** The same for memberships, as far as they can be read here. */
+export async function missingMemberships(
+  sql: Sql,
+  seen: ReadonlySet<string>,
+  startedAtMs: number,
+): Promise<MissingMembership[]> {
+  const rows = await sql<MissingMembership[]>`
+    select m.id, m.observed_at as "observedAtMs", m.organization_id as "organizationId", m.user_id as "userId"
+    from mirror.organization_memberships v join mirror_data.organization_memberships m using (id)
+    where m.observed_at < ${startedAtMs} order by m.id`;
+  return rows.filter(({ id }) => !seen.has(id));
+}

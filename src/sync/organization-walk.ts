@@ -1,0 +1,127 @@
+import type { Sql } from "../db/client.js";
+import type { Clock } from "../db/clock.js";
+import { AppError } from "../lib/errors.js";
+import type { Logger } from "../observability/logger.js";
+import type { Call } from "../upstream/client.js";
+import type { ClerkApi, Page } from "../upstream/users.js";
+import { applyItems, type Item } from "./apply.js";
+import {
+  type Missing,
+  type MissingMembership,
+  missingMemberships,
+  missingOrganizations,
+} from "./deletions.js";
+import { applyPage } from "./pages.js";
+import type { OnProgress, RunMode } from "./runs.js";
+import { gone } from "./snapshot.js";
+import { idOf, walkByOffset } from "./walk.js";
+import { loadCheckpoint, START, saveCheckpoint } from "./windows.js";
+
+export interface OrganizationWalk {
+  sql: Sql;
+  api: ClerkApi;
+  clock: Pick<Clock, "now">;
+  lagMs: number;
+  log: Logger;
+  runId: string;
+  /** When the run began. */
+  startedAtMs: number;
+  mode: RunMode;
+  call: Call;
+  onProgress: OnProgress;
+}
+
+/** Walks all organizations; a full run then asks about those it was not shown. */
+export async function walkOrganizations(walk: OrganizationWalk): Promise<void> {
+  const { sql, api, call } = walk;
+  const seen = await walkList(walk, "organizations", (query) => api.listOrganizations(query, call));
+  if (!seen || walk.mode !== "full") return;
+  const missing = await missingOrganizations(sql, seen, walk.startedAtMs);
+  await untilSettled(missing, walk, call.signal);
+  for (const { id } of missing) {
+    const answer = await api.getOrganization(id, call);
+    if (answer.kind === "gone") {
+      await applyItems(sql, [{ organizations: [gone(id, "refetch", answer.startedAtMs)] }], walk);
+    } else
+      await applyPage(
+        sql,
+        "organizations",
+        { items: [answer.object], startedAtMs: answer.startedAtMs },
+        walk,
+      );
+  }
+}
+
+/** The same for memberships. */
+export async function walkMemberships(walk: OrganizationWalk): Promise<void> {
+  const { sql, api, call } = walk;
+  const seen = await walkList(walk, "memberships", (query) => api.listMemberships(query, call));
+  if (!seen || walk.mode !== "full") return;
+  const missing = await missingMemberships(sql, seen, walk.startedAtMs);
+  await untilSettled(missing, walk, call.signal);
+  for (const membership of missing) await confirmMembership(walk, membership);
+}
+
+/** The ids that the list showed, or null where it was not walked to its end now: there is none, or it is done already. */
+async function walkList(
+  walk: OrganizationWalk,
+  what: "organizations" | "memberships",
+  list: (query: { limit: number; offset: number; orderBy: string }) => Promise<Page>,
+): Promise<Set<string> | null> {
+  const { sql, runId, lagMs, onProgress } = walk;
+  const dryRun = walk.mode === "dry_run";
+  const start = walk.mode === "backfill" ? await loadCheckpoint(sql, runId, what) : START;
+  if (start.done) return null;
+  const seen = new Set<string>();
+  let total: number | null = null;
+  const counted = async (query: { limit: number; offset: number }) => {
+    // Oldest first: what is created meanwhile comes behind us.
+    const page = await list({ ...query, orderBy: "+created_at" });
+    total = page.totalCount;
+    return page;
+  };
+  try {
+    for await (const page of walkByOffset(counted, start)) {
+      walk.call.signal?.throwIfAborted();
+      const within = (tx: Parameters<typeof saveCheckpoint>[0]) =>
+        saveCheckpoint(tx, runId, what, page.checkpoint);
+      await applyPage(sql, what, page, { lagMs, dryRun, within });
+      for (const item of page.items) seen.add(idOf(item) ?? "");
+      onProgress({ phase: what, done: seen.size, total });
+    }
+    return seen;
+  } catch (error) {
+    // An instance without organizations refuses their lists.
+    if (!hasNone(error)) throw error;
+    walk.log.info({ reason: error.message }, `Clerk has no ${what} here`);
+    await saveCheckpoint(sql, runId, what, { ...start, done: true });
+    return null;
+  }
+}
+
+function hasNone(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === "upstream_refused" && NONE.has(error.meta?.status);
+}
+
+/** What Clerk answers where organizations are off, or not part of the plan. */
+const NONE = new Set<unknown>([402, 403, 404]);
+
+async function confirmMembership(walk: OrganizationWalk, missing: MissingMembership): Promise<void> {
+  const { sql, api, call } = walk;
+  const { id, organizationId, userId } = missing;
+  try {
+    const query = { userIds: [userId], limit: 100, offset: 0 };
+    const page = await api.listOrganizationMemberships(organizationId, query, call);
+    if (page.items.some((item) => idOf(item) === id)) await applyPage(sql, "memberships", page, walk);
+    else await applyItems(sql, [{ memberships: [gone(id, "refetch", page.startedAtMs)] }], walk);
+  } catch (error) {
+    if (!(error instanceof AppError && error.clerkCode === "resource_not_found")) throw error;
+    const answer = await api.getOrganization(organizationId, call);
+    if (answer.kind === "live") throw error;
+    const item: Item = {
+      organizations: [gone(organizationId, "refetch", answer.startedAtMs)],
+      memberships: [gone(id, "refetch", answer.startedAtMs)],
+    };
+    await applyItems(sql, [item], walk);
+  }
+}

@@ -1,0 +1,133 @@
+import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../clerk.js";
+import type { Sql, Tx } from "../db/client.js";
+import type { Applied, Effect, Item } from "./apply.js";
+import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
+import { applyIsolated, isPoison } from "./isolate.js";
+import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./prefilter.js";
+import {
+  embeddedOrganization,
+  type Live,
+  membershipSnapshot,
+  organizationSnapshot,
+  userSnapshot,
+} from "./snapshot.js";
+import type { Walked } from "./windows.js";
+
+/** What came of one page: how the stored rows changed, by id. */
+export type PageEffects = Map<string, Effect>;
+
+export interface PageOptions {
+  lagMs: number;
+  /** Commits with the page: its checkpoint. */
+  within?: (tx: Tx) => Promise<void>;
+  /** Compares and writes nothing; the effects are then what would be. */
+  dryRun?: boolean;
+}
+
+/** What differs between the three lists that are walked. */
+interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {
+  snapshot(item: unknown, startedAtMs: number): T;
+  glance(sql: Sql, snapshots: readonly T[]): Promise<Glance[]>;
+  item(snapshot: T): Item;
+  effects(applied: Applied): Map<string, Effect>;
+}
+
+const USERS: PageKind<Live<ClerkUser>> = {
+  snapshot: (item, startedAtMs) => userSnapshot(item, "page", startedAtMs),
+  glance: glanceAtUsers,
+  item: (snapshot) => ({ users: [snapshot] }),
+  effects: (applied) => applied.users,
+};
+
+const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
+  snapshot: (item, startedAtMs) => organizationSnapshot(item, "page", startedAtMs),
+  glance: glanceAtOrganizations,
+  item: (snapshot) => ({ organizations: [snapshot] }),
+  effects: (applied) => applied.organizations,
+};
+
+const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
+  snapshot: (item, startedAtMs) => membershipSnapshot(item, "page", startedAtMs),
+  glance: glanceAtMemberships,
+  item: (snapshot) => ({
+    memberships: [snapshot],
+    organizations: embeddedOrganization(snapshot.object, snapshot.observedAtMs),
+  }),
+  effects: (applied) => applied.memberships,
+};
+
+/** A page of a walk. What Clerk's list shows. */
+export interface ListedPage {
+  items: readonly unknown[];
+  startedAtMs: number;
+}
+
+/**
+ * Applies one page: repeats of what is stored are found without a lock and written nowhere, and what can't be stored
+ * becomes a dead letter while the rest goes on. Safe to repeat.
+ */
+export function applyPage(
+  sql: Sql,
+  what: Walked,
+  page: ListedPage,
+  options: PageOptions,
+): Promise<PageEffects> {
+  if (what === "users") return apply(sql, USERS, page, options);
+  return what === "organizations"
+    ? apply(sql, ORGANIZATIONS, page, options)
+    : apply(sql, MEMBERSHIPS, page, options);
+}
+
+async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>>(
+  sql: Sql,
+  kind: PageKind<T>,
+  page: ListedPage,
+  { lagMs, within, dryRun = false }: PageOptions,
+): Promise<PageEffects> {
+  const snapshots: T[] = [];
+  for (const item of page.items) {
+    try {
+      snapshots.push(kind.snapshot(item, page.startedAtMs));
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      if (!dryRun) await keepDeadUser(sql, idForLetter(item), item, error);
+    }
+  }
+  const glances = snapshots.length > 0 ? await kind.glance(sql, snapshots) : [];
+  if (dryRun) return foreseen(snapshots, glances);
+
+  const news = snapshots.filter((_, index) => glances[index] !== "repeat");
+  const results = await applyIsolated(sql, news.map(kind.item), { lagMs, ...(within && { within }) });
+  const effects: PageEffects = new Map();
+  const stored: string[] = [];
+  for (const [index, result] of results.entries()) {
+    const snapshot = news[index];
+    if (!snapshot) continue;
+    if (result.kind === "poison") {
+      await keepDeadUser(sql, snapshot.id, snapshot.object, result.error);
+      continue;
+    }
+    stored.push(deadUserId(snapshot.id));
+    const effect = kind.effects(result.applied).get(snapshot.id);
+    if (effect) effects.set(snapshot.id, effect);
+  }
+  if (stored.length > 0) await dropDeadLetters(sql, stored);
+  return effects;
+}
+
+function foreseen<T extends { id: string }>(
+  snapshots: readonly T[],
+  glances: readonly Glance[],
+): PageEffects {
+  const effects: PageEffects = new Map();
+  for (const [index, { id }] of snapshots.entries()) {
+    if (glances[index] === "unknown") effects.set(id, "created");
+    if (glances[index] === "differs") effects.set(id, "updated");
+  }
+  return effects;
+}
+
+function idForLetter(item: unknown): string {
+  const id = item !== null && typeof item === "object" ? (item as { id?: unknown }).id : null;
+  return typeof id === "string" ? id.slice(0, 200) : "without an id";
+}

@@ -1,0 +1,108 @@
+import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../clerk.js";
+import { textArray } from "../db/bulk.js";
+import type { Sql } from "../db/client.js";
+import { contentHash } from "./content-hash.js";
+import { lockedUntil, USER } from "./fold.js";
+import { type Live, RANK } from "./snapshot.js";
+
+/** What an unlocked look at the stored row says about a snapshot: it can say nothing new, or it may. */
+export type Glance = "repeat" | "unknown" | "differs";
+
+/** Two readings of one lockout differ by the time between them being rounded to seconds. */
+const LOCK_TOLERANCE_MS = 2000;
+
+interface GlanceRow {
+  id: string;
+  updated_at: number;
+  source: number;
+  private_metadata: string | null;
+}
+
+interface UserGlanceRow extends GlanceRow {
+  payload_hash: string | null;
+  locked_until: number | null;
+  last_active_at: number | null;
+  last_sign_in_at: number | null;
+}
+
+/**
+ * Tells exact repeats of what is stored apart from the rest by one read that locks nothing: 254,000 rows a second and no
+ * WAL, against 16,000 for a guarded upsert. Only repeats of what Clerk's API said: a webhook's row takes a higher rank.
+ */
+export async function glanceAtUsers(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Glance[]> {
+  const rows = await sql<UserGlanceRow[]>`
+    select u.id, u.updated_at, u.source, u.private_metadata, u.payload_hash, u.locked_until,
+      a.last_active_at, a.last_sign_in_at
+    from mirror_data.users u left join mirror_data.user_activity a using (id)
+    where u.id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+  return glances(rows, snapshots, isSameUser);
+}
+
+/** The same for organizations, whose counts of members change without `updated_at`: their whole text is compared. */
+export async function glanceAtOrganizations(
+  sql: Sql,
+  snapshots: readonly Live<ClerkOrganization>[],
+): Promise<Glance[]> {
+  const rows = await sql<(GlanceRow & { payload: string | null })[]>`
+    select id, updated_at, source, private_metadata, payload
+    from mirror_data.organizations
+    where id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+  return glances(
+    rows,
+    snapshots,
+    ({ payload }, { private_metadata, ...rest }) => payload === JSON.stringify(rest),
+  );
+}
+
+/** The same for memberships, without the copies in them. */
+export async function glanceAtMemberships(
+  sql: Sql,
+  snapshots: readonly Live<ClerkMembership>[],
+): Promise<Glance[]> {
+  const rows = await sql<(GlanceRow & { payload: string | null })[]>`
+    select id, updated_at, source, private_metadata, payload
+    from mirror_data.organization_memberships
+    where id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+  return glances(
+    rows,
+    snapshots,
+    ({ payload }, { private_metadata, organization, public_user_data, ...rest }) =>
+      payload === JSON.stringify(rest),
+  );
+}
+
+function glances<R extends GlanceRow, T extends Json>(
+  rows: readonly R[],
+  snapshots: readonly Live<T>[],
+  isSame: (row: R, object: T, observedAtMs: number) => boolean,
+): Glance[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return snapshots.map(({ id, object, observedAtMs }) => {
+    const row = byId.get(id);
+    if (!row) return "unknown";
+    const isRepeat =
+      row.source === RANK.page &&
+      row.updated_at === object.updated_at &&
+      isSamePrivate(row.private_metadata, object.private_metadata) &&
+      isSame(row, object, observedAtMs);
+    return isRepeat ? "repeat" : "differs";
+  });
+}
+
+function isSameUser(row: UserGlanceRow, object: ClerkUser, observedAtMs: number): boolean {
+  return (
+    isAtMost(object.last_active_at, row.last_active_at) &&
+    isAtMost(object.last_sign_in_at, row.last_sign_in_at) &&
+    isSameLock(row.locked_until, lockedUntil(object, observedAtMs)) &&
+    row.payload_hash === contentHash(object, USER.unhashed)
+  );
+}
+
+const isSamePrivate = (stored: string | null, value: unknown) =>
+  value === undefined || (stored ?? "null") === JSON.stringify(value);
+
+const isAtMost = (value: unknown, stored: number | null) =>
+  typeof value !== "number" || (stored !== null && value <= stored);
+
+const isSameLock = (a: number | null, b: number | null) =>
+  a === b || (a !== null && b !== null && Math.abs(a - b) <= LOCK_TOLERANCE_MS);

@@ -1,0 +1,132 @@
+import { backoffMs, sleep } from "../lib/async.js";
+import { AppError } from "../lib/errors.js";
+import type { Completeness } from "./completeness.js";
+import { type ReconcileParts, runWalk } from "./reconcile.js";
+import {
+  createRun,
+  failInterruptedRuns,
+  findRun,
+  finishRun,
+  type OnProgress,
+  type Run,
+  type RunMode,
+  startRun,
+  unfinishedBackfill,
+} from "./runs.js";
+
+export interface WalkOptions {
+  signal: AbortSignal;
+  allowPurge?: boolean;
+  onProgress?: OnProgress;
+}
+
+/** Backfills and reconciles, one at a time in this process. */
+export interface Walks {
+  /** Runs one now, behind those that wait, and returns it ended: look at its `state`. A backfill resumes. */
+  execute(mode: RunMode, options: WalkOptions): Promise<Run>;
+  /** Queues a run for `run` to execute and returns its id. */
+  enqueue(mode: RunMode): Promise<string>;
+  /** Backfills an empty mirror, then executes what is queued and a full run each interval, until aborted. */
+  run(signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
+}
+
+export interface WalksParts extends ReconcileParts {
+  completeness: Completeness;
+  /** 0: only on demand. */
+  fullIntervalMs: number;
+}
+
+/** A backfill that failed is tried again soon, but not at once for ever. */
+const RETRY_MS = { first: 1000, longest: 60_000 };
+
+export function createWalks(parts: WalksParts): Walks {
+  const { clock, log, completeness, fullIntervalMs } = parts;
+  const { sql } = parts.database;
+  const queue: { id: string; mode: RunMode }[] = [];
+  let wake = () => {};
+  let last: Promise<unknown> = Promise.resolve();
+
+  /** One walk after the other: two would ask Clerk the same things twice. */
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = last.then(work, work);
+    last = turn.catch(() => {});
+    return turn;
+  }
+
+  async function walk(id: string, mode: RunMode, options: WalkOptions): Promise<Run> {
+    const { signal, allowPurge = false, onProgress = () => {} } = options;
+    await startRun(sql, id, clock.now());
+    log.info({ run: id, mode }, "walk started");
+    try {
+      await runWalk(parts, { id, mode, allowPurge, signal, onProgress });
+      await finishRun(sql, id, { state: "succeeded", error: null, nowMs: clock.now() });
+      await completeness.refresh();
+    } catch (error) {
+      // Stopping is no failure: a backfill goes on from its checkpoint at the next start.
+      signal.throwIfAborted();
+      const state = error instanceof AppError && error.code === "conflict" ? "stopped" : "failed";
+      const message = error instanceof Error ? error.message : String(error);
+      log.error({ run: id, mode, err: error }, `walk ${state}`);
+      await finishRun(sql, id, { state, error: message, nowMs: clock.now() });
+    }
+    const run = await findRun(sql, id);
+    if (!run) throw new Error(`the run ${id} has vanished`);
+    log.info(
+      { run: id, mode, state: run.state, users: run.users.seen, differences: run.differences },
+      "walk ended",
+    );
+    return run;
+  }
+
+  async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
+    return inTurn(async () => {
+      const resumed = mode === "backfill" ? await unfinishedBackfill(sql) : null;
+      return walk(resumed ?? (await createRun(sql, mode, clock.now())), mode, options);
+    });
+  }
+
+  async function enqueue(mode: RunMode): Promise<string> {
+    const id = await createRun(sql, mode, clock.now());
+    queue.push({ id, mode });
+    wake();
+    return id;
+  }
+
+  async function backfill(signal: AbortSignal, onProgress: OnProgress | undefined): Promise<void> {
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      const run = await execute("backfill", { signal, ...(onProgress && { onProgress }) });
+      if (run.state === "succeeded") return;
+      await sleep(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
+    }
+  }
+
+  async function run(signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
+    try {
+      await failInterruptedRuns(sql, clock.now());
+      await completeness.refresh();
+      if (!completeness.isBackfilled()) await backfill(signal, onProgress);
+      let dueAtMs = nextDue();
+      while (!signal.aborted) {
+        const queued = queue.shift();
+        if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
+        else if (Date.now() >= dueAtMs) {
+          await execute("full", { signal });
+          dueAtMs = nextDue();
+        } else await untilWoken(dueAtMs - Date.now(), signal);
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+
+  const nextDue = () => (fullIntervalMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + fullIntervalMs);
+
+  async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    wake = () => woken.abort();
+    // A longer timer would fire at once.
+    await sleep(Math.min(ms, 2 ** 31 - 1), AbortSignal.any([signal, woken.signal])).catch(() => {});
+  }
+
+  return { execute, enqueue, run };
+}
