@@ -6,10 +6,10 @@ import type { Call } from "../upstream/client.js";
 import type { ClerkApi, Page } from "../upstream/users.js";
 import { applyItems, type Item } from "./apply.js";
 import {
-  type Missing,
   type MissingMembership,
   missingMemberships,
   missingOrganizations,
+  untilSettled,
 } from "./deletions.js";
 import { applyPage } from "./pages.js";
 import type { OnProgress, RunMode } from "./runs.js";

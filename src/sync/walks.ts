@@ -101,21 +101,31 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function run(signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
-    try {
-      await failInterruptedRuns(sql, clock.now());
-      await completeness.refresh();
-      if (!completeness.isBackfilled()) await backfill(signal, onProgress);
-      let dueAtMs = nextDue();
-      while (!signal.aborted) {
-        const queued = queue.shift();
-        if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
-        else if (Date.now() >= dueAtMs) {
-          await execute("full", { signal });
-          dueAtMs = nextDue();
-        } else await untilWoken(dueAtMs - Date.now(), signal);
+    for (let failures = 0; !signal.aborted; failures++) {
+      try {
+        await failInterruptedRuns(sql, clock.now());
+        await completeness.refresh();
+        if (!completeness.isBackfilled()) await backfill(signal, onProgress);
+        await serveQueue(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        // Postgres is away: nothing is lost, the next round finds out where things stand.
+        log.warn({ err: error }, "walks pause until the database answers");
+        await sleep(backoffMs(failures, RETRY_MS.first, RETRY_MS.longest), signal).catch(() => {});
       }
-    } catch (error) {
-      if (!signal.aborted) throw error;
+    }
+  }
+
+  /** Executes what is queued, and a full run when it is due, until aborted. */
+  async function serveQueue(signal: AbortSignal): Promise<void> {
+    let dueAtMs = nextDue();
+    while (!signal.aborted) {
+      const queued = queue.shift();
+      if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
+      else if (Date.now() >= dueAtMs) {
+        await execute("full", { signal });
+        dueAtMs = nextDue();
+      } else await untilWoken(dueAtMs - Date.now(), signal);
     }
   }
 
