@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from "node:crypto";
+import { hash, timingSafeEqual } from "node:crypto";
 import { AppError } from "../lib/errors.js";
 import { CLERK_SECRET_KEY_SCOPES, SCOPES, type Scope } from "./scopes.js";
 
@@ -46,7 +46,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
 }
 
 // Comparing digests: keys of different lengths compare in the same time, and how much of a key is right doesn't show.
-const digestOf = (token: string) => createHash("sha256").update(token).digest();
+const digestOf = (token: string) => hash("sha256", token, "buffer");
 
 function bearerToken(authorization: string | null): string {
   if (!authorization) {

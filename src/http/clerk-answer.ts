@@ -1,11 +1,10 @@
 import type { Context } from "hono";
-import type { StatusCode } from "hono/utils/http-status";
 import { AppError } from "../lib/errors.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
 import type { WriteThrough } from "../sync/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
-import { type HttpEnv, JSON_TYPE } from "./env.js";
 import { requestTarget } from "./request-target.js";
+import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
 /** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
 export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
@@ -32,11 +31,9 @@ export function createAnswerByClerk({ forward, writeThrough }: AnswerByClerkPart
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =
       mayReadPrivate || !isUsersPath(route.path) ? answer.body : withoutPrivateMetadata(answer.body);
-    for (const [name, value] of answer.headers) c.header(name, value);
-    c.header("X-Mirror-Source", "upstream");
-    c.status(answer.status as StatusCode);
-    if (body.length === 0) return c.body(null);
-    return c.body(new Uint8Array(body), { headers: JSON_TYPE });
+    const headers = { ...Object.fromEntries(answer.headers), "x-mirror-source": "upstream" };
+    if (body.length === 0) return respond(c, null, answer.status, headers);
+    return respond(c, new Uint8Array(body), answer.status, { ...JSON_TYPE, ...headers });
   };
 }
 

@@ -3,7 +3,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { AppError, type ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { isDatabaseTrouble } from "./database-trouble.js";
-import { type HttpEnv, JSON_TYPE } from "./env.js";
+import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
 // A new code does not compile until it has a status.
 const STATUS = {
@@ -61,8 +61,8 @@ export interface ErrorAnswer {
 export function presentError(error: AppError, requestId: string): ErrorAnswer {
   const headers: Record<string, string> = { ...JSON_TYPE };
   const retryAfter = error.retryAfterSeconds ?? RETRY_AFTER_SECONDS[error.code];
-  if (retryAfter !== undefined) headers["Retry-After"] = String(Math.max(1, Math.ceil(retryAfter)));
-  if (error.code === "unauthenticated") headers["WWW-Authenticate"] = "Bearer";
+  if (retryAfter !== undefined) headers["retry-after"] = String(Math.max(1, Math.ceil(retryAfter)));
+  if (error.code === "unauthenticated") headers["www-authenticate"] = "Bearer";
   const body = errorBody(error.clerkCode ?? CLERK_CODE[error.code], error, requestId);
   return { status: STATUS[error.code], headers, body };
 }
@@ -76,7 +76,7 @@ export function presentBug(requestId: string): ErrorAnswer {
 /** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
 export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
   function present(error: Error, requestId: string): ErrorAnswer {
-    const entry = { requestId, error: loggable(error) };
+    const entry = { requestId, err: error };
     if (error instanceof AppError) {
       if (STATUS[error.code] >= 500) log.warn(entry, "request failed");
       return presentError(error, requestId);
@@ -90,7 +90,7 @@ export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
   }
   return (error, c) => {
     const { status, headers, body } = present(error, c.get("requestId"));
-    return c.body(body, status, headers);
+    return respond(c, body, status, headers);
   };
 }
 
@@ -109,21 +109,3 @@ function errorBody(
     clerk_trace_id: requestId,
   });
 }
-
-/**
- * An error as it may be logged: Postgres adds the failing row, and Drizzle the statement's parameters, and both are
- * people's data.
- */
-function loggable(error: Error): Record<string, unknown> {
-  const { name, message, stack, cause } = error;
-  const code = "code" in error ? { code: error.code } : {};
-  return {
-    type: name,
-    message: withoutParameters(message),
-    ...code,
-    stack: stack && withoutParameters(stack),
-    ...(cause instanceof Error && { cause: loggable(cause) }),
-  };
-}
-
-const withoutParameters = (text: string) => text.replace(/\nparams: .*?(?=\n {4}at |$)/s, "");

@@ -6,22 +6,19 @@ import type { Scope } from "../auth/scopes.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { classify, normalisePath } from "../upstream/paths.js";
-import type { HttpEnv } from "./env.js";
 import { routeNotFound } from "./errors.js";
 import { requestTarget } from "./request-target.js";
+import type { HttpEnv } from "./respond.js";
 
 /** An id of the caller's is kept if it can do no harm in a log or a header. */
 const INBOUND_ID = /^[\w.:-]{1,64}$/;
 
-/** Names the request, in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
+/** Names the request: in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
 export const requestId: MiddlewareHandler<HttpEnv> = async (c, next) => {
   const inbound = c.req.header("X-Request-Id");
   const id = inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
   c.set("requestId", id);
-  c.header("X-Request-Id", id);
-  // Answers are one person's data: no browser may guess at their type, no shared cache keep them.
-  c.header("X-Content-Type-Options", "nosniff");
-  c.header("Cache-Control", "no-store");
+  c.set("headers", { "x-request-id": id, "x-content-type-options": "nosniff" });
   await next();
 };
 

@@ -1,6 +1,6 @@
 import type { Context } from "hono";
 import { AppError } from "../lib/errors.js";
-import type { HttpEnv } from "./env.js";
+import type { HttpEnv } from "./respond.js";
 
 /** A request line's path and query (with its `?`, or empty). */
 export interface RequestTarget {

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import type { Context } from "hono";
 import type { Principal } from "../auth/keys.js";
 import type { Route } from "../upstream/paths.js";
 
@@ -8,6 +9,8 @@ export interface HttpEnv {
   Bindings: { incoming?: IncomingMessage };
   Variables: {
     requestId: string;
+    /** What every answer to this request carries beside its own headers; names in lower case. */
+    headers: Record<string, string>;
     /** Set behind `authenticated`, which everything but the open routes is. */
     principal: Principal;
     /** What the request is to Clerk. Set behind `classified`. */
@@ -16,4 +19,22 @@ export interface HttpEnv {
 }
 
 /** Exactly this: Clerk's SDK reads any other spelling, even with a charset, as text instead of JSON. */
-export const JSON_TYPE = { "Content-Type": "application/json" } as const;
+export const JSON_TYPE = { "content-type": "application/json" } as const;
+
+/**
+ * Every answer is made here. Headers stay a plain record on their way out: building a `Headers` costs a fifth of what a
+ * read by id takes altogether, and the server would only take it apart again. Their names are in lower case, so that none is there twice.
+ */
+export function respond(
+  c: Context<HttpEnv>,
+  body: string | Uint8Array<ArrayBuffer> | null,
+  status = 200,
+  headers: Record<string, string> = JSON_TYPE,
+): Response {
+  return new Response(body, { status, headers: { ...c.get("headers"), ...headers } });
+}
+
+/** The value as JSON. */
+export function respondJson(c: Context<HttpEnv>, value: unknown, status = 200): Response {
+  return respond(c, JSON.stringify(value), status);
+}

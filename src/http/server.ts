@@ -1,11 +1,11 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type ServerResponse } from "node:http";
+import { createServer, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { AppError } from "../lib/errors.js";
-import type { HttpEnv } from "./env.js";
 import { presentBug, presentError } from "./errors.js";
+import type { HttpEnv } from "./respond.js";
 
 export interface ListenOptions {
   host: string;
@@ -31,15 +31,19 @@ const IDLE_CHECK_MS = 100;
 
 /** Serves the app. Rejects with `configuration` if the address can't be had. */
 export async function listen(app: Hono<HttpEnv>, { host, port }: ListenOptions): Promise<Listening> {
-  const running = new Set<ServerResponse>();
   let draining = false;
+  // Decided as late as an answer's head is written: those that were running when draining began are told to close too.
+  class DrainableResponse extends ServerResponse {
+    override writeHead(...head: unknown[]): this {
+      if (draining) this.shouldKeepAlive = false;
+      return super.writeHead(...(head as Parameters<ServerResponse["writeHead"]>));
+    }
+  }
   const listener = getRequestListener(app.fetch, { errorHandler: answerUnreadable });
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-    running.add(response);
-    response.once("close", () => running.delete(response));
-    if (draining) response.shouldKeepAlive = false;
-    void listener(request, response);
-  });
+  const server = createServer(
+    { maxHeaderSize: MAX_HEADER_BYTES, ServerResponse: DrainableResponse },
+    listener,
+  );
   server.keepAliveTimeout = KEEP_ALIVE_MS;
 
   await new Promise<void>((resolve, reject) => {
@@ -54,7 +58,6 @@ export async function listen(app: Hono<HttpEnv>, { host, port }: ListenOptions):
     drain: (deadlineMs) =>
       new Promise((resolve) => {
         draining = true;
-        for (const response of running) response.shouldKeepAlive = false;
         // Closing alone waits for clients to let go of their idle connections, which takes seconds.
         const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
         const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);

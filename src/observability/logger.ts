@@ -1,4 +1,5 @@
 import { type Logger, pino } from "pino";
+import { loggableError } from "./loggable-error.js";
 import { pinoPretty } from "./pretty.js";
 
 export type { Logger };
@@ -24,6 +25,7 @@ export function createLogger(options: LogOptions, stream: NodeJS.WriteStream = p
   const settings = {
     level: options.level,
     redact: REDACT,
+    serializers: { err: loggableError },
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };

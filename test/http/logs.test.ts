@@ -1,6 +1,6 @@
 import { Writable } from "node:stream";
-import { pino } from "pino";
 import { expect, test } from "vitest";
+import { createLogger } from "../../src/observability/logger.js";
 import { bearer, MIRROR_KEY, type Overrides, standInApp } from "./stand-ins.js";
 
 /** What one request leaves in the log, at the most talkative level. */
@@ -12,7 +12,10 @@ async function logOf(path: string, init: RequestInit = {}, overrides: Overrides 
       done();
     },
   });
-  const { app } = standInApp({ log: pino({ level: "trace" }, stream), ...overrides });
+  const { app } = standInApp({
+    log: createLogger({ level: "trace", format: "json" }, stream as never),
+    ...overrides,
+  });
   await app.request(path, init);
   const lines = text
     .split("\n")
@@ -24,7 +27,7 @@ async function logOf(path: string, init: RequestInit = {}, overrides: Overrides 
 test("logs one line per request, of known fields only", async () => {
   const { lines } = await logOf("/v1/users/user_2abc/organization_memberships", bearer(MIRROR_KEY));
   expect(lines).toHaveLength(1);
-  const { time: _, pid: __, hostname: ___, ...entry } = lines[0];
+  const { time: _, ...entry } = lines[0];
   expect(entry).toEqual({
     level: 30,
     msg: "request",
@@ -77,7 +80,7 @@ test("logs a bug whole, but not the rows and parameters that Postgres and Drizzl
   const users = { ...parts.users, users: { ...parts.users.users, count: () => Promise.reject(error) } };
   const { text, lines } = await logOf("/v1/users/count", bearer(MIRROR_KEY), { users });
   const bug = lines.find((line) => line.msg === "unexpected error");
-  expect(bug.error).toMatchObject({
+  expect(bug.err).toMatchObject({
     message: "Failed query: insert into x",
     stack: expect.stringContaining("logs.test.ts"),
     cause: { code: "23502", message: "violates a constraint" },

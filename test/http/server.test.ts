@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
-import type { HttpEnv } from "../../src/http/env.js";
+import type { HttpEnv } from "../../src/http/respond.js";
 import { listen } from "../../src/http/server.js";
 import { AppError } from "../../src/lib/errors.js";
 

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.js";
-import type { HttpEnv } from "../env.js";
 import { limitBody, requireScope } from "../middleware.js";
+import { type HttpEnv, respondJson } from "../respond.js";
 
 /** Tells how the mirror is, as JSON values. */
 export interface StatusReader {
@@ -34,17 +34,17 @@ const reconcileBody = z.object({ mode: z.enum(MODES) });
 export function adminRoutes({ status, reconciler }: AdminParts): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
-    .get("/mirror/status", admin, async (c) => c.json(await status.read()))
+    .get("/mirror/status", admin, async (c) => respondJson(c, await status.read()))
     .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES, "this request"), async (c) => {
       const { mode } = parseReconcileBody(await c.req.text());
-      return c.json({ run_id: await reconciler.start(mode) }, 202);
+      return respondJson(c, { run_id: await reconciler.start(mode) }, 202);
     })
     .get("/mirror/runs/:id", admin, async (c) => {
       const id = c.req.param("id");
       const run = RUN_ID.test(id) ? await reconciler.run(id) : null;
       if (!run)
         throw new AppError("not_found", "not found", { longMessage: `No run was found with id ${id}` });
-      return c.json(run);
+      return respondJson(c, run);
     });
 }
 

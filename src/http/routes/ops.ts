@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
-import type { HttpEnv } from "../env.js";
+import { type HttpEnv, respondJson } from "../respond.js";
 
 /** How far the process is; `starting` until it is connected and migrated. */
 export type Readiness = "starting" | "live" | "backfilling" | "degraded" | "draining";
@@ -8,12 +8,12 @@ export type Readiness = "starting" | "live" | "backfilling" | "degraded" | "drai
 /** The routes a balancer asks. They are open: they tell nothing but whether to send requests here. */
 export function opsRoutes(readiness: () => Readiness): Hono<HttpEnv> {
   return new Hono<HttpEnv>()
-    .get("/healthz", (c) => c.json({ status: "ok" }))
+    .get("/healthz", (c) => respondJson(c, { status: "ok" }))
     .get("/readyz", (c) => {
       const state = readiness();
       if (state === "starting" || state === "draining") {
         throw new AppError("not_ready", `The mirror is ${state}.`, { meta: { state } });
       }
-      return c.json({ state });
+      return respondJson(c, { state });
     });
 }

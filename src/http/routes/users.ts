@@ -6,7 +6,7 @@ import type { MembershipQueries } from "../../query/memberships.js";
 import type { UserQueries, View } from "../../query/users.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
-import { type HttpEnv, JSON_TYPE } from "../env.js";
+import { type HttpEnv, respond } from "../respond.js";
 
 /** How much of Clerk's users the mirror can vouch for. */
 export interface Completeness {
@@ -24,7 +24,10 @@ export interface UsersParts {
   answerByClerk: AnswerByClerk;
 }
 
-/** The four reads that the mirror answers itself, and passes on to Clerk while it can't vouch for its own answer. */
+/**
+ * The four reads that the mirror answers itself, and passes on to Clerk while it can't vouch for its own answer. Stored
+ * text goes out as it is: parsing and printing a page of 500 blocks the loop for 6 ms.
+ */
 export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
   const { users, memberships, readThrough, completeness, answerByClerk } = parts;
 
@@ -33,30 +36,33 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
   async function list(c: Context<HttpEnv>): Promise<Response> {
     const params = parseListParams(c.req.queries());
     if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
-    return json(c, await users.list(params, viewOf(c)));
+    return respond(c, await users.list(params, viewOf(c)));
   }
 
   async function count(c: Context<HttpEnv>): Promise<Response> {
     const filter = parseUserFilter(c.req.queries());
     if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
-    return json(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) }));
+    return respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) }));
   }
 
   async function get(c: Context<HttpEnv>, id: string): Promise<Response> {
     if (mustAskClerk(c)) return answerByClerk(c);
     const view = viewOf(c);
     const known = await users.get(id, view);
-    if (known.kind === "live") return json(c, known.json);
+    if (known.kind === "live") return respond(c, known.json);
     if (known.kind === "gone") throw noUser(id);
 
-    c.header("X-Mirror-Source", "upstream");
+    c.get("headers")["x-mirror-source"] = "upstream";
     const asked = await readThrough.user(id);
     if (asked.kind === "gone") throw noUser(id);
     // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
     const stored = await users.get(id, view);
     if (stored.kind === "gone") throw noUser(id);
-    if (stored.kind === "live") return json(c, stored.json);
-    return json(c, JSON.stringify(view.privateMetadata ? asked.object : hidePrivateMetadata(asked.object)));
+    if (stored.kind === "live") return respond(c, stored.json);
+    return respond(
+      c,
+      JSON.stringify(view.privateMetadata ? asked.object : hidePrivateMetadata(asked.object)),
+    );
   }
 
   async function listMemberships(c: Context<HttpEnv>, id: string): Promise<Response> {
@@ -64,7 +70,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
     const view = viewOf(c);
     const answer = await memberships.list(id, page, view);
-    if (answer !== null) return json(c, answer);
+    if (answer !== null) return respond(c, answer);
     const known = await users.get(id, view);
     if (known.kind === "gone") throw noUser(id);
     return answerByClerk(c);
@@ -73,9 +79,9 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get("*", async (c, next) => {
     const { local, userId } = c.get("route");
     if (local === null) return next();
-    c.header("X-Mirror-Source", "local");
+    c.get("headers")["x-mirror-source"] = "local";
     const asOfMs = completeness.asOfMs();
-    if (asOfMs !== null) c.header("X-Mirror-As-Of", String(asOfMs));
+    if (asOfMs !== null) c.get("headers")["x-mirror-as-of"] = String(asOfMs);
     switch (local) {
       case "list":
         return list(c);
@@ -92,9 +98,6 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 const viewOf = (c: Context<HttpEnv>): View => ({
   privateMetadata: c.get("principal").scopes.has("private_metadata:read"),
 });
-
-// Stored text goes out as it is: parsing and printing a page of 500 blocks the loop for 6 ms.
-const json = (c: Context<HttpEnv>, body: string) => c.body(body, 200, JSON_TYPE);
 
 const noUser = (id: string) =>
   new AppError("not_found", "not found", { longMessage: `No user was found with id ${id}` });

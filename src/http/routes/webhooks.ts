@@ -2,8 +2,8 @@ import { Hono } from "hono";
 import { Webhook, WebhookVerificationError } from "svix";
 import { AppError } from "../../lib/errors.js";
 import type { Ingest } from "../../sync/ingest.js";
-import type { HttpEnv } from "../env.js";
 import { limitBody } from "../middleware.js";
+import { type HttpEnv, respondJson } from "../respond.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -29,7 +29,7 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
       // The bytes as they came: a signature holds for them, not for the JSON that they spell.
       const raw = Buffer.from(await c.req.arrayBuffer());
       const messageId = verifiedMessageId(verifiers, raw, (name) => c.req.header(name));
-      return c.json({ status: await ingest.receive({ messageId, raw }) });
+      return respondJson(c, { status: await ingest.receive({ messageId, raw }) });
     })
     .all("/webhooks/clerk", () => {
       throw new AppError("method_not_allowed", "Webhooks are sent here by POST.");
