@@ -2,6 +2,7 @@ import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
 import { type AppParts, createApp } from "../../src/http/app.js";
 import { silentLogger } from "../../src/observability/logger.js";
+import type { Run } from "../../src/sync/runs.js";
 
 export const SECRET_KEY = "sk_test_stand_in";
 export const MIRROR_KEY = "um_stand_in";
@@ -14,6 +15,20 @@ export const PRIVATE_USER = {
   public_metadata: { private_metadata: "its own" },
   private_metadata: { secret: true },
   email_addresses: [],
+};
+
+export const RUN: Run = {
+  id: "run_1",
+  mode: "full",
+  state: "running",
+  queued_at: 1,
+  started_at: 2,
+  finished_at: null,
+  users: { seen: 3, expected: 4 },
+  windows: { total: 1, done: 0 },
+  differences: { missed_create: 0, missed_update: 0, missed_delete: 0 },
+  requests: 1,
+  error: null,
 };
 
 export interface ForwardedRequest {
@@ -59,7 +74,7 @@ export function standInApp(overrides: Overrides = {}) {
           asked.push(["start", mode]);
           return "run_1";
         },
-        run: async (id) => (id === "run_1" ? { id, state: "running" } : null),
+        run: async (id) => (id === RUN.id ? RUN : null),
       },
     },
     users: {

@@ -1,22 +1,24 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.js";
+import type { Run, RunMode } from "../../sync/runs.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
 /** Tells how the mirror is, as JSON values. */
 export interface StatusReader {
-  read(): Promise<Record<string, unknown>>;
+  read(): Promise<object>;
 }
 
-export type ReconcileMode = "full" | "dry_run";
+/** The walks that may be asked for; a backfill only ever starts by itself. */
+export type ReconcileMode = Exclude<RunMode, "backfill">;
 
 /** Starts walks over Clerk's users on demand, and knows what became of them. */
 export interface Reconciler {
   /** Queues a run and returns its id. */
   start(mode: ReconcileMode): Promise<string>;
-  /** The run as JSON values; null: there is none of this id. */
-  run(id: string): Promise<Record<string, unknown> | null>;
+  /** Null: there is none of this id. */
+  run(id: string): Promise<Run | null>;
 }
 
 export interface AdminParts {

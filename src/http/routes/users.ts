@@ -4,23 +4,16 @@ import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/filter.js";
 import type { MembershipQueries } from "../../query/memberships.js";
 import type { UserQueries, View } from "../../query/users.js";
+import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { type HttpEnv, respond } from "../respond.js";
-
-/** How much of Clerk's users the mirror can vouch for. */
-export interface Completeness {
-  /** False until the first backfill has finished: lists and counts would be short. */
-  isBackfilled(): boolean;
-  /** The moment up to which a reconcile proved the mirror complete; null: none has yet. */
-  asOfMs(): number | null;
-}
 
 export interface UsersParts {
   users: UserQueries;
   memberships: MembershipQueries;
   readThrough: ReadThrough;
-  completeness: Completeness;
+  completeness: Pick<Completeness, "isBackfilled" | "asOfMs">;
   answerByClerk: AnswerByClerk;
 }
 

@@ -1,0 +1,73 @@
+import { expect, test } from "vitest";
+import type { Readiness } from "../../src/http/routes/ops.js";
+import { bearer, MIRROR_KEY, RUN, standInApp } from "./stand-ins.js";
+
+async function ask(method: string, path: string, body?: string) {
+  const { app, asked } = standInApp();
+  const response = await app.request(path, {
+    method,
+    ...bearer(MIRROR_KEY),
+    ...(body !== undefined && { body }),
+  });
+  return { status: response.status, body: JSON.parse(await response.text()), asked };
+}
+
+test("starts a run and tells its id", async () => {
+  for (const mode of ["full", "dry_run"]) {
+    const { status, body, asked } = await ask("POST", "/mirror/reconcile", JSON.stringify({ mode }));
+    expect([status, body, asked]).toEqual([202, { run_id: "run_1" }, [["start", mode]]]);
+  }
+});
+
+test.each(["{}", '{"mode":"backfill"}', '{"mode":1}', "[]", "null"])(
+  "starts nothing for %s",
+  async (text) => {
+    const { status, body, asked } = await ask("POST", "/mirror/reconcile", text);
+    expect([status, asked]).toEqual([422, []]);
+    expect(body.errors[0]).toMatchObject({ code: "form_param_value_invalid", meta: { param_name: "mode" } });
+  },
+);
+
+test.each(["", "mode=full", '{"mode":'])("refuses a body that isn't JSON (%j)", async (text) => {
+  const { status, body, asked } = await ask("POST", "/mirror/reconcile", text);
+  expect([status, body.errors[0].code, asked]).toEqual([400, "request_body_invalid", []]);
+});
+
+test("refuses a body that could never be one", async () => {
+  const { status, asked } = await ask("POST", "/mirror/reconcile", " ".repeat(64 * 1024 + 1));
+  expect([status, asked]).toEqual([413, []]);
+});
+
+test("shows a run, and 404 where there is none", async () => {
+  expect((await ask("GET", "/mirror/runs/run_1")).body).toEqual(RUN);
+  for (const id of ["run_2", "%00", "a%2Fb", "x".repeat(300)]) {
+    const { status, body } = await ask("GET", `/mirror/runs/${id}`);
+    expect([status, body.errors[0].code]).toEqual([404, "resource_not_found"]);
+  }
+});
+
+test("shows the status", async () => {
+  expect((await ask("GET", "/mirror/status")).body).toEqual({ state: "live" });
+});
+
+const states: [Readiness, number][] = [
+  ["starting", 503],
+  ["live", 200],
+  ["backfilling", 200],
+  ["degraded", 200],
+  ["draining", 503],
+];
+test.each(states)("/readyz while %s: %d", async (state, status) => {
+  const { app } = standInApp({ readiness: () => state });
+  const response = await app.request("/readyz");
+  expect([response.status, response.headers.get("content-type")]).toEqual([status, "application/json"]);
+  const body = await response.json();
+  if (status === 200) expect(body).toEqual({ state });
+  else expect(body).toMatchObject({ errors: [{ code: "service_unavailable", meta: { state } }] });
+  expect(response.headers.has("retry-after")).toBe(status === 503);
+});
+
+test("/healthz is well whatever else is", async () => {
+  const { app } = standInApp({ readiness: () => "starting" });
+  expect((await app.request("/healthz")).status).toBe(200);
+});
