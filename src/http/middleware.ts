@@ -70,6 +70,8 @@ export function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
   throw new AppError("forbidden", `This key lacks the scope ${scope}.`, { meta: { scope } });
 }
 
+const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
+
 /**
  * Decides what the request is to Clerk, on the very path that Clerk would see, and demands the scope that takes. What
  * isn't a path of Clerk's ends here as a 404.
@@ -77,6 +79,7 @@ export function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
 export const classified: MiddlewareHandler<HttpEnv> = async (c, next) => {
   const { path } = requestTarget(c);
   const method = c.req.method === "HEAD" ? "GET" : c.req.method;
+  if (!METHODS.has(method)) throw new AppError("method_not_allowed", `Clerk knows no method ${method}.`);
   const route = classify(method, normalisePath(path));
   if (!route) throw routeNotFound();
   demandScope(c.get("principal").scopes, route.scope);

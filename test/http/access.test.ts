@@ -14,6 +14,7 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["HEAD", "/v1/users/user_1", "users:read"],
   ["GET", "/v1/users/user_1/organization_memberships", "users:read"],
   ["GET", "/v1/users/user_1/organization_invitations", "users:read"],
+  ["GET", "/v1/users/me", "users:read"],
   ["GET", "/v1/users/user_1/billing/subscription", "users:read"],
 
   ["POST", "/v1/users", "users:write"],
@@ -89,6 +90,7 @@ test("names the scope that is missing", async () => {
   });
 });
 
+const keyHeaders = new Headers(bearer(MIRROR_KEY).headers);
 const nowhere = [
   "/",
   "/v2/users",
@@ -106,6 +108,12 @@ test.each(nowhere)("%s is nowhere: 401 without a key, 404 with one", async (path
   expect(await withKey.json()).toMatchObject({ errors: [{ code: "resource_not_found" }] });
   expect(withKey.headers.get("content-type")).toBe("application/json");
   expect(asked).toEqual([]);
+});
+
+test.each(["OPTIONS", "PROPFIND", "TRACE"])("%s is nothing that Clerk does", async (method) => {
+  const { app, asked } = standInApp();
+  const response = await app.fetch({ method, url: "http://mirror/v1/users", headers: keyHeaders } as Request);
+  expect([response.status, asked]).toEqual([405, []]);
 });
 
 test("Clerk's secret key opens what Clerk would answer it, and no route of the mirror's own", async () => {
