@@ -23,6 +23,8 @@ export interface ConnectOptions {
   applicationName?: string;
 }
 
+const SEARCH_TIMEOUT_MS = 500;
+
 /** Opens no connection yet. Repeatable; every call has pools of its own. */
 export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 4, searchPoolMax = 2, applicationName = "user-mirror" } = options;
@@ -38,6 +40,8 @@ export function connect(options: ConnectOptions): Database {
     ...base,
     max: searchPoolMax,
     connection: {
+      // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`).
+      statement_timeout: SEARCH_TIMEOUT_MS,
       application_name: `${applicationName} search`,
       // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
       plan_cache_mode: "force_custom_plan",

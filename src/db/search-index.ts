@@ -5,13 +5,11 @@ import type postgres from "postgres";
  * schema the extension happens to live in. Repeating is free.
  */
 export async function ensureSearchIndex(sql: postgres.Sql | postgres.TransactionSql): Promise<void> {
-  const [extension] = await sql<{ schema: string }[]>`
-    select quote_ident(n.nspname) as schema
-    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`;
+  const schema = await trigramSchema(sql);
   // 1 MiB of pending entries: a larger list is scanned by every search until the next vacuum.
   await sql.unsafe(`
     create index if not exists user_search_trigrams on mirror_data.user_search
-    using gin (search ${extension?.schema ?? "public"}.gin_trgm_ops) with (gin_pending_list_limit = 1024)`);
+    using gin (search ${schema}.gin_trgm_ops) with (gin_pending_list_limit = 1024)`);
 }
 
 /** A fresh load is four times faster without the trigram index; `ensureSearchIndex` makes it afterwards. */
@@ -24,4 +22,17 @@ export async function analyzeTables(sql: postgres.Sql): Promise<void> {
   for (const table of ["users", "user_search", "user_activity", "user_metadata", "user_identifiers"]) {
     await sql.unsafe(`vacuum (analyze) mirror_data.${table}`);
   }
+}
+
+/** Whether this database's trigrams hold letters other than a-z: pg_trgm takes from LC_CTYPE what is a letter. */
+export async function hasLettersBeyondAscii(sql: postgres.Sql): Promise<boolean> {
+  const [row] = await sql.unsafe(`select cardinality(${await trigramSchema(sql)}.show_trgm('é')) > 0 as has`);
+  return row?.has === true;
+}
+
+async function trigramSchema(sql: postgres.Sql | postgres.TransactionSql): Promise<string> {
+  const [extension] = await sql<{ schema: string }[]>`
+    select quote_ident(n.nspname) as schema
+    from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`;
+  return extension?.schema ?? "public";
 }

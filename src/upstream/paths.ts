@@ -80,7 +80,7 @@ const LITERALS = new Set(["count", "ban", "unban", "me"]);
 
 function usersRoute(method: string, path: string): Route {
   const [id, ...rest] = segmentsOf(path).slice(2);
-  const userId = id === undefined || LITERALS.has(id) ? null : id;
+  const userId = id === undefined || LITERALS.has(id) ? null : decodeURIComponent(id);
   const sub = rest[0] ?? null;
   const secret = SECRET.test(path);
   const tokens = sub === "oauth_access_tokens";

@@ -1,0 +1,131 @@
+import { textArray } from "../db/bulk.js";
+import { exactKey, foldedKey } from "../lib/text.js";
+import type { Signed, TimeRange, UserFilter } from "./filter.js";
+import { type SearchTerm, searchTerm } from "./search-term.js";
+
+/** Values of a statement, in the order of their `$n`. */
+export class Parameters {
+  readonly values: (string | number | boolean)[] = [];
+
+  add(value: string | number | boolean): string {
+    this.values.push(value);
+    return `$${this.values.length}`;
+  }
+
+  /** As a literal, which needs no type known to the driver. */
+  texts(values: readonly string[]): string {
+    return `${this.add(textArray(values))}::text::text[]`;
+  }
+}
+
+/** The conditions of a filter over `user_search s` and `user_activity a`, and which of the two they speak of. */
+export interface Where {
+  conditions: string[];
+  search: boolean;
+  activity: boolean;
+}
+
+/** The one builder of WHERE, for lists and counts alike. Values are always parameters. */
+export function compileFilter(filter: UserFilter, params: Parameters, lettersBeyondAscii: boolean): Where {
+  const term = (value: string | null) => (value === null ? null : searchTerm(value, lettersBeyondAscii));
+  const search = [
+    ...(filter.emailAddress ? [ownsFolded("email", filter.emailAddress, params)] : []),
+    ...(filter.phoneNumber ? [ownsExactly("phone", filter.phoneNumber, params)] : []),
+    ...(filter.username ? [`s.username_key = any(${params.texts(filter.username.map(foldedKey))})`] : []),
+    ...(filter.web3Wallet ? [ownsFolded("wallet", filter.web3Wallet, params)] : []),
+    ...(filter.account ? [ownsExactly("account", accounts(filter.account), params)] : []),
+    ...signed("s.external_id", filter.externalId, params),
+    ...signed("s.id", filter.userId, params),
+    ...organizations(filter.organizationId, params),
+    ...(filter.banned === null ? [] : [filter.banned ? "s.banned" : "not s.banned"]),
+    ...range("s.created_at", filter.createdAt, params),
+    ...found(term(filter.query), null, params),
+    ...found(term(filter.emailAddressQuery), ownsPart("email"), params),
+    ...found(term(filter.phoneNumberQuery), ownsPart("phone"), params),
+    ...found(term(filter.usernameQuery), (text) => `position(${text} in s.username_key) > 0`, params),
+    ...found(term(filter.nameQuery), (text) => `position(${text} in s.name_search) > 0`, params),
+  ];
+  const activity = [
+    ...range("a.last_active_at", filter.lastActiveAt, params),
+    ...range("a.last_sign_in_at", filter.lastSignInAt, params),
+    ...(filter.lastActiveSinceMs === null
+      ? []
+      : [`a.last_active_at >= ${params.add(filter.lastActiveSinceMs)}::bigint`]),
+  ];
+  return { conditions: [...search, ...activity], search: search.length > 0, activity: activity.length > 0 };
+}
+
+type Kind = "email" | "phone" | "wallet" | "account";
+
+function ownsFolded(kind: Kind, values: readonly string[], params: Parameters): string {
+  return `s.id in (select i.user_id from mirror_data.user_identifiers i
+    where i.kind = '${kind}' and i.folded = any(${params.texts(values.map(foldedKey))}))`;
+}
+
+/** Looked up by the folded value, which is indexed, then compared as it is spelled. */
+function ownsExactly(kind: Kind, values: readonly string[], params: Parameters): string {
+  return `s.id in (select i.user_id from mirror_data.user_identifiers i
+    where i.kind = '${kind}' and i.folded = any(${params.texts(values.map(foldedKey))})
+      and i.value = any(${params.texts(values.map(exactKey))}))`;
+}
+
+/** As `sync/derive.ts` spells a linked account. */
+function accounts({ provider, userIds }: { provider: string; userIds: string[] }): string[] {
+  return userIds.map((id) => `${provider.replace(/^oauth_/, "")}\n${id}`);
+}
+
+function ownsPart(kind: Kind): (text: string) => string {
+  return (text) => `exists (select from mirror_data.user_identifiers i
+    where i.user_id = s.id and i.kind = '${kind}' and position(${text} in i.folded) > 0)`;
+}
+
+/** Those left out keep the users who have no such value. */
+function signed(column: string, filter: Signed | null, params: Parameters): string[] {
+  if (!filter) return [];
+  const { include, exclude } = filter;
+  return [
+    ...(include ? [`${column} = any(${params.texts(include.map(exactKey))})`] : []),
+    ...(exclude.length > 0
+      ? [`(${column} is null or ${column} <> all(${params.texts(exclude.map(exactKey))}))`]
+      : []),
+  ];
+}
+
+function organizations(filter: Signed | null, params: Parameters): string[] {
+  if (!filter) return [];
+  const isMember = (ids: string[]) => `exists (select from mirror.organization_memberships m
+    where m.user_id = s.id and m.organization_id = any(${params.texts(ids.map(exactKey))}))`;
+  const members = (ids: string[]) => `s.id in (select m.user_id from mirror.organization_memberships m
+    where m.organization_id = any(${params.texts(ids.map(exactKey))}))`;
+  return [
+    ...(filter.include ? [members(filter.include)] : []),
+    ...(filter.exclude.length > 0 ? [`not ${isMember(filter.exclude)}`] : []),
+  ];
+}
+
+function range(column: string, { beforeMs, afterMs }: TimeRange, params: Parameters): string[] {
+  return [
+    ...(beforeMs === null ? [] : [`${column} < ${params.add(beforeMs)}::bigint`]),
+    ...(afterMs === null ? [] : [`${column} > ${params.add(afterMs)}::bigint`]),
+  ];
+}
+
+/** Narrowed by the searched text as a whole, which is indexed, then looked for in the one field it must be in. */
+function found(
+  term: SearchTerm | null,
+  inField: ((text: string) => string) | null,
+  params: Parameters,
+): string[] {
+  if (!term) return [];
+  const text = () => params.add(term.text);
+  switch (term.kind) {
+    case "trigrams":
+      return [`s.search like ${params.add(term.pattern)}`, ...(inField ? [inField(text())] : [])];
+    case "rare":
+      return [`s.rare_grams @> ${params.texts(term.grams)}`, inField ? inField(text()) : inSearch(text())];
+    case "common":
+      return [inField ? inField(text()) : inSearch(text())];
+  }
+}
+
+const inSearch = (text: string) => `position(${text} in s.search) > 0`;

@@ -1,0 +1,112 @@
+import { LRUCache } from "lru-cache";
+import type { Database } from "../db/client.js";
+import { hasLettersBeyondAscii } from "../db/search-index.js";
+import { compileFilter, Parameters, type Where } from "./compile.js";
+import { invalid, type ListParams, type UserFilter } from "./filter.js";
+import { countStatement, type PageRequest, pageStatement } from "./page.js";
+import { presentUser, type UserText, type View } from "./present.js";
+import { search } from "./search-pool.js";
+
+export type { View };
+
+/** One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. */
+export type UserLookup =
+  | { kind: "live"; json: string; lockedUntilMs: number | null }
+  | { kind: "gone" }
+  | { kind: "unknown" };
+
+/** The Clerk-compatible reads of users. All show what is committed when they are asked. */
+export interface UserQueries {
+  get(id: string, view: View): Promise<UserLookup>;
+  /** The JSON text of an array of users. Rejects with `invalid_request` where the cursor is no user. */
+  list(params: ListParams, view: View): Promise<string>;
+  /** The length of the whole list under the same filter. */
+  count(filter: UserFilter): Promise<number>;
+}
+
+/** Counts of different filters kept while nothing changes. */
+const COUNTS_KEPT = 1000;
+
+export function createUserQueries(
+  database: Pick<Database, "sql" | "search">,
+  { nowMs }: { nowMs: () => number },
+): UserQueries {
+  const { sql } = database;
+  const counts = new LRUCache<string, Promise<number>>({ max: COUNTS_KEPT });
+  let letters: Promise<boolean> | null = null;
+
+  /** Asked once: what a database takes for letters never changes. */
+  function lettersBeyondAscii(): Promise<boolean> {
+    letters ??= hasLettersBeyondAscii(sql).catch((error) => {
+      letters = null;
+      throw error;
+    });
+    return letters;
+  }
+
+  async function get(id: string, view: View): Promise<UserLookup> {
+    const [row] = await sql<
+      (Omit<UserText, "payload"> & { payload: string | null; deleted_at: number | null })[]
+    >`
+      select payload, private_metadata, private_at, locked_until, deleted_at
+      from mirror_data.users where id = ${id}`;
+    if (!row) return { kind: "unknown" };
+    const { payload } = row;
+    if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
+    const json = presentUser({ ...row, payload }, view, nowMs());
+    return { kind: "live", json, lockedUntilMs: row.locked_until };
+  }
+
+  async function list(params: ListParams, view: View): Promise<string> {
+    const { limit, offset, orderBy, startingAfter } = params;
+    const after = startingAfter === null ? null : await cursor(startingAfter);
+    const values = new Parameters();
+    const where = compileFilter(params.filter, values, await lettersBeyondAscii());
+    const fromEnd = offset > 0 && isUnfiltered(where) && offset > (await countAll()) / 2;
+    const request: PageRequest = { orderBy, limit, offset, after, fromEnd };
+    const rows = await search<UserText>(database, pageStatement(where, request, values), values);
+    const now = nowMs();
+    return `[${rows.map((row) => presentUser(row, view, now)).join(",")}]`;
+  }
+
+  /** Where the page starts: behind this user, whether the filter keeps it or not. */
+  async function cursor(id: string): Promise<PageRequest["after"]> {
+    const [row] = await sql<{ createdAtMs: number }[]>`
+      select created_at as "createdAtMs" from mirror_data.user_search where id = ${id}`;
+    if (row) return { id, createdAtMs: row.createdAtMs };
+    throw invalid("starting_after", `No user was found with id ${id}.`, "form_resource_not_found");
+  }
+
+  async function count(filter: UserFilter): Promise<number> {
+    const values = new Parameters();
+    const where = compileFilter(filter, values, await lettersBeyondAscii());
+    return isUnfiltered(where) ? countAll() : countMatches(where, values);
+  }
+
+  async function countAll(): Promise<number> {
+    const [row] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
+    return row?.n ?? 0;
+  }
+
+  /**
+   * Counted once for all who ask while nothing changes. The feed's position is part of the key, and read first: a count
+   * begun before a commit is never the answer to somebody who asks after it.
+   */
+  async function countMatches(where: Where, values: Parameters): Promise<number> {
+    const [feed] = await sql<{ position: number }[]>`
+      select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
+    const key = JSON.stringify([feed?.position, where.conditions, values.values]);
+    const known = counts.get(key);
+    if (known) return known;
+    const counting = search<{ n: number }>(database, countStatement(where), values).then(
+      ([row]) => row?.n ?? 0,
+    );
+    counts.set(key, counting);
+    counting.catch(() => counts.delete(key));
+    return counting;
+  }
+
+  return { get, list, count };
+}
+
+const isUnfiltered = (where: Where) => where.conditions.length === 0;
