@@ -6,8 +6,11 @@ import { isPoison } from "./isolate.js";
 import { queueRefetches } from "./refetches.js";
 import { userSnapshot } from "./snapshot.js";
 
-/** What Clerk said about one user, as JSON values. */
-export type ReadThroughAnswer = { kind: "live"; object: Record<string, unknown> } | { kind: "gone" };
+/** What Clerk said about one user, as JSON values; `stored`: it was not asked, somebody else was faster. */
+export type ReadThroughAnswer =
+  | { kind: "live"; object: Record<string, unknown> }
+  | { kind: "gone" }
+  | { kind: "stored" };
 
 export interface ReadThrough {
   /**
@@ -27,6 +30,10 @@ export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): Read
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 
   async function ask(id: string): Promise<ReadThroughAnswer> {
+    // Whoever asks looked here before, but maybe just before the flight that ended a moment ago.
+    const [stored] = await sql`
+      select from mirror_data.users where id = ${id} and (payload is not null or deleted_at is not null)`;
+    if (stored) return { kind: "stored" };
     const answer = await api.getUser(id, { priority: "read" });
     if (answer.kind === "gone") {
       const [known] = await sql`select from mirror_data.users where id = ${id} and deleted_at is null`;

@@ -52,6 +52,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const stored = await users.get(id, view);
     if (stored.kind === "gone") throw noUser(id);
     if (stored.kind === "live") return respond(c, stored.json);
+    if (asked.kind === "stored") throw new AppError("not_ready", "The mirror was emptied meanwhile.");
     return respond(
       c,
       JSON.stringify(view.privateMetadata ? asked.object : hidePrivateMetadata(asked.object)),
