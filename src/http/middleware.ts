@@ -45,8 +45,9 @@ export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
 const withoutIds = (path: string) =>
   path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
 
-const wordOrId = (segment: string) =>
-  /^(v\d|[a-z]+([_-][a-z0-9]+)*|\{id\})$/.test(segment) && segment.length <= 30 ? segment : "{id}";
+const wordOrId = (segment: string) => (WORD.test(segment) ? segment : "{id}");
+
+const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\})$/;
 
 /** Demands a key; everything mounted behind it knows its `principal`. */
 export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {

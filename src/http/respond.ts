@@ -23,7 +23,8 @@ export const JSON_TYPE = { "content-type": "application/json" } as const;
 
 /**
  * Every answer is made here. Headers stay a plain record on their way out: building a `Headers` costs a fifth of what a
- * read by id takes altogether, and the server would only take it apart again. Their names are in lower case, so that none is there twice.
+ * read by id takes altogether, and the server would only take it apart again. Their names are in lower case, so that none
+ * is there twice.
  */
 export function respond(
   c: Context<HttpEnv>,

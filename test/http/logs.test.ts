@@ -56,6 +56,7 @@ test("logs no header, query, body, id or key, whatever comes of the request", as
     "/v1/users?email_address=confidential@example.com",
     "/v1/users/user_Confidential1/verify_password",
     "/v1/sk_live_Confidential1",
+    "/v1/um_0confidential",
     "/webhooks/clerk?confidential",
     "/mirror/reconcile?confidential",
   ];

@@ -20,23 +20,7 @@ async function get(path: string, users: Partial<Users> = {}, overrides: Override
 }
 
 /** A mirror that holds `user_1`, a tombstone of `user_gone`, and nothing else. */
-function standInUsers(): Users {
-  return {
-    users: {
-      get: async (id, view) =>
-        id === "user_1"
-          ? { kind: "live", json: JSON.stringify({ id, view }), lockedUntilMs: null }
-          : { kind: id === "user_gone" ? "gone" : "unknown" },
-      list: async (params, view) => JSON.stringify([{ limit: params.limit, view }]),
-      count: async () => 7,
-    },
-    memberships: {
-      list: async (id) => (id === "user_1" ? '{"data":[],"total_count":0}' : null),
-    },
-    readThrough: { user: async () => ({ kind: "gone" }) },
-    completeness: { isBackfilled: () => true, asOfMs: () => 1_700_000_000_000 },
-  };
-}
+const standInUsers = () => standInApp().parts.users;
 
 const coldStart = { completeness: { isBackfilled: () => false, asOfMs: () => null } };
 const upstream = { "X-Mirror-Read": "upstream" };
