@@ -1,0 +1,28 @@
+/** The stand-in's own clock, in milliseconds since 1970. */
+export interface SandboxClock {
+  now(): number;
+  /** The time of a write: later than that of every write before. */
+  tick(): number;
+  /** Moves a virtual clock on; a real one goes by itself, and is ahead from then on. */
+  advance(ms: number): void;
+}
+
+/** With `startMs` a virtual clock, which moves by `advance` and by 1 ms for each write: times are reproducible. */
+export function createClock(startMs: number | null): SandboxClock {
+  let virtual = startMs;
+  let aheadMs = 0;
+  let lastMs = 0;
+  const now = () => virtual ?? Date.now() + aheadMs;
+  return {
+    now,
+    tick() {
+      if (virtual !== null) virtual += 1;
+      lastMs = Math.max(now(), lastMs + 1);
+      return lastMs;
+    },
+    advance(ms) {
+      if (virtual === null) aheadMs += ms;
+      else virtual += ms;
+    },
+  };
+}

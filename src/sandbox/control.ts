@@ -1,0 +1,68 @@
+import { Hono } from "hono";
+import type { SandboxClock } from "./clock.js";
+import type { Faults, HttpFault } from "./faults.js";
+import { jsonBody, type SandboxEnv } from "./http.js";
+import type { Store } from "./store.js";
+import type { Traffic } from "./traffic.js";
+import type { Sender } from "./webhooks.js";
+
+export interface ControlParts {
+  store: Store;
+  clock: SandboxClock;
+  faults: Faults;
+  sender: Sender;
+  traffic: Traffic;
+}
+
+/**
+ * What another process may do to a running stand-in, without a key and only from this machine:
+ *
+ * - `GET /_sandbox/state`: how many of everything, the clock, the deliveries and what became of them
+ * - `PUT /_sandbox/webhook` `{url, secret}`: where events go; `{}`: nowhere
+ * - `POST /_sandbox/traffic` `{per_second}`: things that happen by themselves; 0: none
+ * - `POST /_sandbox/clock` `{advance_ms}`
+ * - `POST /_sandbox/faults` one fault as in `faults.ts`; `DELETE /_sandbox/faults`: all off
+ * - `POST /_sandbox/webhook_faults` any of `drop, duplicate, reorder, delay, privateMetadataNull`
+ * - `POST /_sandbox/settle`: answers when every message was taken or given up
+ */
+export function controlApi({ store, clock, faults, sender, traffic }: ControlParts): Hono<SandboxEnv> {
+  return new Hono<SandboxEnv>()
+    .get("/state", (c) =>
+      c.json({
+        users: store.users.size,
+        organizations: store.organizations.size,
+        memberships: store.memberships.size,
+        now: clock.now(),
+        deliveries: sender.deliveries.map(({ id, type, attempts }) => ({ id, type, attempts })),
+      }),
+    )
+    .put("/webhook", async (c) => {
+      const { url, secret } = await jsonBody(c);
+      sender.setEndpoint(typeof url === "string" && typeof secret === "string" ? { url, secret } : null);
+      return c.json({});
+    })
+    .post("/traffic", async (c) => {
+      traffic.start(Number((await jsonBody(c)).per_second));
+      return c.json({});
+    })
+    .post("/clock", async (c) => {
+      clock.advance(Number((await jsonBody(c)).advance_ms));
+      return c.json({ now: clock.now() });
+    })
+    .post("/faults", async (c) => {
+      faults.add((await jsonBody(c)) as HttpFault);
+      return c.json({});
+    })
+    .delete("/faults", (c) => {
+      faults.clear();
+      return c.json({});
+    })
+    .post("/webhook_faults", async (c) => {
+      Object.assign(sender.faults, await jsonBody(c));
+      return c.json({});
+    })
+    .post("/settle", async (c) => {
+      await sender.settle();
+      return c.json({});
+    });
+}

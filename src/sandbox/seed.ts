@@ -1,0 +1,68 @@
+import { makeAccount, makePasskey } from "./identifiers.js";
+import type { Organizations } from "./organizations.js";
+import { makePerson } from "./people.js";
+import type { Store } from "./store.js";
+import type { User } from "./types.js";
+import type { Users } from "./users.js";
+
+const DAY_MS = 86_400_000;
+const YEARS_MS = 4 * 365 * DAY_MS;
+
+/** Fills an empty stand-in with people who have been around for years, and the organizations they are in. */
+export function seed(
+  store: Store,
+  users: Users,
+  organizations: Organizations,
+  wanted: { users: number; organizations: number },
+): void {
+  const { random, clock } = store;
+  const now = clock.now();
+  const ids: string[] = [];
+  for (let n = 0; n < wanted.users; n++) {
+    // Now and then two were created in the same millisecond, as by an import.
+    const back = random.chance(0.02) && n > 0 ? null : Math.floor(random.next() * YEARS_MS);
+    const previous = store.users.get(ids.at(-1) ?? "")?.created_at ?? now;
+    ids.push(addPerson(store, users, n, back === null ? previous : now - back, now).id);
+  }
+  for (let n = 0; n < wanted.organizations; n++) {
+    const organization = organizations.create({
+      name: `Organization ${n + 1}`,
+      public_metadata: { tier: n % 3 },
+    });
+    const members = new Set(Array.from({ length: 1 + random.int(40) }, () => ids[random.int(ids.length)]));
+    for (const id of members) {
+      if (id)
+        organizations.createMembership({
+          organization_id: organization.id,
+          user_id: id,
+          role: random.pick(["org:member", "org:member", "org:admin"]),
+        });
+    }
+  }
+}
+
+/** One more person, created at that time. */
+export function addPerson(store: Store, users: Users, n: number, createdAtMs: number, nowMs: number): User {
+  const { random } = store;
+  const person = makePerson(random, n);
+  const user = users.create(
+    { ...person.body, created_at: new Date(createdAtMs).toISOString() },
+    { isTrusted: true },
+  );
+  const daysAgo = (days: number | null) =>
+    days === null ? null : Math.max(createdAtMs, nowMs - days * DAY_MS);
+  const lastActive = daysAgo(person.lastActiveDaysAgo);
+  user.last_active_at = lastActive === null ? null : Math.floor(lastActive / DAY_MS) * DAY_MS;
+  user.last_sign_in_at = daysAgo(person.lastSignInDaysAgo);
+  user.external_accounts = person.accounts.map((account) =>
+    makeAccount(
+      random,
+      { ...account, email: `account${n}@example.com`, firstName: "Given", lastName: "Family" },
+      createdAtMs,
+    ),
+  );
+  if (person.hasPasskey) user.passkeys = [makePasskey(random, createdAtMs)];
+  if (person.locked) users.setLocked(user.id, true);
+  user.updated_at = Math.min(nowMs, createdAtMs + Math.floor(random.next() * (nowMs - createdAtMs)));
+  return user;
+}

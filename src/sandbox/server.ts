@@ -1,0 +1,237 @@
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createAdaptorServer } from "@hono/node-server";
+import { type Context, Hono, type Next } from "hono";
+import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { createClock, type SandboxClock } from "./clock.js";
+import { controlApi } from "./control.js";
+import { credentialsApi } from "./credentials-api.js";
+import { ClerkFailure, notFound } from "./failure.js";
+import { createFaults, type Faults, type HttpFault } from "./faults.js";
+import type { SandboxEnv } from "./http.js";
+import { createListing } from "./listing.js";
+import { createOrganizations } from "./organizations.js";
+import { organizationsApi } from "./organizations-api.js";
+import { otherApi } from "./other-api.js";
+import { createRandom } from "./random.js";
+import { createRateLimit } from "./rate-limit.js";
+import { seed } from "./seed.js";
+import { createStore, showMembership, showUser } from "./store.js";
+import { createTraffic, type Traffic } from "./traffic.js";
+import type { Json } from "./types.js";
+import { createUsers } from "./users.js";
+import { usersApi } from "./users-api.js";
+import { createSender, type Sender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
+
+export interface SandboxOptions {
+  /** 0 picks a free one. */
+  port?: number;
+  host?: string;
+  users?: number;
+  organizations?: number;
+  seed?: number;
+  /** Starts a virtual clock: ids and times are then reproducible. */
+  clockMs?: number;
+  secretKey?: string;
+  /** Requests in 10 seconds; without a limit where absent. */
+  rateLimit?: number;
+  webhook?: WebhookEndpoint;
+  retryScheduleMs?: readonly number[];
+  /** False: `starting_after` is ignored, as some stand-ins do. */
+  cursorPaging?: boolean;
+}
+
+/** What has been asked, in order. */
+export interface SandboxRequest {
+  method: string;
+  path: string;
+  search: string;
+  status: number;
+  headers: Headers;
+}
+
+export type Sandbox = Awaited<ReturnType<typeof startSandbox>>;
+
+/** Starts a stand-in for Clerk: its API, its people, and its signed webhooks. */
+export async function startSandbox(options: SandboxOptions = {}) {
+  const { port = 0, host = "127.0.0.1", secretKey = "sk_test_sandbox", cursorPaging = true } = options;
+  const clock = createClock(options.clockMs ?? null);
+  const random = createRandom(options.seed ?? 1);
+  const instanceId = `ins_${random.token(27)}`;
+  // The noise of sending must not shift the people: ids of messages come from a generator of their own.
+  const sender = createSender({
+    clock,
+    random: createRandom((options.seed ?? 1) + 1_000_003),
+    instanceId,
+    retryScheduleMs: options.retryScheduleMs ?? SVIX_SCHEDULE_MS,
+  });
+  const store = createStore(clock, random, sender.send);
+  const users = createUsers(store);
+  const organizations = createOrganizations(store);
+  seed(store, users, organizations, { users: options.users ?? 0, organizations: options.organizations ?? 0 });
+  if (options.webhook) sender.setEndpoint(options.webhook);
+  const faults = createFaults();
+  const traffic = createTraffic(store, users, organizations);
+  const requests: SandboxRequest[] = [];
+  let onListPage: () => void = () => {};
+
+  const api = new Hono<SandboxEnv>()
+    .use(createRateLimit(options.rateLimit ?? null))
+    .use(authenticate(secretKey))
+    .route(
+      "/v1",
+      usersApi({
+        store,
+        users,
+        listing: createListing(store, { cursorPaging }),
+        onListPage: () => onListPage(),
+      }),
+    )
+    .route("/v1", credentialsApi({ store, users }))
+    .route("/v1", organizationsApi({ store, organizations }))
+    .route("/", otherApi(instanceId));
+  const app = new Hono<SandboxEnv>()
+    .onError((error, c) => answerError(error, c, random.token))
+    .notFound((c) => answerError(notFound("resource", c.req.path), c, random.token))
+    .route("/_sandbox", controlApi({ store, clock, faults, sender, traffic }))
+    .use(recorded(requests))
+    .use(faulty(faults))
+    .route("/", api);
+
+  const server = createAdaptorServer({ fetch: app.fetch });
+  server.listen(port, host);
+  await once(server, "listening");
+  const address = server.address() as AddressInfo;
+
+  return {
+    url: `http://${host.includes(":") ? `[${host}]` : host}:${address.port}`,
+    secretKey,
+    instanceId,
+    clock,
+    faults,
+    requests,
+    webhooks: sender,
+    traffic,
+    /** Called before each page of `GET /users` is made: for what happens under a walk. */
+    set onListPage(callback: () => void) {
+      onListPage = callback;
+    },
+    /** Direct control of what Clerk holds, without HTTP; webhooks are sent all the same. */
+    clerk: {
+      createUser: users.create,
+      updateUser: users.update,
+      updateMetadata: users.updateMetadata,
+      deleteUser: users.remove,
+      ban: (id: string) => users.setBanned(id, true),
+      unban: (id: string) => users.setBanned(id, false),
+      lock: (id: string) => users.setLocked(id, true),
+      unlock: (id: string) => users.setLocked(id, false),
+      signIn: users.signIn,
+      touchActivity: users.touchActivity,
+      createOrganization: organizations.create,
+      updateOrganization: organizations.update,
+      deleteOrganization: organizations.remove,
+      createMembership: organizations.createMembership,
+      updateMembership: organizations.updateMembership,
+      deleteMembership: organizations.deleteMembership,
+      users: (): Json[] => structuredClone([...store.users.values()].map((user) => showUser(store, user))),
+      user: (id: string): Json | null => {
+        const user = store.users.get(id);
+        return user ? structuredClone(showUser(store, user)) : null;
+      },
+      memberships: (): Json[] =>
+        structuredClone([...store.memberships.values()].map((one) => showMembership(store, one))),
+      organizations: (): Json[] => structuredClone([...store.organizations.values()]),
+    },
+    async close() {
+      traffic.stop();
+      sender.stop();
+      const closed = once(server, "close");
+      server.close();
+      if ("closeAllConnections" in server) server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+export interface SandboxParts {
+  clock: SandboxClock;
+  faults: Faults;
+  sender: Sender;
+  traffic: Traffic;
+}
+
+function authenticate(secretKey: string) {
+  return async (c: Context<SandboxEnv>, next: Next) => {
+    const header = c.req.header("Authorization");
+    if (!header)
+      throw new ClerkFailure(401, "authentication_invalid", "Invalid authentication", "No key was sent.");
+    const [, token] = /^Bearer (\S+)$/.exec(header) ?? [];
+    if (!token) {
+      throw new ClerkFailure(
+        401,
+        "authorization_header_format_invalid",
+        "Invalid Authorization header format",
+      );
+    }
+    if (token !== secretKey)
+      throw new ClerkFailure(401, "clerk_key_invalid", "The provided Clerk Secret Key is invalid.");
+    await next();
+  };
+}
+
+function recorded(requests: SandboxRequest[]) {
+  return async (c: Context<SandboxEnv>, next: Next) => {
+    const { pathname, search } = new URL(c.req.url);
+    const entry = {
+      method: c.req.method,
+      path: pathname,
+      search,
+      status: 0,
+      headers: new Headers(c.req.raw.headers),
+    };
+    requests.push(entry);
+    await next();
+    entry.status = c.res.status;
+  };
+}
+
+function faulty(faults: Faults) {
+  return async (c: Context<SandboxEnv>, next: Next) => {
+    const fault = faults.next(c.req.method, new URL(c.req.url).pathname);
+    if (!fault) return next();
+    await faults.wait(fault);
+    if (fault.cut === "before") return cut(c);
+    if (fault.status !== undefined) return faultAnswer(c, fault, fault.status);
+    await next();
+    if (fault.cut === "after") return cut(c);
+    return undefined;
+  };
+}
+
+function cut(c: Context<SandboxEnv>): Response {
+  c.env.incoming.socket.destroy();
+  return c.body(null);
+}
+
+function faultAnswer(c: Context<SandboxEnv>, { retryAfter, body }: HttpFault, status: number): Response {
+  if (retryAfter !== undefined) c.header("Retry-After", String(retryAfter));
+  if (typeof body === "string") return c.html(body, status as ContentfulStatusCode);
+  const code = status === 429 ? "too_many_requests" : "internal_clerk_error";
+  const made = { errors: [{ message: "Fault", long_message: "A fault of the sandbox.", code }] };
+  return c.json((body ?? made) as Json, status as ContentfulStatusCode);
+}
+
+function answerError(error: Error, c: Context<SandboxEnv>, token: (length: number) => string): Response {
+  const failure =
+    error instanceof ClerkFailure
+      ? error
+      : new ClerkFailure(500, "internal_clerk_error", "Internal error", error.stack);
+  if (failure.retryAfterSeconds !== null) c.header("Retry-After", String(failure.retryAfterSeconds));
+  const { message, longMessage, code, meta, status } = failure;
+  const body = {
+    errors: [{ message, long_message: longMessage, code, ...(meta && { meta }) }],
+    clerk_trace_id: token(32),
+  };
+  return c.json(body, status as ContentfulStatusCode);
+}
