@@ -3,7 +3,6 @@ import type { ClerkApi } from "../upstream/users.js";
 import { applyItems } from "./apply.js";
 import { keepDeadUser } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
-import { queueRefetches } from "./refetches.js";
 import { userSnapshot } from "./snapshot.js";
 
 /** What Clerk said about one user, as JSON values; `stored`: it was not asked, somebody else was faster. */
@@ -15,7 +14,7 @@ export type ReadThroughAnswer =
 export interface ReadThrough {
   /**
    * Asks Clerk about one user, stores the answer and returns it; those who ask at the same time share one request.
-   * A 404 stores nothing: it only makes the mirror ask again about a user it holds. Rejects when Clerk can't answer.
+   * A 404 stores nothing. Rejects when Clerk can't answer.
    */
   user(id: string): Promise<ReadThroughAnswer>;
 }
@@ -35,11 +34,7 @@ export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): Read
       select from mirror_data.users where id = ${id} and (payload is not null or deleted_at is not null)`;
     if (stored) return { kind: "stored" };
     const answer = await api.getUser(id, { priority: "read" });
-    if (answer.kind === "gone") {
-      const [known] = await sql`select from mirror_data.users where id = ${id} and deleted_at is null`;
-      if (known) await queueRefetches(sql, [{ kind: "user", id, reason: "not_found" }]);
-      return { kind: "gone" };
-    }
+    if (answer.kind === "gone") return { kind: "gone" };
     const object = answer.object as Record<string, unknown>;
     try {
       await applyItems(sql, [{ users: [userSnapshot(object, "read", answer.startedAtMs)] }], { lagMs });

@@ -1,0 +1,34 @@
+import { existsSync } from "node:fs";
+import { type Config, type ConfigWithSecretKey, loadConfig } from "../config.js";
+import { createLogger, type Logger } from "../observability/logger.js";
+
+/** `.env` in the working directory counts where the environment itself says nothing. */
+export function readEnvironment(): Readonly<Record<string, string | undefined>> {
+  if (existsSync(".env")) process.loadEnvFile(".env");
+  return process.env;
+}
+
+/** For commands that ask Clerk. Throws `configuration` listing every problem. */
+export function configWithKey(): ConfigWithSecretKey {
+  return loadConfig(readEnvironment(), { needs: { secretKey: true } });
+}
+
+/** For commands that look at the database alone. */
+export function configWithoutKey(): Config {
+  return loadConfig(readEnvironment(), { needs: { secretKey: false } });
+}
+
+/** A command's own output is standard output; what it logs, from warnings up, goes beside it. */
+export function commandLogger(config: Config): Logger {
+  const level = process.env.LOG_LEVEL ? config.log.level : "warn";
+  return createLogger({ level, format: process.stderr.isTTY ? "pretty" : config.log.format }, process.stderr);
+}
+
+/** Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. */
+export function untilInterrupted(): AbortController {
+  const controller = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+  }
+  return controller;
+}

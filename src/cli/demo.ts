@@ -1,0 +1,163 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { Command } from "commander";
+import { type ConfigWithSecretKey, loadConfig } from "../config.js";
+import { AppError } from "../lib/errors.js";
+import { createLogger } from "../observability/logger.js";
+import { type RunningServer, startServer } from "../runtime.js";
+import { readEnvironment, untilInterrupted } from "./context.js";
+import { createProgress } from "./progress.js";
+
+/** How many things happen in the demo each second. */
+const TRAFFIC_PER_SECOND = 2;
+
+interface SandboxProcess {
+  url: string;
+  secretKey: string;
+  webhookSecret: string;
+  child: ChildProcess;
+}
+
+/** `user-mirror demo`, which is what `npm run demo` runs. */
+export function demoCommand(): Command {
+  return new Command("demo")
+    .description("The whole product without a Clerk account: a sandbox Clerk, the mirror, an embedded Postgres")
+    .addHelpText(
+      "after",
+      `
+DEMO_USERS (5000) people; DEMO_TRAFFIC=off for no live sign-ups, changes and deletions; PORT (8787).
+Its data live in DATA_DIR/demo and are made anew each time; DATABASE_URL is ignored.`,
+    )
+    .action(demo);
+}
+
+async function demo(): Promise<void> {
+  const environment = readEnvironment();
+  // Checked before anything is started, so that every problem shows at once.
+  const settings = loadConfig({ ...environment, ...IGNORED });
+  const interrupted = untilInterrupted();
+  say(`Starting a sandbox Clerk with ${settings.demo.users} users …`);
+  const sandbox = await startSandboxProcess(settings.demo.users);
+  let server: RunningServer | null = null;
+  try {
+    const apiKey = `um_demo_${randomBytes(18).toString("base64url")}`;
+    const config = demoConfig(environment, settings.database.dataDir, sandbox, apiKey);
+    server = await startDemoServer(config);
+    await control(sandbox, "PUT", "webhook", {
+      url: `${server.url}/webhooks/clerk`,
+      secret: sandbox.webhookSecret,
+    });
+    if (settings.demo.traffic) await control(sandbox, "POST", "traffic", { per_second: TRAFFIC_PER_SECOND });
+    introduce(server.url, sandbox, apiKey, settings.demo.traffic);
+    await stopped(interrupted.signal, sandbox.child);
+  } finally {
+    await server?.stop();
+    sandbox.child.stdin?.end();
+  }
+}
+
+/** What the demo decides for itself. */
+const IGNORED = {
+  DATABASE_URL: undefined,
+  CLERK_SECRET_KEY: undefined,
+  CLERK_API_URL: undefined,
+  CLERK_INSTANCE_ID: undefined,
+  CLERK_WEBHOOK_SIGNING_SECRET: undefined,
+  UPSTREAM_RATE_LIMIT: undefined,
+  MIRROR_API_KEY: undefined,
+};
+
+function demoConfig(
+  environment: Readonly<Record<string, string | undefined>>,
+  dataDir: string,
+  sandbox: SandboxProcess,
+  apiKey: string,
+): ConfigWithSecretKey {
+  return loadConfig(
+    {
+      ...environment,
+      ...IGNORED,
+      CLERK_SECRET_KEY: sandbox.secretKey,
+      CLERK_API_URL: sandbox.url,
+      CLERK_WEBHOOK_SIGNING_SECRET: sandbox.webhookSecret,
+      UPSTREAM_RATE_LIMIT: "1000",
+      MIRROR_API_KEY: apiKey,
+      DATA_DIR: join(dataDir, "demo"),
+      LOG_LEVEL: environment.LOG_LEVEL ?? "warn",
+    },
+    { needs: { secretKey: true } },
+  );
+}
+
+/** The server, once its first backfill has ended. */
+async function startDemoServer(config: ConfigWithSecretKey): Promise<RunningServer> {
+  const log = createLogger(config.log, process.stderr);
+  const progress = createProgress(process.stdout);
+  const server = await startServer(config, log, progress.report, { emptyFirst: true });
+  try {
+    await server.backfilled;
+  } finally {
+    progress.end();
+  }
+  return server;
+}
+
+function introduce(url: string, sandbox: SandboxProcess, apiKey: string, traffic: boolean): void {
+  const key = `-H "Authorization: Bearer ${apiKey}"`;
+  say(`
+User Mirror is ready.
+
+  Mirror         ${url}
+  Sandbox Clerk  ${sandbox.url}
+  API key        ${apiKey}
+  ${traffic ? "Live traffic   sign-ups, visits, changes and deletions arrive by signed webhooks" : "Live traffic   off"}
+
+Try it, each line as it is:
+
+  curl -s "${url}/v1/users/count" ${key}
+  curl -s "${url}/v1/users?query=ann&order_by=-last_active_at&limit=2" ${key}
+  curl -s "${url}/mirror/status" ${key}
+
+In an application, one line changes:
+
+  createClerkClient({ secretKey: "${sandbox.secretKey}", apiUrl: "${url}" })
+
+Ctrl-C ends it.`);
+}
+
+/** The same program in a process of its own, which ends with this one, whatever ends it. */
+async function startSandboxProcess(users: number): Promise<SandboxProcess> {
+  const args = ["sandbox", "--json", "--until-stdin-closes", "--users", String(users)];
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? "", ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+    // Ctrl-C is for us: the sandbox ends when we have finished with it.
+    detached: true,
+  });
+  const lines = createInterface({ input: child.stdout });
+  const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [null])]);
+  if (typeof line !== "string") throw new AppError("conflict", "The sandbox Clerk ended before it was ready.");
+  const { url, secret_key, webhook_secret } = JSON.parse(line) as Record<string, string>;
+  return { url: url ?? "", secretKey: secret_key ?? "", webhookSecret: webhook_secret ?? "", child };
+}
+
+async function control(sandbox: SandboxProcess, method: string, path: string, body: unknown): Promise<void> {
+  const response = await fetch(`${sandbox.url}/_sandbox/${path}`, {
+    method,
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!response.ok) throw new AppError("conflict", `The sandbox Clerk refused ${path}: ${response.status}.`);
+}
+
+/** Until Ctrl-C, or until the sandbox has gone. */
+async function stopped(signal: AbortSignal, child: ChildProcess): Promise<void> {
+  const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  await Promise.race([aborted, once(child, "exit")]);
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

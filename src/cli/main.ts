@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+import { Command, CommanderError } from "commander";
+import { AppError } from "../lib/errors.js";
+import { version } from "../lib/package.js";
+import { demoCommand } from "./demo.js";
+import { migrateCommand } from "./migrate.js";
+import { sandboxCommand } from "./sandbox.js";
+import { serveCommand } from "./serve.js";
+import { statusCommand } from "./status.js";
+import { backfillCommand, reconcileCommand } from "./sync.js";
+import { usersCommand } from "./users.js";
+
+/** Failed; used wrongly; configured wrongly (sysexits' EX_CONFIG). */
+const EXIT = { failed: 1, usage: 2, configuration: 78 };
+
+const program = new Command("user-mirror")
+  .description("An exact local copy of your Clerk users in Postgres, with the Clerk API in front of it.")
+  .version(version())
+  .exitOverride()
+  .configureHelp({ sortSubcommands: true })
+  .addHelpText(
+    "after",
+    `
+Configuration comes from the environment, or from .env in this directory. The first steps:
+  $ npm run demo                            everything at once, without a Clerk account
+  $ CLERK_SECRET_KEY=sk_… npm start         your own users; DATABASE_URL for your own Postgres
+  $ user-mirror status                      how complete the mirror is, and what it is doing
+`,
+  );
+for (const command of [
+  serveCommand(),
+  migrateCommand(),
+  backfillCommand(),
+  reconcileCommand(),
+  statusCommand(),
+  usersCommand(),
+  sandboxCommand(),
+  demoCommand(),
+]) {
+  program.addCommand(inherit(command));
+}
+
+/** A subcommand reports its errors the same way, wherever it is nested. */
+function inherit(command: Command): Command {
+  command.exitOverride();
+  for (const nested of command.commands) inherit(nested);
+  return command;
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
+  if (error instanceof AppError) {
+    process.stderr.write(`${error.message}\n`);
+    if (error.longMessage) process.stderr.write(`${error.longMessage}\n`);
+    return error.code === "configuration" ? EXIT.configuration : EXIT.failed;
+  }
+  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.failed;
+}

@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { grantsSql } from "../db/grants.js";
+import { openStore } from "../runtime.js";
+import { commandLogger, configWithoutKey } from "./context.js";
+import { print } from "./output.js";
+
+interface Flags {
+  printGrants?: boolean;
+  json?: boolean;
+}
+
+/** `user-mirror migrate`. */
+export function migrateCommand(): Command {
+  return new Command("migrate")
+    .description("Bring the database to this version's schema; the server does so itself when it starts")
+    .option("--print-grants", "print the SQL that makes the reader roles, for a DBA to run, and change nothing")
+    .option("--json", "print JSON")
+    .action(migrate);
+}
+
+async function migrate(flags: Flags): Promise<void> {
+  if (flags.printGrants) return print(flags, { sql: grantsSql() }, grantsSql());
+  const config = configWithoutKey();
+  const store = await openStore(config.database, commandLogger(config));
+  await store.close();
+  print(flags, { migrated: true }, "The database is up to date.");
+}

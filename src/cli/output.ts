@@ -1,0 +1,16 @@
+/** Prints a command's result: JSON for programs, text for people. */
+export function print(flags: { json?: boolean }, value: unknown, text: string): void {
+  process.stdout.write(flags.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
+}
+
+/** A moment as people read it; `never` where there is none. */
+export function when(ms: number | null | undefined): string {
+  return ms === null || ms === undefined ? "never" : new Date(ms).toISOString();
+}
+
+/** Rows under a heading, each column as wide as its widest cell. */
+export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const all = [heading, ...rows];
+  const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd()).join("\n");
+}

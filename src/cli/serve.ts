@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { createLogger } from "../observability/logger.js";
+import { startServer } from "../runtime.js";
+import { configWithKey, untilInterrupted } from "./context.js";
+import { createProgress } from "./progress.js";
+
+/** `user-mirror serve`, which is what `npm start` runs. */
+export function serveCommand(): Command {
+  return new Command("serve")
+    .description("Run the server: migrate, backfill if the mirror is empty, answer, reconcile")
+    .addHelpText("after", "\nNeeds CLERK_SECRET_KEY. Stops cleanly on Ctrl-C or SIGTERM: what is in flight is finished.")
+    .action(serve);
+}
+
+async function serve(): Promise<void> {
+  const config = configWithKey();
+  const log = createLogger(config.log);
+  const interrupted = untilInterrupted();
+  // A bar would be torn apart by the log lines around it: it is for those who have silenced them.
+  const progress = createProgress(process.stderr, !process.stderr.isTTY || config.log.level !== "silent");
+  const server = await startServer(config, log, progress.report);
+  await new Promise<void>((resolve) => {
+    if (interrupted.signal.aborted) resolve();
+    interrupted.signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await server.stop();
+}

@@ -1,0 +1,222 @@
+import { createAuthenticator } from "./auth/keys.js";
+import type { Config, ConfigWithSecretKey } from "./config.js";
+import { connect, type Database } from "./db/client.js";
+import { type Clock, createClock } from "./db/clock.js";
+import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.js";
+import { migrateDatabase } from "./db/migrate.js";
+import { createApp } from "./http/app.js";
+import type { Readiness } from "./http/routes/ops.js";
+import { listen } from "./http/server.js";
+import { AppError } from "./lib/errors.js";
+import type { Logger } from "./observability/logger.js";
+import { createMembershipQueries } from "./query/memberships.js";
+import { createStatusReader } from "./query/status.js";
+import { createUserQueries } from "./query/users.js";
+import { type Completeness, createCompleteness } from "./sync/completeness.js";
+import { createIngest } from "./sync/ingest.js";
+import { createReadThrough } from "./sync/read-through.js";
+import { createRefetcher, type Refetcher } from "./sync/refetch.js";
+import { findRun, type OnProgress } from "./sync/runs.js";
+import { ensureUpstreamIdentity } from "./sync/upstream-identity.js";
+import { createWalks, type Walks } from "./sync/walks.js";
+import { createWriteThrough } from "./sync/write-through.js";
+import { createUpstream, type Upstream } from "./upstream/client.js";
+import { createForwarder } from "./upstream/forward.js";
+import { createLocalBudget } from "./upstream/rate-limit.js";
+import { type ClerkApi, createClerkApi } from "./upstream/users.js";
+
+/** The mirror's database, migrated, wherever it runs. */
+export interface Store {
+  database: Database;
+  clock: Clock;
+  /** Null: `DATABASE_URL`. */
+  embedded: EmbeddedPostgres | null;
+  close(): Promise<void>;
+}
+
+/** More connections than this only wait for each other on the embedded server, which takes 200 from all processes. */
+const EMBEDDED_POOL_MAX = 32;
+
+/** Connects and migrates; starts the embedded Postgres, or attaches to it, where no `DATABASE_URL` is set. */
+export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
+  const embedded = config.url === null ? await startEmbedded(config.dataDir, log) : null;
+  const url = config.url ?? embedded?.url ?? "";
+  let database: Database | null = null;
+  try {
+    await migrateDatabase({ url });
+    const poolMax = embedded ? Math.min(config.poolMax, EMBEDDED_POOL_MAX) : config.poolMax;
+    database = connect({ url, poolMax });
+    const clock = createClock(database.sql);
+    await clock.refresh();
+    const opened = database;
+    return {
+      database,
+      clock,
+      embedded,
+      async close() {
+        clock.stop();
+        await opened.close();
+        await embedded?.stop();
+      },
+    };
+  } catch (error) {
+    await database?.close();
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+async function startEmbedded(dataDir: string, log: Logger): Promise<EmbeddedPostgres> {
+  const embedded = await startEmbeddedPostgres({
+    dataDir,
+    onLog: (text) => log.debug({ source: "postgres" }, text.trim()),
+  });
+  log.info({ location: embedded.location, attached: embedded.attached }, "embedded Postgres is ready");
+  if (embedded.locale === "C") {
+    log.warn("The system has no UTF-8 locale: searches for letters beyond a-z take the slow way.");
+  }
+  return embedded;
+}
+
+/** All that talks to Clerk or changes the mirror, for the server and for commands alike. */
+export interface Mirror {
+  store: Store;
+  upstream: Upstream;
+  api: ClerkApi;
+  completeness: Completeness;
+  refetcher: Refetcher;
+  walks: Walks;
+}
+
+/** Builds the parts over a store. Throws `configuration` when the store holds the users of another Clerk. */
+export async function openMirror(config: ConfigWithSecretKey, store: Store, log: Logger): Promise<Mirror> {
+  const { database, clock } = store;
+  const { sql } = database;
+  const { clerk, upstream: limits, reconcile } = config;
+  const budget = createLocalBudget({ limit: limits.rateLimit, backgroundShare: limits.backgroundShare });
+  const upstream = createUpstream({
+    apiUrl: clerk.apiUrl,
+    secretKey: clerk.secretKey,
+    apiVersion: clerk.apiVersion,
+    timeoutMs: limits.timeoutMs,
+    budget,
+    now: clock.now,
+    log,
+  });
+  const api = createClerkApi(upstream);
+  await ensureUpstreamIdentity(sql, {
+    apiUrl: clerk.apiUrl,
+    environment: clerk.secretKey.startsWith("sk_live_") ? "live" : "test",
+    instanceId: await instanceId(api, log),
+  });
+  const completeness = createCompleteness(sql);
+  const lagMs = limits.lagMs;
+  const refetcher = createRefetcher({ sql, api, lagMs, log });
+  const walks = createWalks({
+    ...{ database, api, clock, lagMs, log, completeness },
+    requests: () => upstream.requests,
+    purgeLimit: reconcile.purgeLimit,
+    fullIntervalMs: reconcile.fullIntervalMs,
+  });
+  return { store, upstream, api, completeness, refetcher, walks };
+}
+
+/** Null while Clerk can't be asked: the mirror starts without it. A key that Clerk refuses is told at once. */
+async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
+  try {
+    return (await api.getInstance({ priority: "read" }))?.id ?? null;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === "upstream_rejected")
+      throw new AppError("configuration", error.message, { cause: error });
+    log.warn({ reason: error.message }, "Clerk can't be asked which instance it is");
+    return null;
+  }
+}
+
+export interface RunningServer {
+  url: string;
+  mirror: Mirror;
+  /** Stops accepting, finishes what is in flight, ends the walks where they stand, closes the database. */
+  stop(): Promise<void>;
+}
+
+const DRAIN_MS = 10_000;
+
+/** Starts the whole server: it answers from the first moment, by Clerk until the first backfill has ended. */
+export async function startServer(
+  config: ConfigWithSecretKey,
+  log: Logger,
+  onProgress?: OnProgress,
+): Promise<RunningServer> {
+  const store = await openStore(config.database, log);
+  try {
+    return await serve(config, await openMirror(config, store, log), log, onProgress);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
+async function serve(
+  config: ConfigWithSecretKey,
+  mirror: Mirror,
+  log: Logger,
+  onProgress: OnProgress | undefined,
+): Promise<RunningServer> {
+  const { store, upstream, api, completeness, refetcher, walks } = mirror;
+  const { database, clock } = store;
+  const { sql } = database;
+  const { lagMs } = config.upstream;
+  const { webhookSecrets, instanceId: onlyInstance } = config.clerk;
+  if (webhookSecrets.length === 0) {
+    log.warn(
+      "CLERK_WEBHOOK_SIGNING_SECRET is not set: without webhooks, changes arrive with the next reconcile.",
+    );
+  }
+  await completeness.refresh();
+  let draining = false;
+  const readiness = (): Readiness =>
+    draining ? "draining" : completeness.isBackfilled() ? "live" : "backfilling";
+
+  const app = createApp({
+    log,
+    authenticate: createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
+    readiness,
+    webhooks: {
+      secrets: webhookSecrets,
+      ingest: createIngest({ sql, clock, lagMs, instanceId: onlyInstance, log }),
+    },
+    admin: {
+      status: createStatusReader({ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 }),
+      reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
+    },
+    users: {
+      users: createUserQueries(database, { nowMs: clock.now }),
+      memberships: createMembershipQueries(database),
+      readThrough: createReadThrough({ sql, api, lagMs }),
+      completeness,
+    },
+    clerk: {
+      forward: createForwarder(upstream, { apiVersion: config.clerk.apiVersion }),
+      writeThrough: createWriteThrough({ sql, refetcher, clock, lagMs, log }),
+    },
+  });
+  const server = await listen(app, config.server);
+  log.info({ url: server.url, state: readiness() }, "listening");
+
+  const stopping = new AbortController();
+  const work = [completeness.run, refetcher.run].map((run) => run(stopping.signal));
+  work.push(walks.run(stopping.signal, onProgress));
+  return {
+    url: server.url,
+    mirror,
+    async stop() {
+      draining = true;
+      stopping.abort();
+      await Promise.all([server.drain(DRAIN_MS), ...work]);
+      await store.close();
+      log.info("stopped");
+    },
+  };
+}
