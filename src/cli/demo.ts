@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { type ConfigWithSecretKey, loadConfig } from "../config.js";
+import { removeEmbedded } from "../db/embedded.js";
+import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { createLogger } from "../observability/logger.js";
 import { type RunningServer, startServer } from "../runtime.js";
@@ -13,6 +15,7 @@ import { createProgress } from "./progress.js";
 
 /** How many things happen in the demo each second. */
 const TRAFFIC_PER_SECOND = 2;
+const POLL_MS = 100;
 
 interface SandboxProcess {
   url: string;
@@ -24,7 +27,9 @@ interface SandboxProcess {
 /** `user-mirror demo`, which is what `npm run demo` runs. */
 export function demoCommand(): Command {
   return new Command("demo")
-    .description("The whole product without a Clerk account: a sandbox Clerk, the mirror, an embedded Postgres")
+    .description(
+      "The whole product without a Clerk account: a sandbox Clerk, the mirror, an embedded Postgres",
+    )
     .addHelpText(
       "after",
       `
@@ -45,7 +50,8 @@ async function demo(): Promise<void> {
   try {
     const apiKey = `um_demo_${randomBytes(18).toString("base64url")}`;
     const config = demoConfig(environment, settings.database.dataDir, sandbox, apiKey);
-    server = await startDemoServer(config);
+    await emptied(config.database.dataDir);
+    server = await startDemoServer(config, interrupted.signal);
     await control(sandbox, "PUT", "webhook", {
       url: `${server.url}/webhooks/clerk`,
       secret: sandbox.webhookSecret,
@@ -53,9 +59,25 @@ async function demo(): Promise<void> {
     if (settings.demo.traffic) await control(sandbox, "POST", "traffic", { per_second: TRAFFIC_PER_SECOND });
     introduce(server.url, sandbox, apiKey, settings.demo.traffic);
     await stopped(interrupted.signal, sandbox.child);
+  } catch (error) {
+    // Ctrl-C before it was ready is no failure.
+    if (!interrupted.signal.aborted) throw error;
   } finally {
     await server?.stop();
     sandbox.child.stdin?.end();
+  }
+}
+
+/** Each demo has a sandbox of its own: what the last one left behind are the users of another. */
+async function emptied(dataDir: string): Promise<void> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return removeEmbedded(dataDir);
+    } catch (error) {
+      // The server of a demo that was just killed needs a moment to end.
+      if (attempt === 20) throw error;
+      await sleep(POLL_MS);
+    }
   }
 }
 
@@ -93,16 +115,18 @@ function demoConfig(
 }
 
 /** The server, once its first backfill has ended. */
-async function startDemoServer(config: ConfigWithSecretKey): Promise<RunningServer> {
+async function startDemoServer(config: ConfigWithSecretKey, signal: AbortSignal): Promise<RunningServer> {
   const log = createLogger(config.log, process.stderr);
   const progress = createProgress(process.stdout);
-  const server = await startServer(config, log, progress.report, { emptyFirst: true });
+  const server = await startServer(config, log, progress.report);
   try {
-    await server.backfilled;
-  } finally {
+    while (!server.mirror.completeness.isBackfilled()) await sleep(POLL_MS, signal);
     progress.end();
+    return server;
+  } catch (error) {
+    await server.stop();
+    throw error;
   }
-  return server;
 }
 
 function introduce(url: string, sandbox: SandboxProcess, apiKey: string, traffic: boolean): void {
@@ -138,7 +162,8 @@ async function startSandboxProcess(users: number): Promise<SandboxProcess> {
   });
   const lines = createInterface({ input: child.stdout });
   const [line] = await Promise.race([once(lines, "line"), once(child, "exit").then(() => [null])]);
-  if (typeof line !== "string") throw new AppError("conflict", "The sandbox Clerk ended before it was ready.");
+  if (typeof line !== "string")
+    throw new AppError("conflict", "The sandbox Clerk ended before it was ready.");
   const { url, secret_key, webhook_secret } = JSON.parse(line) as Record<string, string>;
   return { url: url ?? "", secretKey: secret_key ?? "", webhookSecret: webhook_secret ?? "", child };
 }
@@ -154,7 +179,9 @@ async function control(sandbox: SandboxProcess, method: string, path: string, bo
 
 /** Until Ctrl-C, or until the sandbox has gone. */
 async function stopped(signal: AbortSignal, child: ChildProcess): Promise<void> {
-  const aborted = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+  const aborted = new Promise<void>((resolve) =>
+    signal.addEventListener("abort", () => resolve(), { once: true }),
+  );
   await Promise.race([aborted, once(child, "exit")]);
 }
 

@@ -13,7 +13,10 @@ interface Flags {
 export function migrateCommand(): Command {
   return new Command("migrate")
     .description("Bring the database to this version's schema; the server does so itself when it starts")
-    .option("--print-grants", "print the SQL that makes the reader roles, for a DBA to run, and change nothing")
+    .option(
+      "--print-grants",
+      "print the SQL that makes the reader roles, for a DBA to run, and change nothing",
+    )
     .option("--json", "print JSON")
     .action(migrate);
 }

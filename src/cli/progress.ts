@@ -55,7 +55,7 @@ function lines(stream: NodeJS.WriteStream): ProgressReporter {
     last = { phase, atMs: Date.now(), done };
     pending = null;
     const share = total ? ` of ${total} (${Math.floor((100 * Math.min(done, total)) / total)} %)` : "";
-    stream.write(`${phase}: ${done}${share}\n`);
+    stream.write(total === null && done === 0 ? `${phase} …\n` : `${phase}: ${done}${share}\n`);
   }
   return {
     report(progress) {

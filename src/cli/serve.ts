@@ -8,7 +8,10 @@ import { createProgress } from "./progress.js";
 export function serveCommand(): Command {
   return new Command("serve")
     .description("Run the server: migrate, backfill if the mirror is empty, answer, reconcile")
-    .addHelpText("after", "\nNeeds CLERK_SECRET_KEY. Stops cleanly on Ctrl-C or SIGTERM: what is in flight is finished.")
+    .addHelpText(
+      "after",
+      "\nNeeds CLERK_SECRET_KEY. Stops cleanly on Ctrl-C or SIGTERM: what is in flight is finished.",
+    )
     .action(serve);
 }
 

@@ -16,7 +16,9 @@ interface Flags {
 /** `user-mirror backfill`. */
 export function backfillCommand(): Command {
   return new Command("backfill")
-    .description("Read all users, organizations and memberships from Clerk; goes on where an earlier one stopped")
+    .description(
+      "Read all users, organizations and memberships from Clerk; goes on where an earlier one stopped",
+    )
     .option("--json", "print the run as JSON")
     .action((flags: Flags) => walk("backfill", flags));
 }
@@ -24,12 +26,17 @@ export function backfillCommand(): Command {
 /** `user-mirror reconcile`. */
 export function reconcileCommand(): Command {
   return new Command("reconcile")
-    .description("Compare the mirror with Clerk, repair what differs, and delete whom Clerk doesn't know any more")
+    .description(
+      "Compare the mirror with Clerk, repair what differs, and delete whom Clerk doesn't know any more",
+    )
     .option("--full", "walk everything (what a reconcile does unless told otherwise)")
     .option("--dry-run", "say what differs and change nothing")
     .option("--allow-purge", "delete even more than PURGE_LIMIT")
     .option("--json", "print the run as JSON")
-    .addHelpText("after", "\nA walk waits until Clerk's lists have caught up with its writes (UPSTREAM_LAG) before it deletes.")
+    .addHelpText(
+      "after",
+      "\nA walk waits until Clerk's lists have caught up with its writes (UPSTREAM_LAG) before it deletes.",
+    )
     .action((flags: Flags) => walk(flags.dryRun ? "dry_run" : "full", flags));
 }
 
@@ -63,7 +70,9 @@ function summary(run: Run): string {
   const lines = [`${run.mode} ${run.state}: ${run.users.seen} users in ${run.requests} requests to Clerk.`];
   if (run.mode !== "backfill") {
     const [found, verb] = run.mode === "dry_run" ? ["Found", "would be"] : ["Repaired", "were"];
-    lines.push(`${found}: ${missed_create} missing, ${missed_update} out of date; ${missed_delete} ${verb} deleted.`);
+    lines.push(
+      `${found}: ${missed_create} missing, ${missed_update} out of date; ${missed_delete} ${verb} deleted.`,
+    );
   }
   if (run.error) lines.push(run.error);
   return lines.join("\n");

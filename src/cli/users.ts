@@ -31,7 +31,10 @@ export function usersCommand(): Command {
       withUsers(async (queries) => {
         const user = await queries.get(id, { privateMetadata: flags.private ?? false });
         if (user.kind === "live") return print({ json: true }, JSON.parse(user.json), "");
-        throw new AppError("not_found", `The mirror knows no user ${id}${user.kind === "gone" ? ": deleted" : ""}.`);
+        throw new AppError(
+          "not_found",
+          `The mirror knows no user ${id}${user.kind === "gone" ? ": deleted" : ""}.`,
+        );
       }),
     );
   users
@@ -75,7 +78,8 @@ function paramsOf(filters: readonly string[]): RawParams {
   const params: Record<string, string[]> = {};
   for (const filter of filters) {
     const at = filter.indexOf("=");
-    if (at < 1) throw new AppError("invalid_request", `"${filter}" is no filter: write name=value, like query=ann.`);
+    if (at < 1)
+      throw new AppError("invalid_request", `"${filter}" is no filter: write name=value, like query=ann.`);
     const name = filter.slice(0, at);
     params[name] = [...(params[name] ?? []), filter.slice(at + 1)];
   }

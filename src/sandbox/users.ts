@@ -77,10 +77,10 @@ export function createUsers(store: Store) {
     }
   }
 
-  /** `isTrusted`: made by the stand-in itself, whose people are distinct without a look at all others. */
-  function create(body: Json, { isTrusted = false } = {}): User {
+  /** `complete`: adds what no body can say, for people whom the stand-in makes itself; they are distinct without a look. */
+  function create(body: Json, complete?: (user: User) => void): User {
     refuseUnknown(body, CREATE);
-    if (!isTrusted) refuseTakenIdentifiers(body, null);
+    if (!complete) refuseTakenIdentifiers(body, null);
     const password = passwordParam(body);
     const at = clock.tick();
     const emails = withStatus(body, "email_address").map(([value, isReserved]) =>
@@ -140,6 +140,7 @@ export function createUsers(store: Store) {
     const lockedUntilMs = user.locked ? at + LOCK_SECONDS * 1000 : null;
     store.users.set(id, user);
     store.secrets.set(id, { password, totp, backupCodes, lockedUntilMs });
+    complete?.(user);
     store.emit({ type: "user.created", data: showUser(store, user) });
     return user;
   }
