@@ -58,8 +58,9 @@ export function createStatusReader({ sql, embedded, webhooks }: StatusParts): {
           json_build_object('missed_create', missed_create, 'missed_update', missed_update,
             'missed_delete', missed_delete) as differences, error
         from mirror_data.runs order by queued_at desc, id desc limit 5`,
-      sql<{ dead_letters: number; refetches: number }[]>`
-        select (select count(*) from mirror_data.dead_letters) as dead_letters,
+      sql<{ memberships: number; dead_letters: number; refetches: number }[]>`
+        select (select count(*) from mirror.organization_memberships) as memberships,
+          (select count(*) from mirror_data.dead_letters) as dead_letters,
           (select count(*) from mirror_data.refetches) as refetches`,
       sql<{ outcome: string; n: number }[]>`
         select outcome, count(*)::bigint as n from mirror_data.deliveries group by outcome order by outcome`,
@@ -70,7 +71,7 @@ export function createStatusReader({ sql, embedded, webhooks }: StatusParts): {
       state: upstream?.backfilled_at == null ? "backfilling" : "live",
       users: counted("users"),
       organizations: counted("organizations"),
-      memberships: counted("memberships"),
+      memberships: open?.memberships ?? 0,
       as_of: upstream?.as_of ?? null,
       backfilled_at: upstream?.backfilled_at ?? null,
       upstream: upstream

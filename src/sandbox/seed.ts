@@ -45,24 +45,28 @@ export function seed(
 export function addPerson(store: Store, users: Users, n: number, createdAtMs: number, nowMs: number): User {
   const { random } = store;
   const person = makePerson(random, n);
-  const user = users.create(
-    { ...person.body, created_at: new Date(createdAtMs).toISOString() },
-    { isTrusted: true },
-  );
   const daysAgo = (days: number | null) =>
     days === null ? null : Math.max(createdAtMs, nowMs - days * DAY_MS);
   const lastActive = daysAgo(person.lastActiveDaysAgo);
-  user.last_active_at = lastActive === null ? null : Math.floor(lastActive / DAY_MS) * DAY_MS;
-  user.last_sign_in_at = daysAgo(person.lastSignInDaysAgo);
-  user.external_accounts = person.accounts.map((account) =>
+  const accounts = person.accounts.map((account) =>
     makeAccount(
       random,
       { ...account, email: `account${n}@example.com`, firstName: "Given", lastName: "Family" },
       createdAtMs,
     ),
   );
-  if (person.hasPasskey) user.passkeys = [makePasskey(random, createdAtMs)];
-  if (person.locked) users.setLocked(user.id, true);
-  user.updated_at = Math.min(nowMs, createdAtMs + Math.floor(random.next() * (nowMs - createdAtMs)));
-  return user;
+  const passkeys = person.hasPasskey ? [makePasskey(random, createdAtMs)] : [];
+  const updatedAt = Math.min(nowMs, createdAtMs + Math.floor(random.next() * (nowMs - createdAtMs)));
+  return users.create(
+    { ...person.body, locked: person.locked, created_at: new Date(createdAtMs).toISOString() },
+    (user) => {
+      Object.assign(user, {
+        external_accounts: accounts,
+        passkeys,
+        last_active_at: lastActive === null ? null : Math.floor(lastActive / DAY_MS) * DAY_MS,
+        last_sign_in_at: daysAgo(person.lastSignInDaysAgo),
+        updated_at: updatedAt,
+      });
+    },
+  );
 }
