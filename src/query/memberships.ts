@@ -14,6 +14,7 @@ interface MembershipRow {
   membership_private: string | null;
   organization: string;
   organization_private: string | null;
+  members: number;
 }
 
 /**
@@ -32,7 +33,8 @@ export function createMembershipQueries(database: Pick<Database, "sql">): Member
           where v.user_id = ${userId} and o.payload is not null`,
         sql<MembershipRow[]>`
           select m.payload as membership, m.private_metadata as membership_private,
-            o.payload as organization, o.private_metadata as organization_private
+            o.payload as organization, o.private_metadata as organization_private,
+            (select count(*) from mirror.organization_memberships c where c.organization_id = o.id) as members
           from mirror.organization_memberships v
           join mirror_data.organization_memberships m on m.id = v.id
           join mirror_data.organizations o on o.id = v.organization_id
@@ -51,6 +53,8 @@ export function createMembershipQueries(database: Pick<Database, "sql">): Member
 function presentMembership(row: MembershipRow, publicUserData: Json, view: View): Json {
   const membership: Json = JSON.parse(row.membership);
   const organization = withPrivate(JSON.parse(row.organization), row.organization_private, view);
+  // Moves with every membership and not with the organization's `updated_at`.
+  if ("members_count" in organization) organization.members_count = row.members;
   const { created_at, updated_at, ...rest } = withPrivate(membership, row.membership_private, view);
   return { ...rest, organization, public_user_data: publicUserData, created_at, updated_at };
 }
@@ -71,13 +75,12 @@ function withPrivate(object: Json, privateMetadata: string | null, view: View): 
 
 /** What Clerk shows of a user to the other members. */
 function presentPublicUserData(user: Json): Json {
-  const profileImage =
-    user.profile_image_url === undefined ? {} : { profile_image_url: user.profile_image_url };
   return {
     user_id: user.id,
     first_name: user.first_name ?? null,
     last_name: user.last_name ?? null,
-    ...profileImage,
+    // Deprecated, and still required by Clerk's schema.
+    profile_image_url: user.profile_image_url ?? user.image_url ?? null,
     image_url: user.image_url ?? "",
     has_image: user.has_image ?? false,
     identifier: identifierOf(user),

@@ -91,8 +91,8 @@ export async function startSandbox(options: SandboxOptions = {}) {
     .route("/v1", organizationsApi({ store, organizations }))
     .route("/", otherApi(instanceId));
   const app = new Hono<SandboxEnv>()
-    .onError((error, c) => answerError(error, c, random.token))
-    .notFound((c) => answerError(notFound("resource", c.req.path), c, random.token))
+    .onError(answerError)
+    .notFound((c) => answerError(notFound("resource", c.req.path), c))
     .route("/_sandbox", controlApi({ store, clock, faults, sender, traffic }))
     .use(recorded(requests))
     .use(faulty(faults))
@@ -222,7 +222,7 @@ function faultAnswer(c: Context<SandboxEnv>, { retryAfter, body }: HttpFault, st
   return c.json((body ?? made) as Json, status as ContentfulStatusCode);
 }
 
-function answerError(error: Error, c: Context<SandboxEnv>, token: (length: number) => string): Response {
+function answerError(error: Error, c: Context<SandboxEnv>): Response {
   const failure =
     error instanceof ClerkFailure
       ? error
@@ -231,7 +231,7 @@ function answerError(error: Error, c: Context<SandboxEnv>, token: (length: numbe
   const { message, longMessage, code, meta, status } = failure;
   const body = {
     errors: [{ message, long_message: longMessage, code, ...(meta && { meta }) }],
-    clerk_trace_id: token(32),
+    clerk_trace_id: crypto.randomUUID(),
   };
   return c.json(body, status as ContentfulStatusCode);
 }

@@ -1,0 +1,119 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
+import { expect } from "vitest";
+import { loadConfig } from "../../src/config.js";
+import { silentLogger } from "../../src/observability/logger.js";
+import { startServer } from "../../src/runtime.js";
+import type { Sandbox } from "../../src/sandbox/server.js";
+
+export const WEBHOOK_SECRET = `whsec_${Buffer.from("the signing secret of a test").toString("base64")}`;
+
+export interface MirrorOptions {
+  sandbox: Sandbox;
+  databaseUrl: string;
+  env?: Record<string, string>;
+  /** False: returns as soon as it listens. */
+  untilLive?: boolean;
+}
+
+/** A mirror of this sandbox in this process, filled, with the sandbox's webhooks coming in. */
+export async function startMirror(options: MirrorOptions) {
+  const config = loadConfig(environment(options), { needs: { secretKey: true } });
+  const server = await startServer(config, silentLogger());
+  options.sandbox.webhooks.setEndpoint(endpoint(server.url));
+  if (options.untilLive !== false) await untilLive(server.url);
+  return server;
+}
+
+/** The same as a process of its own, to be killed. */
+export async function spawnMirror(options: MirrorOptions): Promise<{ url: string; child: ChildProcess }> {
+  const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "serve"], {
+    env: { ...process.env, ...environment(options), LOG_FORMAT: "json", LOG_LEVEL: "info" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      const entry = JSON.parse(line);
+      if (entry.msg === "listening") resolve(entry.url);
+    });
+    child.once("exit", (code) => reject(new Error(`the server ended with ${code} before it listened`)));
+  });
+  options.sandbox.webhooks.setEndpoint(endpoint(url));
+  if (options.untilLive !== false) await untilLive(url);
+  return { url, child };
+}
+
+/** As a power cut would. */
+export async function killHard(child: ChildProcess): Promise<void> {
+  const exited = once(child, "exit");
+  child.kill("SIGKILL");
+  await exited;
+}
+
+/** Vitest's own polling works only inside a test, and mirrors are started before them too. */
+export async function untilLive(url: string): Promise<void> {
+  for (;;) {
+    const { state } = JSON.parse(await (await fetch(`${url}/readyz`)).text());
+    if (state === "live") return;
+    await setTimeout(25);
+  }
+}
+
+function environment({ sandbox, databaseUrl, env = {} }: MirrorOptions): Record<string, string> {
+  return {
+    CLERK_SECRET_KEY: sandbox.secretKey,
+    CLERK_API_URL: sandbox.url,
+    CLERK_WEBHOOK_SIGNING_SECRET: WEBHOOK_SECRET,
+    DATABASE_URL: databaseUrl,
+    PORT: "0",
+    UPSTREAM_RATE_LIMIT: "100000",
+    UPSTREAM_LAG: "500ms",
+    MIRROR_API_KEY: "um_test",
+    ...env,
+  };
+}
+
+const endpoint = (url: string) => ({ url: `${url}/webhooks/clerk`, secret: WEBHOOK_SECRET });
+
+/** Everything that the mirror answers about users and memberships, beside what the sandbox holds: they must be equal. */
+export async function expectSame(url: string, sandbox: Sandbox): Promise<void> {
+  const users = await allUsers(url, sandbox.secretKey);
+  const byId = (list: Record<string, unknown>[]) => new Map(list.map((one) => [one.id, one]));
+  expect(byId(users)).toEqual(byId(sandbox.clerk.users()));
+  expect(await count(url, sandbox.secretKey)).toBe(sandbox.clerk.users().length);
+  const members = new Map<string, unknown[]>();
+  for (const membership of sandbox.clerk.memberships()) {
+    const { user_id } = membership.public_user_data as { user_id: string };
+    members.set(user_id, [...(members.get(user_id) ?? []), membership]);
+  }
+  for (const user of users) {
+    const own = await get(url, `/v1/users/${user.id}/organization_memberships?limit=500`, sandbox.secretKey);
+    const expected = (members.get(String(user.id)) ?? []) as Record<string, unknown>[];
+    expect(byId((own as { data: Record<string, unknown>[] }).data)).toEqual(byId(expected));
+  }
+}
+
+export async function allUsers(url: string, key: string): Promise<Record<string, unknown>[]> {
+  const users: Record<string, unknown>[] = [];
+  for (;;) {
+    const page = (await get(url, `/v1/users?limit=500&offset=${users.length}`, key)) as Record<
+      string,
+      unknown
+    >[];
+    users.push(...page);
+    if (page.length < 500) return users;
+  }
+}
+
+async function count(url: string, key: string): Promise<number> {
+  return ((await get(url, "/v1/users/count", key)) as { total_count: number }).total_count;
+}
+
+async function get(url: string, path: string, key: string): Promise<unknown> {
+  const response = await fetch(`${url}${path}`, { headers: { Authorization: `Bearer ${key}` } });
+  expect(response.status).toBe(200);
+  expect(response.headers.get("x-mirror-source")).toBe("local");
+  return response.json();
+}
