@@ -1,0 +1,76 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { afterEach, describe, expect } from "vitest";
+import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
+import { test } from "../support/database.js";
+import { expectSame, killHard, spawnMirror, untilLive } from "../support/mirror.js";
+
+const sandboxes: Sandbox[] = [];
+const children: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    await exited;
+  }
+  for (const sandbox of sandboxes.splice(0)) await sandbox.close();
+});
+
+async function started(options: Parameters<typeof startSandbox>[0]): Promise<Sandbox> {
+  const sandbox = await startSandbox(options);
+  sandboxes.push(sandbox);
+  return sandbox;
+}
+
+const pagesOf = (sandbox: Sandbox) => sandbox.requests.filter(({ path }) => path === "/v1/users").length;
+
+describe("a server killed with kill -9", () => {
+  test("goes on with its backfill from where it was, and ends equal to Clerk", async ({ db }) => {
+    const sandbox = await started({ users: 6000, organizations: 3 });
+    const reached = new Promise<void>((resolve) => {
+      let pages = 0;
+      sandbox.onListPage = () => {
+        if (++pages === 7) resolve();
+      };
+    });
+    // Each page takes its time, so that the process dies in the middle.
+    sandbox.faults.add({ match: "GET /v1/users$", delayMs: 60 });
+    const first = await spawnMirror({ sandbox, databaseUrl: db.url, untilLive: false });
+    await reached;
+    await killHard(first.child);
+    const before = pagesOf(sandbox);
+    sandbox.faults.clear();
+
+    const second = await spawnMirror({ sandbox, databaseUrl: db.url });
+    children.push(second.child);
+    // 6,000 users are 12 full pages and the one that shows the end.
+    expect(pagesOf(sandbox) - before).toBeLessThan(13 - 4);
+    const [run] = await db.sql`select count(*) as n from mirror_data.runs where mode = 'backfill'`;
+    expect(run?.n).toBe(1);
+    const [index] = await db.sql`select to_regclass('mirror_data.user_search_trigrams') as name`;
+    expect(index?.name).not.toBeNull();
+    const [stored] = await db.sql`select count(*) as n from mirror.users`;
+    expect(stored?.n).toBe(6000);
+  });
+
+  test("loses no webhook that it acknowledged, and gets the others again", async ({ db }) => {
+    const sandbox = await started({ users: 20, retryScheduleMs: Array.from({ length: 60 }, () => 250) });
+    const first = await spawnMirror({ sandbox, databaseUrl: db.url });
+    for (let n = 0; n < 300; n++) sandbox.clerk.createUser({ first_name: `Burst ${n}` });
+    const taken = () => sandbox.webhooks.deliveries.filter(({ attempts }) => attempts.includes(200));
+    await expect.poll(() => taken().length, { interval: 1, timeout: 20_000 }).toBeGreaterThan(20);
+    await killHard(first.child);
+    const acknowledged = taken().map(({ body }) => JSON.parse(body).data.id as string);
+    expect(acknowledged.length).toBeLessThan(300);
+    const stored = await db.sql<{ id: string }[]>`select id from mirror.users`;
+    expect(stored.map(({ id }) => id)).toEqual(expect.arrayContaining(acknowledged));
+
+    const second = await spawnMirror({ sandbox, databaseUrl: db.url });
+    children.push(second.child);
+    await untilLive(second.url);
+    await sandbox.webhooks.settle();
+    await expectSame(second.url, sandbox);
+  });
+});
