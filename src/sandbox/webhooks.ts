@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { Webhook } from "svix";
 import type { SandboxClock } from "./clock.js";
@@ -47,6 +48,8 @@ export function createSender(options: SenderOptions) {
   const deliveries: Delivery[] = [];
   const pending = new Set<Promise<void>>();
   const stopping = new AbortController();
+  // Each message under way listens to it.
+  setMaxListeners(0, stopping.signal);
   const faults: WebhookFaults = {
     drop: 0,
     duplicate: 0,
