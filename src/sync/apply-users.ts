@@ -29,7 +29,8 @@ export async function applyUsers(
   }
   const usersOf = (outcomes: readonly Outcome<UserRow>[]) =>
     outcomes.flatMap(({ after }) => after.user ?? []);
-  const changed = usersOf(live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash));
+  const changing = live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash);
+  const changed = usersOf(changing);
   const spoken = live.filter(
     ({ before, after }) =>
       before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
@@ -46,7 +47,11 @@ export async function applyUsers(
       tx,
       usersOf(spoken).map((user) => metadataRow(user, user.private_metadata)),
     ),
-    writeIdentifiers(tx, identifiers),
+    writeIdentifiers(
+      tx,
+      identifiers,
+      changing.flatMap(({ id, before }) => (before?.payload_hash ? [id] : [])),
+    ),
   ]);
   const asked = await askAboutTombstones(tx, result.contradicted);
   return { ...result, refetches: [...result.refetches, ...asked] };

@@ -99,10 +99,11 @@ export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promi
       is distinct from (excluded.public_metadata, excluded.unsafe_metadata, excluded.private_metadata)`;
 }
 
-/** Leaves the rows that stay as they are untouched. */
+/** Leaves the rows that stay as they are untouched. `known`: the users among them who may have others than these. */
 export async function writeIdentifiers(
   tx: Tx,
   byUser: ReadonlyMap<string, readonly IdentifierRow[]>,
+  known: readonly string[],
 ): Promise<void> {
   if (byUser.size === 0) return;
   const rows = [...byUser.values()].flat();
@@ -110,12 +111,15 @@ export async function writeIdentifiers(
   const users = text((r) => r.user_id);
   const kinds = text((r) => r.kind);
   const values = text((r) => r.value);
-  await Promise.all([
+  const removed =
+    known.length > 0 &&
     tx`
       delete from mirror_data.user_identifiers
-      where user_id = any(${textArray([...byUser.keys()])}::text::text[])
+      where user_id = any(${textArray(known)}::text::text[])
         and (user_id, kind, value) not in (
-          select * from unnest(${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[]))`,
+          select * from unnest(${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[]))`;
+  await Promise.all([
+    removed,
     tx`
       insert into mirror_data.user_identifiers as i (
         user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at, detail)
