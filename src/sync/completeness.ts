@@ -1,5 +1,6 @@
 import type { Sql } from "../db/client.js";
 import { sleep } from "../lib/async.js";
+import { deadUserId } from "./dead-letters.js";
 
 /** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
 export interface Completeness {
@@ -42,11 +43,12 @@ export async function markBackfilled(sql: Sql, nowMs: number): Promise<void> {
 
 /**
  * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
- * may stand for a user who is wrong here.
+ * may stand for a user who is wrong here, and a user whom a walk could not store is.
  */
 export async function advanceAsOf(sql: Sql, provedMs: number): Promise<void> {
   await sql`
     update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
     where not exists (select from mirror_data.refetches where since <= ${provedMs})
-      and not exists (select from mirror_data.dead_letters where received_at <= ${provedMs})`;
+      and not exists (
+        select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${`${deadUserId("")}%`})`;
 }

@@ -1,0 +1,70 @@
+import { silentLogger } from "../../src/observability/logger.js";
+import type { Sandbox } from "../../src/sandbox/server.js";
+import { createCompleteness } from "../../src/sync/completeness.js";
+import { ensureUpstreamIdentity } from "../../src/sync/upstream-identity.js";
+import { createWalks } from "../../src/sync/walks.js";
+import { createUpstream } from "../../src/upstream/client.js";
+import { createLocalBudget } from "../../src/upstream/rate-limit.js";
+import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
+import type { TestDatabase } from "./database.js";
+
+export interface WalkOptions {
+  lagMs?: number;
+  purgeLimit?: number;
+  /** Wraps what the walks ask Clerk through. */
+  api?: (api: ClerkApi) => ClerkApi;
+}
+
+/** The walks of a mirror over this sandbox, without a server. */
+export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: WalkOptions = {}) {
+  const { lagMs = 0, purgeLimit = 1 } = options;
+  const log = silentLogger();
+  const upstream = createUpstream({
+    apiUrl: sandbox.url,
+    secretKey: sandbox.secretKey,
+    apiVersion: "2026-05-12",
+    timeoutMs: 10_000,
+    budget: createLocalBudget({ limit: 100_000, backgroundShare: 1 }),
+    now: Date.now,
+    log,
+  });
+  const api = (options.api ?? ((same) => same))(createClerkApi(upstream));
+  await ensureUpstreamIdentity(db.sql, {
+    apiUrl: "https://clerk.test",
+    environment: "test",
+    instanceId: null,
+  });
+  const walks = createWalks({
+    ...{ database: db.database, api, clock: { now: Date.now }, lagMs, purgeLimit, log },
+    completeness: createCompleteness(db.sql),
+    requests: () => upstream.requests,
+    fullIntervalMs: 0,
+  });
+  const signal = AbortSignal.timeout(60_000);
+  return {
+    walks,
+    backfill: () => walks.execute("backfill", { signal }),
+    full: (allowPurge = false) => walks.execute("full", { signal, allowPurge }),
+    dryRun: () => walks.execute("dry_run", { signal }),
+  };
+}
+
+/** All live users as they would be answered with private metadata, by id. */
+export async function storedUsers(db: TestDatabase): Promise<Map<string, unknown>> {
+  const rows = await db.sql<{ id: string; payload: string; private_metadata: string | null }[]>`
+    select id, payload, private_metadata from mirror_data.users where payload is not null`;
+  return new Map(
+    rows.map(({ id, payload, private_metadata }) => [
+      id,
+      {
+        ...JSON.parse(payload),
+        ...(private_metadata !== null && { private_metadata: JSON.parse(private_metadata) }),
+      },
+    ]),
+  );
+}
+
+/** What the sandbox holds, in the same form; running lockouts aside, which count down. */
+export function clerkUsers(sandbox: Sandbox): Map<string, unknown> {
+  return new Map(sandbox.clerk.users().map((user) => [String(user.id), user]));
+}
