@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase, test } from "../support/database.js";
-import { startMirror } from "../support/mirror.js";
+import { startMirror, withoutCountdowns } from "../support/mirror.js";
 
 type Clerk = ReturnType<typeof createClerkClient>;
 
@@ -36,15 +36,6 @@ async function both<T>(call: (client: Clerk) => Promise<T>): Promise<T> {
   const [ours, theirs] = await Promise.all([call(mirrored), call(clerk)]);
   expect(withoutCountdowns(ours)).toEqual(withoutCountdowns(theirs));
   return ours;
-}
-
-/** How long a lockout still lasts goes by the reader's clock, and the sandbox's stands still. */
-function withoutCountdowns(value: unknown): unknown {
-  return JSON.parse(
-    JSON.stringify(value ?? null, (key, inner) =>
-      /^lockout_?expires/i.test(key) && typeof inner === "number" ? "running" : inner,
-    ),
-  );
 }
 
 /** The same for a call that is refused. */

@@ -77,11 +77,20 @@ function environment({ sandbox, databaseUrl, env = {} }: MirrorOptions): Record<
 
 const endpoint = (url: string) => ({ url: `${url}/webhooks/clerk`, secret: WEBHOOK_SECRET });
 
+/** How long a lockout still lasts differs by the second between two who ask, and by more where a clock stands still. */
+export function withoutCountdowns<T>(value: T): T {
+  return JSON.parse(
+    JSON.stringify(value ?? null, (key, inner) =>
+      /^lockout_?expires/i.test(key) && typeof inner === "number" ? "running" : inner,
+    ),
+  );
+}
+
 /** Everything that the mirror answers about users and memberships, beside what the sandbox holds: they must be equal. */
 export async function expectSame(url: string, sandbox: Sandbox): Promise<void> {
   const users = await allUsers(url, sandbox.secretKey);
   const byId = (list: Record<string, unknown>[]) => new Map(list.map((one) => [one.id, one]));
-  expect(byId(users)).toEqual(byId(sandbox.clerk.users()));
+  expect(byId(withoutCountdowns(users))).toEqual(byId(withoutCountdowns(sandbox.clerk.users())));
   expect(await count(url, sandbox.secretKey)).toBe(sandbox.clerk.users().length);
   const members = new Map<string, unknown[]>();
   for (const membership of sandbox.clerk.memberships()) {
