@@ -1,0 +1,101 @@
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { connect } from "../../src/db/client.js";
+import { grantsSql } from "../../src/db/grants.js";
+import { migrateDatabase } from "../../src/db/migrate.js";
+import { parseListParams } from "../../src/query/filter.js";
+import { createUserQueries } from "../../src/query/users.js";
+import { applyItems } from "../../src/sync/apply.js";
+import { userSnapshot } from "../../src/sync/snapshot.js";
+import { clerkUser } from "../support/clerk-user.js";
+import { emptyDatabase } from "../support/database.js";
+import { startPostgres15 } from "../support/external-postgres.js";
+
+async function withEmpty(work: (url: string, sql: postgres.Sql) => Promise<void>): Promise<void> {
+  const { url, drop } = await emptyDatabase();
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    await work(url, sql);
+  } finally {
+    await sql.end();
+    await drop();
+  }
+}
+
+describe("migrating", () => {
+  test("several processes may start on an empty database at once", async () => {
+    await withEmpty(async (url, sql) => {
+      await Promise.all(Array.from({ length: 5 }, () => migrateDatabase({ url })));
+      await migrateDatabase({ url });
+      const [row] = await sql`select count(*)::int as n from mirror_data.__drizzle_migrations`;
+      expect(row?.n).toBe(2);
+    });
+  });
+
+  test("a database newer than the code is refused with the way out", async () => {
+    await withEmpty(async (url, sql) => {
+      await migrateDatabase({ url });
+      await sql`insert into mirror_data.__drizzle_migrations (hash, created_at) values ('later', 9999999999999)`;
+      await expect(migrateDatabase({ url })).rejects.toMatchObject({
+        code: "configuration",
+        message: expect.stringContaining("newer User Mirror"),
+      });
+    });
+  });
+
+  test("a missing right is told with the line that a DBA runs, and with it the migration goes through", async () => {
+    await withEmpty(async (url, sql) => {
+      const role = `weak_${Date.now()}`;
+      await sql.unsafe(`create role ${role} login password 'weak'`);
+      const weak = url.replace(/\/\/[^@]+@/, `//${role}:weak@`);
+      try {
+        const failure = await migrateDatabase({ url: weak }).catch((error: unknown) => error);
+        expect(failure).toMatchObject({ code: "configuration" });
+        const line = /A DBA runs, in this database: (.*)$/.exec((failure as Error).message)?.[1];
+        await sql.unsafe(String(line));
+        await migrateDatabase({ url: weak });
+      } finally {
+        const name = new URL(url).pathname.slice(1);
+        await sql.unsafe(`drop schema if exists mirror, mirror_data cascade; drop extension if exists pg_trgm cascade;
+          revoke all on database ${name} from ${role}; drop owned by ${role}; drop role ${role}`);
+      }
+    });
+  });
+
+  test("the extension may live in a schema of its own", async () => {
+    await withEmpty(async (url, sql) => {
+      await sql`create schema extensions`;
+      await sql`create extension pg_trgm schema extensions`;
+      await migrateDatabase({ url });
+      const [row] = await sql`select to_regclass('mirror_data.user_search_trigrams') is not null as has`;
+      expect(row?.has).toBe(true);
+    });
+  });
+
+  test("the SQL for a DBA makes the same roles", async () => {
+    expect(grantsSql()).toContain("CREATE ROLE mirror_reader NOLOGIN");
+    expect(grantsSql()).toContain("GRANT SELECT ON mirror.user_private_metadata TO mirror_reader_private");
+  });
+});
+
+describe("PostgreSQL 15", () => {
+  let server: Awaited<ReturnType<typeof startPostgres15>>;
+  beforeAll(async () => {
+    server = await startPostgres15();
+  });
+  afterAll(() => server.remove());
+
+  test("takes the migrations, writes and reads as the newest does", async () => {
+    await migrateDatabase({ url: server.url });
+    const database = connect({ url: server.url });
+    const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
+    await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
+    const queries = createUserQueries(database, { nowMs: Date.now });
+    const list = JSON.parse(
+      await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true }),
+    );
+    expect(list).toEqual([user]);
+    expect(await database.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
+    await database.close();
+  });
+});

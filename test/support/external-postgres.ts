@@ -1,0 +1,83 @@
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { promisify } from "node:util";
+import { unprivilegedUser } from "../../src/db/embedded-binaries.js";
+
+const BIN = "/usr/lib/postgresql/15/bin";
+
+/** A server of Debian's PostgreSQL 15, the oldest that the mirror supports, with a database `mirror`. */
+export async function startPostgres15() {
+  if (!existsSync(join(BIN, "postgres"))) {
+    throw new Error(`${BIN} is missing: install Debian's package postgresql-15`);
+  }
+  const user = unprivilegedUser();
+  const runAs = user ?? {};
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-pg15-"));
+  if (user) chownSync(folder, user.uid, user.gid);
+  const data = join(folder, "data");
+  const run = promisify(execFile);
+  await run(
+    join(BIN, "initdb"),
+    ["-D", data, "-U", "mirror", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
+    {
+      ...runAs,
+      cwd: "/",
+    },
+  );
+  const port = await freePort();
+  writeFileSync(
+    join(data, "postgresql.auto.conf"),
+    `port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n`,
+  );
+
+  async function start() {
+    const child = spawn(join(BIN, "postgres"), ["-D", data], { ...runAs, cwd: "/", stdio: "ignore" });
+    while (!isReady()) {
+      if (child.exitCode !== null) throw new Error(`PostgreSQL 15 ended with ${child.exitCode}`);
+      await setTimeout(25);
+    }
+    return child;
+  }
+  function isReady(): boolean {
+    try {
+      return readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")[7]?.trim() === "ready";
+    } catch {
+      return false;
+    }
+  }
+
+  let child = await start();
+  const url = `postgres://mirror@127.0.0.1:${port}/mirror`;
+  await run(join(BIN, "createdb"), ["-h", "127.0.0.1", "-p", String(port), "-U", "mirror", "mirror"], {
+    cwd: "/",
+  });
+  return {
+    url,
+    /** Stops it as its administrator would, cutting all connections. */
+    async stop() {
+      const exited = once(child, "exit");
+      child.kill("SIGINT");
+      await exited;
+    },
+    async start() {
+      child = await start();
+    },
+    async remove() {
+      if (child.exitCode === null) await this.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  return typeof address === "object" && address ? address.port : freePort();
+}
