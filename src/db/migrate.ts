@@ -18,8 +18,9 @@ const OLDEST_SERVER = 150_000;
  * PostgreSQL 15, or a right is missing (the message holds the line a DBA runs).
  */
 export async function migrateDatabase(options: { url: string }): Promise<void> {
-  const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false });
+  const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false, connect_timeout: 10 });
   try {
+    await firstContact(sql, options.url);
     await refuseOldServer(sql);
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql);
@@ -28,6 +29,21 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
     await createReaderRoles(sql);
   } finally {
     await sql.end({ timeout: 5 });
+  }
+}
+
+/** The first statement: what keeps it from being answered is a matter of DATABASE_URL. */
+async function firstContact(sql: postgres.Sql, url: string): Promise<void> {
+  try {
+    await sql`select 1`;
+  } catch (cause) {
+    const { hostname, port } = new URL(url);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AppError(
+      "configuration",
+      `The Postgres at ${hostname}:${port || 5432} can't be used: ${reason}. Check DATABASE_URL, and that it runs.`,
+      { cause },
+    );
   }
 }
 
