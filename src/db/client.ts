@@ -30,6 +30,8 @@ export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 4, searchPoolMax = 2, applicationName = "user-mirror" } = options;
   const base: postgres.Options<{ bigint: postgres.PostgresType<number> }> = {
     connect_timeout: 5,
+    // Seconds until a lost connection is tried again: its queries wait that long, and their callers with them.
+    backoff: () => 0.25,
     onnotice: () => {},
     // Fetching array types costs a query per connection; arrays are sent as literals (`bulk.ts`).
     fetch_types: false,

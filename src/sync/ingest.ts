@@ -4,10 +4,11 @@ import type { Clock } from "../db/clock.js";
 import { AppError } from "../lib/errors.js";
 import { sqlText } from "../lib/text.js";
 import type { Logger } from "../observability/logger.js";
-import { applyItems, type Item } from "./apply.js";
+import type { Item, ItemStatus } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
 import { itemOfEvent, userIdOf } from "./events.js";
-import { isPoison } from "./isolate.js";
+import { createGroupCommit } from "./group-commit.js";
+import { applyIsolated, type Isolated, isPoison } from "./isolate.js";
 
 /** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
 export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";
@@ -37,6 +38,9 @@ export interface IngestOptions {
 
 export function createIngest(options: IngestOptions): Ingest {
   const { sql, clock, lagMs, instanceId, log } = options;
+  const group = createGroupCommit<Item, Isolated>({
+    commit: (items) => applyIsolated(sql, items, { lagMs }),
+  });
 
   async function receive({ messageId, raw }: WebhookMessage): Promise<WebhookStatus> {
     let event: WebhookEvent | null = null;
@@ -59,8 +63,9 @@ export function createIngest(options: IngestOptions): Ingest {
   async function apply(messageId: string, event: WebhookEvent, item: Item | null): Promise<WebhookStatus> {
     const outcome = item ? "applied" : "ignored";
     const delivery = { messageId, type: typeOf(event), userId: userIdOf(event), outcome } as const;
-    const { statuses } = await applyItems(sql, [{ ...item, delivery }], { lagMs });
-    const status = statuses[0] ?? "stale";
+    const result = await group.submit({ ...item, delivery });
+    if (result.kind === "poison") throw result.error;
+    const status: ItemStatus = result.status;
     return item || status === "duplicate" ? status : "ignored";
   }
 
