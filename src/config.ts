@@ -19,8 +19,8 @@ export interface Config {
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
   upstream: { rateLimit: number; backgroundShare: number; timeoutMs: number; lagMs: number };
-  /** `fullIntervalMs` 0: only on demand. */
-  reconcile: { fullIntervalMs: number; purgeLimit: number };
+  /** An interval of 0: only on demand. */
+  reconcile: { intervalMs: number; fullIntervalMs: number; purgeLimit: number };
   log: { level: string; format: "json" | "pretty" };
   demo: { users: number; traffic: boolean };
 }
@@ -84,7 +84,11 @@ export function loadConfig(
       timeoutMs: values.UPSTREAM_TIMEOUT,
       lagMs: values.UPSTREAM_LAG,
     },
-    reconcile: { fullIntervalMs: values.FULL_RECONCILE_INTERVAL, purgeLimit: values.PURGE_LIMIT },
+    reconcile: {
+      intervalMs: values.RECONCILE_INTERVAL,
+      fullIntervalMs: values.FULL_RECONCILE_INTERVAL,
+      purgeLimit: values.PURGE_LIMIT,
+    },
     log: { level: values.LOG_LEVEL, format: values.LOG_FORMAT ?? (terminal ? "pretty" : "json") },
     demo: { users: values.DEMO_USERS, traffic: values.DEMO_TRAFFIC },
   };
@@ -209,6 +213,7 @@ const schema = z.object({
   PORT: integer(0, 65_535).default(8787),
   MIRROR_API_KEY: z.string().regex(TOKEN, "must be visible ASCII characters without spaces").optional(),
   ACCEPT_CLERK_SECRET_KEY: flag.default(true),
+  RECONCILE_INTERVAL: duration().default(60_000),
   FULL_RECONCILE_INTERVAL: duration().default(UNIT_MS.d),
   UPSTREAM_RATE_LIMIT: integer(1, 1_000_000).optional(),
   UPSTREAM_BACKGROUND_SHARE: share({ above: true }).default(0.5),

@@ -116,6 +116,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     ...{ database, api, clock, lagMs, log, completeness },
     requests: () => upstream.requests,
     purgeLimit: reconcile.purgeLimit,
+    intervalMs: reconcile.intervalMs,
     fullIntervalMs: reconcile.fullIntervalMs,
   });
   return { store, upstream, api, completeness, refetcher, walks };

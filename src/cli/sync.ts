@@ -35,9 +35,11 @@ export function reconcileCommand(): Command {
     .option("--json", "print the run as JSON")
     .addHelpText(
       "after",
-      "\nA walk waits until Clerk's lists have caught up with its writes (UPSTREAM_LAG) before it deletes.",
+      "\nA full walk waits until Clerk's lists have caught up with its writes (UPSTREAM_LAG) before it deletes.",
     )
-    .action((flags: Flags) => walk(flags.dryRun ? "dry_run" : "full", flags));
+    .action((flags: Flags) =>
+      walk(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags),
+    );
 }
 
 async function walk(mode: RunMode, flags: Flags): Promise<void> {

@@ -272,6 +272,8 @@ export const upstream = mirrorData.table(
     backfilledAt: ms("backfilled_at"),
     /** The moment up to which a walk has proved the mirror complete. */
     asOf: ms("as_of"),
+    /** The newest `updated_at` that Clerk showed when the last successful walk began: the next one goes back to it. */
+    watermark: ms("watermark"),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],
 );

@@ -42,6 +42,26 @@ export async function markBackfilled(sql: Sql, nowMs: number): Promise<void> {
 }
 
 /**
+ * Where the next incremental run stands on: the newest `updated_at` that Clerk had shown when the last successful walk
+ * began, and the moment up to which the mirror was proved complete. Nulls before the first.
+ */
+export async function loadProof(sql: Sql): Promise<{ watermark: number | null; asOfMs: number | null }> {
+  const [row] = await sql<{ watermark: number | null; as_of: number | null }[]>`
+    select watermark, as_of from mirror_data.upstream`;
+  return { watermark: row?.watermark ?? null, asOfMs: row?.as_of ?? null };
+}
+
+/** Once the walk that began with it has succeeded. */
+export async function saveWatermark(sql: Sql, watermark: number): Promise<void> {
+  await sql`update mirror_data.upstream set watermark = greatest(watermark, ${watermark}::bigint)`;
+}
+
+/** At the start of a backfill, which may be resumed later: what changes from then on is not behind it. */
+export async function keepFirstWatermark(sql: Sql, watermark: number): Promise<void> {
+  await sql`update mirror_data.upstream set watermark = coalesce(watermark, ${watermark}::bigint)`;
+}
+
+/**
  * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
  * may stand for a user who is wrong here, and a user whom a walk could not store is.
  */

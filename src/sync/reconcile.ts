@@ -1,18 +1,19 @@
-import type { Database, Sql } from "../db/client.js";
+import type { Database } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
 import { analyzeTables, dropSearchIndex, ensureSearchIndex } from "../db/search-index.js";
-import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import type { Call } from "../upstream/client.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems } from "./apply.js";
-import { advanceAsOf, markBackfilled } from "./completeness.js";
-import { confirmMissing, knownUsers, missingUsers, untilSettled } from "./deletions.js";
+import { advanceAsOf, keepFirstWatermark, markBackfilled, saveWatermark } from "./completeness.js";
+import { confirmMissing, missingUsers, untilSettled } from "./deletions.js";
+import { refusePurge, refuseWrongInstance } from "./guards.js";
 import { walkMemberships, walkOrganizations } from "./organization-walk.js";
-import { applyPage, type PageEffects } from "./pages.js";
-import { deletionsSince, type OnProgress, type RunMode, type RunProgress, saveProgress } from "./runs.js";
+import { applyPage } from "./pages.js";
+import { createTally, type RunTally } from "./run-tally.js";
+import type { OnProgress, RunMode } from "./runs.js";
 import { gone } from "./snapshot.js";
-import { idOf, walkUsers } from "./walk.js";
+import { idOf, updatedAtOf, walkUsers } from "./walk.js";
 import { loadCheckpoint, START, saveCheckpoint } from "./windows.js";
 
 export interface ReconcileParts {
@@ -34,9 +35,18 @@ export interface RunOptions {
   onProgress: OnProgress;
 }
 
-/** Reconciles that together delete no more users than this need no asking, however small the mirror. */
-const PURGE_AT_LEAST = 20;
-const DAY_MS = 86_400_000;
+/** One run under way. */
+interface Run {
+  parts: ReconcileParts;
+  options: RunOptions;
+  call: Call;
+  tally: RunTally;
+  startedAtMs: number;
+  isBackfill: boolean;
+  dryRun: boolean;
+}
+
+const DELETIONS_PER_BATCH = 500;
 
 /**
  * Walks all of Clerk and brings the mirror in line. A backfill goes on from its checkpoints; a full run also asks about
@@ -44,133 +54,107 @@ const DAY_MS = 86_400_000;
  * Throws `conflict` when PURGE_LIMIT stops it.
  */
 export async function runWalk(parts: ReconcileParts, options: RunOptions): Promise<void> {
-  const { database, api, clock, lagMs } = parts;
+  const { api, clock, lagMs, log } = parts;
   const { id: runId, mode, signal, onProgress } = options;
-  const { sql } = database;
+  const { sql } = parts.database;
   const call: Call = { priority: "walk", signal };
-  const startedAtMs = clock.now();
-  const isBackfill = mode === "backfill";
-  const dryRun = mode === "dry_run";
+  const run: Run = {
+    ...{ parts, options, call, startedAtMs: clock.now() },
+    tally: createTally(sql, runId, parts.requests),
+    isBackfill: mode === "backfill",
+    dryRun: mode === "dry_run",
+  };
+  const { startedAtMs, tally, isBackfill, dryRun } = run;
 
   await refuseWrongInstance(sql, api, call);
-  const isFreshLoad = isBackfill && (await isEmpty(sql));
-  if (isFreshLoad) await dropSearchIndex(sql);
-
-  const requestsBefore = parts.requests();
-  const progress: RunProgress = {
-    seen: 0,
-    expected: await api.countUsers({}, call),
-    differences: { missed_create: 0, missed_update: 0, missed_delete: 0 },
-    requests: 0,
-  };
-  const seen = new Set<string>();
-  let witness: string | null = null;
-
-  function count(effects: PageEffects): void {
-    if (isBackfill) return;
-    for (const effect of effects.values()) {
-      if (effect === "created") progress.differences.missed_create++;
-      if (effect === "updated") progress.differences.missed_update++;
-    }
-  }
-
-  async function save(): Promise<void> {
-    progress.requests = parts.requests() - requestsBefore;
-    await saveProgress(sql, runId, progress);
-  }
-
-  async function users(): Promise<void> {
-    const start = isBackfill ? await loadCheckpoint(sql, runId, "users") : START;
-    if (start.done) return;
-    onProgress({ phase: "users", done: 0, total: progress.expected });
-    for await (const page of walkUsers(api, start, call)) {
-      signal.throwIfAborted();
-      const effects = await applyPage(sql, "users", page, {
-        lagMs,
-        dryRun,
-        within: (tx) => saveCheckpoint(tx, runId, "users", page.checkpoint),
-      });
-      count(effects);
-      progress.seen += page.items.length;
-      witness = idOf(page.items.at(-1)) ?? witness;
-      if (!isBackfill) for (const item of page.items) seen.add(idOf(item) ?? "");
-      await save();
-      onProgress({ phase: "users", done: progress.seen, total: progress.expected });
-    }
-  }
-
-  /** Those whom the walk has not shown; only Clerk's answer about them deletes. */
-  async function deletions(): Promise<void> {
-    const missing = await missingUsers(sql, seen, startedAtMs);
-    if (missing.length === 0) return;
-    onProgress({ phase: "confirming", done: 0, total: missing.length });
-    await untilSettled(missing, parts, signal);
-    const confirmed = await confirmMissing(
-      api,
-      missing.map(({ id }) => id),
-      witness,
-      call,
-    );
-    for (const page of confirmed.alive) count(await applyPage(sql, "users", page, { lagMs, dryRun }));
-    if (!options.allowPurge) await refusePurge(sql, confirmed.gone.length, parts.purgeLimit, clock.now());
-    progress.differences.missed_delete += confirmed.gone.length;
-    if (!dryRun) {
-      for (let from = 0; from < confirmed.gone.length; from += 500) {
-        const users = confirmed.gone
-          .slice(from, from + 500)
-          .map(({ id, startedAtMs: askedAtMs }) => gone(id, "refetch", askedAtMs));
-        await applyItems(sql, [{ users }], { lagMs });
-      }
-    }
-    await save();
-    onProgress({ phase: "confirming", done: missing.length, total: missing.length });
-  }
-
-  await users();
-  if (isBackfill) {
-    onProgress({ phase: "indexing", done: 0, total: null });
-    await ensureSearchIndex(sql);
-    if (isFreshLoad) await analyzeTables(sql);
-  } else await deletions();
-  const others = { sql, api, clock, lagMs, log: parts.log, runId, startedAtMs, mode, call, onProgress };
+  const watermark = await newestUpdate(api, call);
+  if (isBackfill) await prepareLoad(run, watermark);
+  tally.expected = await api.countUsers({}, call);
+  const shown = await walkAllUsers(run);
+  if (isBackfill) await finishLoad(run);
+  else await deleteMissing(run, shown);
+  const others = { sql, api, clock, lagMs, log, runId, startedAtMs, mode, call, onProgress };
   await walkOrganizations(others);
   await walkMemberships(others);
-  await save();
+  await tally.save();
   if (dryRun) return;
   if (isBackfill) await markBackfilled(sql, clock.now());
+  else await saveWatermark(sql, watermark);
   await advanceAsOf(sql, startedAtMs - lagMs);
 }
 
-/** A key of another instance would turn every user of this one into a deletion: somebody known must still be there. */
-async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): Promise<void> {
-  const known = await knownUsers(sql);
-  for (const id of known) {
-    if ((await api.getUser(id, call)).kind === "live") return;
+/** The newest `updated_at` that Clerk shows; 0 where there is nobody. */
+async function newestUpdate(api: ClerkApi, call: Call): Promise<number> {
+  const { items } = await api.listUsers({ limit: 1, orderBy: "-updated_at" }, call);
+  return updatedAtOf(items[0]) ?? 0;
+}
+
+/** An empty mirror is loaded without its trigram index, which costs four times as much as all the rest. */
+async function prepareLoad({ parts }: Run, watermark: number): Promise<void> {
+  const { sql } = parts.database;
+  await keepFirstWatermark(sql, watermark);
+  const [anybody] = await sql`select from mirror_data.users limit 1`;
+  if (!anybody) await dropSearchIndex(sql);
+}
+
+async function finishLoad({ parts, options }: Run): Promise<void> {
+  options.onProgress({ phase: "indexing", done: 0, total: null });
+  await ensureSearchIndex(parts.database.sql);
+  await analyzeTables(parts.database.sql);
+}
+
+interface Shown {
+  /** The ids that a full run was shown. */
+  seen: Set<string>;
+  /** The last of them: somebody who is certainly there. */
+  witness: string | null;
+}
+
+async function walkAllUsers(run: Run): Promise<Shown> {
+  const { parts, options, call, tally, isBackfill, dryRun } = run;
+  const { api, lagMs } = parts;
+  const { id: runId, onProgress, signal } = options;
+  const { sql } = parts.database;
+  const shown: Shown = { seen: new Set(), witness: null };
+  const start = isBackfill ? await loadCheckpoint(sql, runId, "users") : START;
+  if (start.done) return shown;
+  onProgress({ phase: "users", done: 0, total: tally.expected });
+  for await (const page of walkUsers(api, start, call)) {
+    signal.throwIfAborted();
+    const within = (tx: Parameters<typeof saveCheckpoint>[0]) =>
+      saveCheckpoint(tx, runId, "users", page.checkpoint);
+    const effects = await applyPage(sql, "users", page, { lagMs, dryRun, within });
+    if (!isBackfill) {
+      tally.count(effects);
+      for (const item of page.items) shown.seen.add(idOf(item) ?? "");
+    }
+    shown.witness = idOf(page.items.at(-1)) ?? shown.witness;
+    tally.seen += page.items.length;
+    await tally.save();
+    onProgress({ phase: "users", done: tally.seen, total: tally.expected });
   }
-  if (known.length === 0) return;
-  throw new AppError(
-    "configuration",
-    `None of ${known.length} users known here exists in the Clerk that CLERK_SECRET_KEY and CLERK_API_URL lead to: ` +
-      "it must be another instance. Nothing was changed.",
-  );
+  return shown;
 }
 
-async function isEmpty(sql: Sql): Promise<boolean> {
-  const [row] = await sql`select from mirror_data.users limit 1`;
-  return row === undefined;
-}
-
-/** Stops what looks like an accident upstream, or like another instance, before it deletes. */
-async function refusePurge(sql: Sql, deleting: number, purgeLimit: number, nowMs: number): Promise<void> {
-  const before = await deletionsSince(sql, nowMs - DAY_MS);
-  const [row] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-  const total = (row?.n ?? 0) + before;
-  const together = deleting + before;
-  if (together <= PURGE_AT_LEAST || together <= purgeLimit * total) return;
-  throw new AppError(
-    "conflict",
-    `${deleting} users are gone from Clerk (with ${before} in the last 24 hours that is ${together} of ${total}), more ` +
-      "than PURGE_LIMIT lets a reconcile delete by itself. Nobody was deleted. If it is meant: " +
-      "`user-mirror reconcile --full --allow-purge`.",
-  );
+/** Those whom the walk has not shown; only Clerk's answer about them deletes. */
+async function deleteMissing(run: Run, { seen, witness }: Shown): Promise<void> {
+  const { parts, options, call, tally, startedAtMs, dryRun } = run;
+  const { api, clock, lagMs, purgeLimit } = parts;
+  const { sql } = parts.database;
+  const missing = await missingUsers(sql, seen, startedAtMs);
+  if (missing.length === 0) return;
+  options.onProgress({ phase: "confirming", done: 0, total: missing.length });
+  await untilSettled(missing, parts, options.signal);
+  const ids = missing.map(({ id }) => id);
+  const { gone: deleted, alive } = await confirmMissing(api, ids, witness, call);
+  for (const page of alive) tally.count(await applyPage(sql, "users", page, { lagMs, dryRun }));
+  if (!options.allowPurge) await refusePurge(sql, deleted.length, { purgeLimit, nowMs: clock.now() });
+  for (let from = 0; from < deleted.length && !dryRun; from += DELETIONS_PER_BATCH) {
+    const batch = deleted.slice(from, from + DELETIONS_PER_BATCH);
+    const users = batch.map(({ id, startedAtMs: askedAtMs }) => gone(id, "refetch", askedAtMs));
+    await applyItems(sql, [{ users }], { lagMs });
+  }
+  tally.differences.missed_delete += deleted.length;
+  await tally.save();
+  options.onProgress({ phase: "confirming", done: missing.length, total: missing.length });
 }

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Sql, Tx } from "../db/client.js";
 import { sqlText } from "../lib/text.js";
 
-export type RunMode = "backfill" | "full" | "dry_run";
+export type RunMode = "backfill" | "full" | "dry_run" | "incremental";
 /** What a run is doing. */
 export type Phase = "users" | "indexing" | "organizations" | "memberships" | "confirming";
 
@@ -106,7 +106,7 @@ export async function failInterruptedRuns(sql: Sql, nowMs: number): Promise<void
 export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select coalesce(sum(missed_delete), 0)::bigint as n from mirror_data.runs
-    where mode = 'full' and started_at >= ${sinceMs}`;
+    where mode in ('full', 'incremental') and started_at >= ${sinceMs}`;
   return row?.n ?? 0;
 }
 

@@ -134,9 +134,12 @@ export function idOf(item: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-function createdAtOf(item: unknown): number | null {
-  const createdAt = fieldOf(item, "created_at");
-  return typeof createdAt === "number" ? createdAt : null;
+const createdAtOf = (item: unknown) => timeOf(item, "created_at");
+export const updatedAtOf = (item: unknown) => timeOf(item, "updated_at");
+
+function timeOf(item: unknown, name: string): number | null {
+  const time = fieldOf(item, name);
+  return typeof time === "number" ? time : null;
 }
 
 function fieldOf(item: unknown, name: string): unknown {

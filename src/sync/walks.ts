@@ -1,7 +1,8 @@
 import { backoffMs, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Completeness } from "./completeness.js";
-import { type ReconcileParts, runWalk } from "./reconcile.js";
+import { runIncremental } from "./incremental.js";
+import { type ReconcileParts, type RunOptions, runWalk } from "./reconcile.js";
 import {
   createRun,
   failInterruptedRuns,
@@ -26,13 +27,14 @@ export interface Walks {
   execute(mode: RunMode, options: WalkOptions): Promise<Run>;
   /** Queues a run for `run` to execute and returns its id. */
   enqueue(mode: RunMode): Promise<string>;
-  /** Backfills an empty mirror, then executes what is queued and a full run each interval, until aborted. */
+  /** Backfills an empty mirror, then executes what is queued and the runs of each interval, until aborted. */
   run(signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
 }
 
 export interface WalksParts extends ReconcileParts {
   completeness: Completeness;
-  /** 0: only on demand. */
+  /** Of incremental and of full runs; 0: only on demand. */
+  intervalMs: number;
   fullIntervalMs: number;
 }
 
@@ -40,10 +42,12 @@ export interface WalksParts extends ReconcileParts {
 const RETRY_MS = { first: 1000, longest: 60_000 };
 
 export function createWalks(parts: WalksParts): Walks {
-  const { clock, log, completeness, fullIntervalMs } = parts;
+  const { clock, log, completeness, intervalMs, fullIntervalMs } = parts;
   const { sql } = parts.database;
   const queue: { id: string; mode: RunMode }[] = [];
   let wake = () => {};
+  /** A difference of counts may be two moments of a busy Clerk; one that stays is a user too many or too few. */
+  let countsDiffered = false;
   let last: Promise<unknown> = Promise.resolve();
 
   /** One walk after the other: two would ask Clerk the same things twice. */
@@ -58,7 +62,8 @@ export function createWalks(parts: WalksParts): Walks {
     await startRun(sql, id, clock.now());
     log.info({ run: id, mode }, "walk started");
     try {
-      await runWalk(parts, { id, mode, allowPurge, signal, onProgress });
+      const run = { id, mode, allowPurge, signal, onProgress };
+      await (mode === "incremental" ? check(run) : runWalk(parts, run));
       await finishRun(sql, id, { state: "succeeded", error: null, nowMs: clock.now() });
       await completeness.refresh();
     } catch (error) {
@@ -76,6 +81,17 @@ export function createWalks(parts: WalksParts): Walks {
       "walk ended",
     );
     return run;
+  }
+
+  /** What changed lately; and everything, where that is not enough. */
+  async function check(run: RunOptions): Promise<void> {
+    const end = await runIncremental(parts, run);
+    const differedBefore = countsDiffered;
+    countsDiffered = end === "counts_differ";
+    if (end === "complete" || (end === "counts_differ" && !differedBefore)) return;
+    log.info({ run: run.id, reason: end }, "an incremental run becomes a full one");
+    await runWalk(parts, { ...run, mode: "full" });
+    countsDiffered = false;
   }
 
   async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
@@ -116,20 +132,23 @@ export function createWalks(parts: WalksParts): Walks {
     }
   }
 
-  /** Executes what is queued, and a full run when it is due, until aborted. */
+  /** Executes what is queued, and the runs that are due, until aborted. */
   async function serveQueue(signal: AbortSignal): Promise<void> {
-    let dueAtMs = nextDue();
+    const due = { incremental: nextDue(intervalMs), full: nextDue(fullIntervalMs) };
     while (!signal.aborted) {
       const queued = queue.shift();
       if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
-      else if (Date.now() >= dueAtMs) {
+      else if (Date.now() >= due.full) {
         await execute("full", { signal });
-        dueAtMs = nextDue();
-      } else await untilWoken(dueAtMs - Date.now(), signal);
+        due.full = nextDue(fullIntervalMs);
+      } else if (Date.now() >= due.incremental) {
+        await execute("incremental", { signal });
+        due.incremental = nextDue(intervalMs);
+      } else await untilWoken(Math.min(due.full, due.incremental) - Date.now(), signal);
     }
   }
 
-  const nextDue = () => (fullIntervalMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + fullIntervalMs);
+  const nextDue = (afterMs: number) => (afterMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + afterMs);
 
   async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();

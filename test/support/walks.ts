@@ -38,6 +38,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     ...{ database: db.database, api, clock: { now: Date.now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
     requests: () => upstream.requests,
+    intervalMs: 0,
     fullIntervalMs: 0,
   });
   const signal = AbortSignal.timeout(60_000);
@@ -45,6 +46,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     walks,
     backfill: () => walks.execute("backfill", { signal }),
     full: (allowPurge = false) => walks.execute("full", { signal, allowPurge }),
+    incremental: () => walks.execute("incremental", { signal }),
     dryRun: () => walks.execute("dry_run", { signal }),
   };
 }

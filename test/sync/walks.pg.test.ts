@@ -1,6 +1,8 @@
 import { afterEach, describe, expect } from "vitest";
 import type { Sql } from "../../src/db/client.js";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../src/sandbox/server.js";
+import { applyItems } from "../../src/sync/apply.js";
+import { userSnapshot } from "../../src/sync/snapshot.js";
 import { ensureUpstreamIdentity } from "../../src/sync/upstream-identity.js";
 import { test } from "../support/database.js";
 import { clerkUsers, storedUsers, walksOver } from "../support/walks.js";
@@ -21,7 +23,8 @@ async function started(options: SandboxOptions = {}): Promise<Sandbox> {
   return sandbox;
 }
 
-const listed = (sandbox: Sandbox) => sandbox.requests.filter(({ path }) => path === "/v1/users");
+const listed = (sandbox: Sandbox) =>
+  sandbox.requests.filter(({ path, search }) => path === "/v1/users" && search.includes("limit=500"));
 const idAt = (sandbox: Sandbox, n: number) => String(sandbox.clerk.users()[n]?.id);
 const oldestFirst = (sandbox: Sandbox) =>
   sandbox.clerk
@@ -67,8 +70,8 @@ describe("a backfill", () => {
     const sandbox = await started();
     let pages = 0;
     sandbox.onListPage = () => {
-      // Before the second page: the last user of the first, whom the walk names as its cursor.
-      if (++pages === 2) sandbox.clerk.deleteUser(String(oldestFirst(sandbox)[499]?.id));
+      // Before the second page, the third list with that of the newest: the last user of the first, whom the walk names as its cursor.
+      if (++pages === 3) sandbox.clerk.deleteUser(String(oldestFirst(sandbox)[499]?.id));
     };
     const { backfill, full } = await walksOver(db, sandbox);
     expect(await backfill()).toMatchObject({ state: "succeeded" });
@@ -82,7 +85,7 @@ describe("a backfill", () => {
     const sandbox = await started({ cursorPaging: false });
     let pages = 0;
     sandbox.onListPage = () => {
-      if (++pages === 4)
+      if (++pages === 5)
         for (const user of oldestFirst(sandbox).slice(0, 40)) sandbox.clerk.deleteUser(String(user.id));
     };
     const { backfill, full } = await walksOver(db, sandbox);
@@ -148,7 +151,7 @@ describe("a backfill", () => {
     const sandbox = await started({ users: 2600 });
     sandbox.faults.add({
       match: "GET /v1/users$",
-      after: 4,
+      after: 5,
       times: 1,
       status: 401,
       body: { errors: [{ message: "", long_message: "", code: "clerk_key_invalid" }] },
@@ -291,6 +294,86 @@ describe("a full run", () => {
     const run = await dryRun();
     expect(run.differences).toEqual({ missed_create: 1, missed_update: 1, missed_delete: 1 });
     expect(await versions(db.sql)).toEqual(before);
+  });
+});
+
+describe("an incremental run", () => {
+  test("heals creations and updates whose webhooks were lost, whatever webhooks came after them", async ({
+    db,
+  }) => {
+    const sandbox = await started({ users: 700 });
+    const { backfill, incremental } = await walksOver(db, sandbox);
+    await backfill();
+    sandbox.clerk.createUser({ first_name: "Missed", created_at: "2019-01-01T00:00:00Z" });
+    sandbox.clerk.updateUser(idAt(sandbox, 3), { first_name: "Changed" });
+    // This one's webhook arrived: what it says is newer than what was missed.
+    const later = sandbox.clerk.updateUser(idAt(sandbox, 4), { first_name: "Later" });
+    await applyItems(db.sql, [{ users: [userSnapshot(later, "webhook", Date.now())] }], { lagMs: 0 });
+    const pages = listed(sandbox).length;
+    const run = await incremental();
+    expect(run).toMatchObject({
+      state: "succeeded",
+      differences: { missed_create: 1, missed_update: 1, missed_delete: 0 },
+    });
+    expect(listed(sandbox).length - pages).toBe(1);
+    await expectEqual(db.sql, db, sandbox);
+  });
+
+  test("moves the proof forward and writes no user when nothing has changed", async ({ db }) => {
+    const sandbox = await started({ users: 100 });
+    const { backfill, incremental } = await walksOver(db, sandbox);
+    await backfill();
+    await incremental();
+    const before = await versions(db.sql);
+    const proof = async () => Number((await db.sql`select as_of from mirror_data.upstream`)[0]?.as_of);
+    const proved = await proof();
+    expect(await incremental()).toMatchObject({ state: "succeeded", requests: 3 });
+    expect(await versions(db.sql)).toEqual(before);
+    expect(await proof()).toBeGreaterThan(proved);
+  });
+
+  test("proves nothing where nothing was proved before", async ({ db }) => {
+    const sandbox = await started({ users: 10 });
+    const { backfill, incremental } = await walksOver(db, sandbox);
+    await backfill();
+    await db.sql`update mirror_data.upstream set as_of = null`;
+    await incremental();
+    expect(await db.sql`select as_of from mirror_data.upstream`).toEqual([{ as_of: null }]);
+  });
+
+  test("becomes a full run when the counts differ twice, and so finds a lost deletion", async ({ db }) => {
+    const sandbox = await started({ users: 50 });
+    const { backfill, incremental } = await walksOver(db, sandbox);
+    await backfill();
+    sandbox.clerk.deleteUser(idAt(sandbox, 7));
+    expect(await incremental()).toMatchObject({ state: "succeeded", differences: { missed_delete: 0 } });
+    expect(await incremental()).toMatchObject({ state: "succeeded", differences: { missed_delete: 1 } });
+    await expectEqual(db.sql, db, sandbox);
+  });
+
+  test("becomes a full run where no walk has left a watermark", async ({ db }) => {
+    const sandbox = await started({ users: 50 });
+    const { incremental } = await walksOver(db, sandbox);
+    expect(await incremental()).toMatchObject({ state: "succeeded", differences: { missed_create: 50 } });
+    await expectEqual(db.sql, db, sandbox);
+  });
+
+  test("that fails leaves the watermark where it was", async ({ db }) => {
+    const sandbox = await started({ users: 1200 });
+    const { backfill, incremental } = await walksOver(db, sandbox);
+    await backfill();
+    for (const user of sandbox.clerk.users())
+      sandbox.clerk.updateUser(String(user.id), { last_name: "Moved" });
+    sandbox.faults.add({
+      match: "GET /v1/users$",
+      after: 1,
+      times: 1,
+      status: 401,
+      body: { errors: [{ message: "", long_message: "", code: "clerk_key_invalid" }] },
+    });
+    expect(await incremental()).toMatchObject({ state: "failed" });
+    expect(await incremental()).toMatchObject({ state: "succeeded" });
+    await expectEqual(db.sql, db, sandbox);
   });
 });
 

@@ -29,7 +29,7 @@ export interface AdminParts {
 /** What could be an id at all: no text that Postgres can't hold. */
 const RUN_ID = /^[\w-]{1,64}$/;
 const MAX_BODY_BYTES = 64 * 1024;
-const MODES = ["full", "dry_run"] as const satisfies readonly ReconcileMode[];
+const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly ReconcileMode[];
 const reconcileBody = z.object({ mode: z.enum(MODES) });
 
 /** What only the mirror can tell or do. */

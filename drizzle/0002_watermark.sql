@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."upstream" ADD COLUMN "watermark" bigint;
