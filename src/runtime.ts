@@ -13,9 +13,11 @@ import { createMembershipQueries } from "./query/memberships.js";
 import { createStatusReader } from "./query/status.js";
 import { createUserQueries } from "./query/users.js";
 import { type Completeness, createCompleteness } from "./sync/completeness.js";
+import { dropDeadLetters, listDeadLetters } from "./sync/dead-letters.js";
 import { createIngest } from "./sync/ingest.js";
 import { createReadThrough } from "./sync/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/refetch.js";
+import { createReplay } from "./sync/replay.js";
 import { findRun, type OnProgress } from "./sync/runs.js";
 import { ensureUpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
@@ -180,17 +182,23 @@ async function serve(
   const readiness = (): Readiness =>
     draining ? "draining" : completeness.isBackfilled() ? "live" : "backfilling";
 
+  const ingest = createIngest({ sql, clock, lagMs, instanceId: onlyInstance, log });
   const app = createApp({
     log,
     authenticate: createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
     readiness,
     webhooks: {
       secrets: webhookSecrets,
-      ingest: createIngest({ sql, clock, lagMs, instanceId: onlyInstance, log }),
+      ingest,
     },
     admin: {
       status: createStatusReader({ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 }),
       reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
+    },
+    deadLetters: {
+      list: (limit) => listDeadLetters(sql, limit),
+      replay: createReplay({ sql, ingest }),
+      drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },
     users: {
       users: createUserQueries(database, { nowMs: clock.now }),

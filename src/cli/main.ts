@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { AppError } from "../lib/errors.js";
 import { version } from "../lib/package.js";
+import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
 import { migrateCommand } from "./migrate.js";
 import { sandboxCommand } from "./sandbox.js";
@@ -34,6 +35,7 @@ for (const command of [
   reconcileCommand(),
   statusCommand(),
   usersCommand(),
+  deadLettersCommand(),
   sandboxCommand(),
   demoCommand(),
 ]) {

@@ -6,6 +6,7 @@ import { answerErrors } from "./errors.js";
 import { authenticated, classified, logRequests, requestId } from "./middleware.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminParts, adminRoutes } from "./routes/admin.js";
+import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UsersParts, usersRoutes } from "./routes/users.js";
 import { type WebhookParts, webhookRoutes } from "./routes/webhooks.js";
@@ -17,6 +18,7 @@ export interface AppParts {
   readiness: () => Readiness;
   webhooks: WebhookParts;
   admin: AdminParts;
+  deadLetters: DeadLetterParts;
   users: Omit<UsersParts, "answerByClerk">;
   clerk: AnswerByClerkParts;
 }
@@ -32,6 +34,7 @@ export function createApp(parts: AppParts): Hono<HttpEnv> {
     .route("/", webhookRoutes(parts.webhooks))
     .use(authenticated(parts.authenticate))
     .route("/", adminRoutes(parts.admin))
+    .route("/", deadLetterRoutes(parts.deadLetters))
     .use(classified)
     .route("/", usersRoutes({ ...parts.users, answerByClerk }))
     .route("/", writesRoutes(answerByClerk));

@@ -47,6 +47,9 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["GET", "/mirror/status", "admin"],
   ["POST", "/mirror/reconcile", "admin"],
   ["GET", "/mirror/runs/run_1", "admin"],
+  ["GET", "/mirror/dead-letters", "admin"],
+  ["POST", "/mirror/dead-letters/walk%3Auser_1/replay", "admin"],
+  ["DELETE", "/mirror/dead-letters/walk%3Auser_1", "admin"],
 ];
 
 const body = (method: string) => (method === "POST" ? { body: '{"mode":"full"}' } : {});

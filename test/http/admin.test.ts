@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Readiness } from "../../src/http/routes/ops.js";
-import { bearer, MIRROR_KEY, RUN, standInApp } from "./stand-ins.js";
+import { bearer, LETTER, MIRROR_KEY, RUN, standInApp } from "./stand-ins.js";
 
 async function ask(method: string, path: string, body?: string) {
   const { app, asked } = standInApp();
@@ -13,7 +13,7 @@ async function ask(method: string, path: string, body?: string) {
 }
 
 test("starts a run and tells its id", async () => {
-  for (const mode of ["full", "dry_run"]) {
+  for (const mode of ["incremental", "full", "dry_run"]) {
     const { status, body, asked } = await ask("POST", "/mirror/reconcile", JSON.stringify({ mode }));
     expect([status, body, asked]).toEqual([202, { run_id: "run_1" }, [["start", mode]]]);
   }
@@ -70,4 +70,29 @@ test.each(states)("/readyz while %s: %d", async (state, status) => {
 test("/healthz is well whatever else is", async () => {
   const { app } = standInApp({ readiness: () => "starting" });
   expect((await app.request("/healthz")).status).toBe(200);
+});
+
+test("lists dead letters without what is in them", async () => {
+  const { body } = await ask("GET", "/mirror/dead-letters");
+  expect(body.data).toEqual([
+    {
+      id: LETTER.id,
+      type: null,
+      user_id: "user_1",
+      error: LETTER.error,
+      attempts: 2,
+      received_at: 1,
+      tried_at: 2,
+    },
+  ]);
+});
+
+test("replays and drops a dead letter by its id, and 404 where there is none", async () => {
+  const path = `/mirror/dead-letters/${encodeURIComponent(LETTER.id)}`;
+  expect(await ask("POST", `${path}/replay`)).toMatchObject({ status: 200, body: { status: "applied" } });
+  expect(await ask("DELETE", path)).toMatchObject({ status: 200, body: { id: LETTER.id, deleted: true } });
+  for (const id of ["msg_none", "%00"]) {
+    expect((await ask("POST", `/mirror/dead-letters/${id}/replay`)).status).toBe(404);
+    expect((await ask("DELETE", `/mirror/dead-letters/${id}`)).status).toBe(404);
+  }
 });

@@ -31,6 +31,17 @@ export const RUN: Run = {
   error: null,
 };
 
+export const LETTER = {
+  id: "walk:user_1",
+  type: null,
+  userId: "user_1",
+  payload: Buffer.from('{"secret":"personal"}'),
+  error: "not a usable user",
+  attempts: 2,
+  receivedAtMs: 1,
+  triedAtMs: 2,
+};
+
 export interface ForwardedRequest {
   method: string;
   path: string;
@@ -75,6 +86,17 @@ export function standInApp(overrides: Overrides = {}) {
           return "run_1";
         },
         run: async (id) => (id === RUN.id ? RUN : null),
+      },
+    },
+    deadLetters: {
+      list: async () => [LETTER],
+      async replay(id) {
+        asked.push(["replay", id]);
+        return id === LETTER.id ? "applied" : null;
+      },
+      async drop(id) {
+        asked.push(["drop", id]);
+        return id === LETTER.id;
       },
     },
     users: {

@@ -1,7 +1,13 @@
 import { describe, expect } from "vitest";
 import { silentLogger } from "../../src/observability/logger.js";
-import { findDeadLetter, listDeadLetters } from "../../src/sync/dead-letters.js";
+import {
+  dropDeadLetters,
+  findDeadLetter,
+  keepDeadUser,
+  listDeadLetters,
+} from "../../src/sync/dead-letters.js";
 import { createIngest } from "../../src/sync/ingest.js";
+import { createReplay } from "../../src/sync/replay.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 
@@ -199,5 +205,24 @@ describe("a webhook", () => {
     const deep = { d: JSON.parse(`${"[".repeat(4090)}${"]".repeat(4090)}`) };
     expect(await send("user.created", clerkUser({ id: "user_1", unsafe_metadata: deep }))).toBe("applied");
     expect(await db.sql`select data is not null as has from mirror.users`).toEqual([{ has: true }]);
+  });
+
+  test("that was a dead letter is replayed as it came, and a user of a walk is asked of Clerk", async ({
+    db,
+  }) => {
+    const { receive } = ingestOf(db);
+    const replay = createReplay({ sql: db.sql, ingest: { receive } });
+    await receive({ messageId: "msg_1", raw: Buffer.from("{") });
+    expect(await replay("msg_1")).toBe("dead_lettered");
+    // As after an update of the mirror that knows what to make of it.
+    const raw = Buffer.from(JSON.stringify({ type: "user.created", data: clerkUser({ id: "user_1" }) }));
+    await db.sql`update mirror_data.dead_letters set payload = ${raw.toString("base64")}`;
+    expect(await replay("msg_1")).toBe("applied");
+    expect(await replay("msg_1")).toBeNull();
+
+    await keepDeadUser(db.sql, "user_2", { id: "user_2" }, new Error("unusable"));
+    expect(await replay("walk:user_2")).toBe("queued");
+    expect(await refetches(db)).toEqual([{ kind: "user", id: "user_2", reason: "replayed" }]);
+    expect(await dropDeadLetters(db.sql, ["walk:user_2", "walk:nobody"])).toBe(1);
   });
 });

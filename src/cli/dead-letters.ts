@@ -1,0 +1,95 @@
+import { Command } from "commander";
+import { AppError } from "../lib/errors.js";
+import { openStore, type Store } from "../runtime.js";
+import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-letters.js";
+import { createIngest } from "../sync/ingest.js";
+import { createReplay } from "../sync/replay.js";
+import { commandLogger, configWithoutKey } from "./context.js";
+import { print, table, when } from "./output.js";
+
+interface Flags {
+  json?: boolean;
+}
+
+const MOST_LISTED = 500;
+
+/** `user-mirror dead-letters list|show|replay|drop`. */
+export function deadLettersCommand(): Command {
+  const letters = new Command("dead-letters").description(
+    "What could not be applied, kept until it is replayed or dropped",
+  );
+  letters
+    .command("list")
+    .description("All of them, the oldest first")
+    .option("--json", "print JSON")
+    .action((flags: Flags) => withStore(({ database }) => list(database.sql, flags)));
+  letters
+    .command("show <id>")
+    .description("One with its content, which may be personal")
+    .option("--json", "print JSON")
+    .action((id: string, flags: Flags) =>
+      withStore(async ({ database }) => {
+        const letter = await findDeadLetter(database.sql, id);
+        if (!letter) throw noLetter(id);
+        const content = letter.payload.toString("utf8");
+        print(flags, { ...letter, payload: content }, `${letter.error}\n\n${content}`);
+      }),
+    );
+  letters
+    .command("replay <id>")
+    .description("Try one again; a user of a walk is asked of Clerk by the server")
+    .option("--json", "print JSON")
+    .action((id: string, flags: Flags) => withStore((store) => replay(store, id, flags)));
+  letters
+    .command("drop <id>")
+    .description("Give one up")
+    .option("--json", "print JSON")
+    .action((id: string, flags: Flags) =>
+      withStore(async ({ database }) => {
+        if ((await dropDeadLetters(database.sql, [id])) === 0) throw noLetter(id);
+        print(flags, { id, deleted: true }, `Dropped ${id}.`);
+      }),
+    );
+  return letters;
+}
+
+async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> {
+  const found = (await listDeadLetters(sql, MOST_LISTED)).map(({ payload: _, ...letter }) => letter);
+  const rows = found.map((one) => [
+    one.id,
+    one.type ?? "",
+    when(one.receivedAtMs),
+    String(one.attempts),
+    one.error,
+  ]);
+  print(
+    flags,
+    found,
+    rows.length > 0 ? table(["ID", "TYPE", "RECEIVED", "TRIES", "ERROR"], rows) : "There are none.",
+  );
+}
+
+async function replay({ database, clock }: Store, id: string, flags: Flags): Promise<void> {
+  const config = configWithoutKey();
+  const { sql } = database;
+  const ingest = createIngest({
+    ...{ sql, clock, lagMs: config.upstream.lagMs, instanceId: null },
+    log: commandLogger(config),
+  });
+  const status = await createReplay({ sql, ingest })(id);
+  if (status === null) throw noLetter(id);
+  print(flags, { id, status }, `${id}: ${status}`);
+  if (status === "dead_lettered") process.exitCode = 1;
+}
+
+async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
+  const config = configWithoutKey();
+  const store = await openStore(config.database, commandLogger(config));
+  try {
+    await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+const noLetter = (id: string) => new AppError("not_found", `There is no dead letter ${id}.`);

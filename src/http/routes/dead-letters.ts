@@ -1,0 +1,52 @@
+import { type Context, Hono } from "hono";
+import { AppError } from "../../lib/errors.js";
+import type { StoredDeadLetter } from "../../sync/dead-letters.js";
+import type { Replay } from "../../sync/replay.js";
+import { requireScope } from "../middleware.js";
+import { type HttpEnv, respondJson } from "../respond.js";
+
+export interface DeadLetterParts {
+  /** The oldest first. */
+  list(limit: number): Promise<StoredDeadLetter[]>;
+  replay: Replay;
+  /** False: there was none. */
+  drop(id: string): Promise<boolean>;
+}
+
+const MOST_LISTED = 500;
+/** What could be an id at all: no text that Postgres can't hold. */
+const LETTER_ID = /^[!-~]{1,300}$/;
+
+/** What could not be applied: to be looked at, tried again, or given up. Its content stays in the database. */
+export function deadLetterRoutes({ list, replay, drop }: DeadLetterParts): Hono<HttpEnv> {
+  const admin = requireScope("admin");
+  return new Hono<HttpEnv>()
+    .get("/mirror/dead-letters", admin, async (c) =>
+      respondJson(c, { data: (await list(MOST_LISTED)).map(presentLetter) }),
+    )
+    .post("/mirror/dead-letters/:id/replay", admin, async (c) => {
+      const id = idOf(c);
+      const status = await replay(id);
+      if (status === null) throw noLetter(id);
+      return respondJson(c, { id, status });
+    })
+    .delete("/mirror/dead-letters/:id", admin, async (c) => {
+      const id = idOf(c);
+      if (!(await drop(id))) throw noLetter(id);
+      return respondJson(c, { id, deleted: true });
+    });
+}
+
+function idOf(c: Context<HttpEnv>): string {
+  const id = c.req.param("id") ?? "";
+  if (LETTER_ID.test(id)) return id;
+  throw noLetter(id);
+}
+
+const noLetter = (id: string) =>
+  new AppError("not_found", "not found", { longMessage: `No dead letter was found with id ${id}` });
+
+function presentLetter(letter: StoredDeadLetter) {
+  const { id, type, userId, error, attempts, receivedAtMs, triedAtMs } = letter;
+  return { id, type, user_id: userId, error, attempts, received_at: receivedAtMs, tried_at: triedAtMs };
+}
