@@ -1,5 +1,7 @@
 import { createAuthenticator } from "./auth/keys.js";
+import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
+import { findApiKey } from "./db/api-keys.js";
 import { connect, type Database } from "./db/client.js";
 import { type Clock, createClock } from "./db/clock.js";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.js";
@@ -185,7 +187,10 @@ async function serve(
   const ingest = createIngest({ sql, clock, lagMs, instanceId: onlyInstance, log });
   const app = createApp({
     log,
-    authenticate: createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
+    authenticate: withStoredKeys(
+      createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
+      createStoredKeys({ find: (digest) => findApiKey(sql, digest) }),
+    ),
     readiness,
     webhooks: {
       secrets: webhookSecrets,

@@ -9,7 +9,7 @@ export interface Principal {
 }
 
 /** Takes the whole Authorization header. Throws `unauthenticated` with the code that Clerk would answer. */
-export type Authenticate = (authorization: string | null) => Principal;
+export type Authenticate = (authorization: string | null) => Principal | Promise<Principal>;
 
 export interface AuthenticatorOptions {
   secretKey: string;
@@ -18,7 +18,9 @@ export interface AuthenticatorOptions {
 }
 
 /** Knows the keys of the environment: `MIRROR_API_KEY` with every scope, and Clerk's secret key if it is accepted. */
-export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
+export function createAuthenticator(
+  options: AuthenticatorOptions,
+): (authorization: string | null) => Principal {
   const keys: { digest: Buffer; principal: Principal }[] = [];
   if (options.mirrorApiKey) {
     keys.push({
@@ -37,18 +39,23 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     const digest = digestOf(bearerToken(authorization));
     const key = keys.find((candidate) => timingSafeEqual(candidate.digest, digest));
     if (key) return key.principal;
-    throw new AppError("unauthenticated", "The provided key is invalid.", {
-      clerkCode: "clerk_key_invalid",
-      longMessage:
-        "The provided key is unknown here. Check the secret key, and that it is sent to the right mirror.",
-    });
+    throw unknownKey();
   };
 }
 
-// Comparing digests: keys of different lengths compare in the same time, and how much of a key is right doesn't show.
-const digestOf = (token: string) => hash("sha256", token, "buffer");
+export function unknownKey(): AppError {
+  return new AppError("unauthenticated", "The provided key is invalid.", {
+    clerkCode: "clerk_key_invalid",
+    longMessage:
+      "The provided key is unknown here. Check the secret key, and that it is sent to the right mirror.",
+  });
+}
 
-function bearerToken(authorization: string | null): string {
+// Comparing digests: keys of different lengths compare in the same time, and how much of a key is right doesn't show.
+export const digestOf = (token: string) => hash("sha256", token, "buffer");
+
+/** The key in an Authorization header; throws `unauthenticated` where there is none. */
+export function bearerToken(authorization: string | null): string {
   if (!authorization) {
     throw new AppError("unauthenticated", "No key was sent.", {
       clerkCode: "authentication_invalid",

@@ -4,6 +4,7 @@ import { AppError } from "../lib/errors.js";
 import { version } from "../lib/package.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
+import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
 import { sandboxCommand } from "./sandbox.js";
 import { serveCommand } from "./serve.js";
@@ -36,6 +37,7 @@ for (const command of [
   statusCommand(),
   usersCommand(),
   deadLettersCommand(),
+  keysCommand(),
   sandboxCommand(),
   demoCommand(),
 ]) {
@@ -60,7 +62,11 @@ function report(error: unknown): number {
   if (error instanceof AppError) {
     process.stderr.write(`${error.message}\n`);
     if (error.longMessage) process.stderr.write(`${error.longMessage}\n`);
-    return error.code === "configuration" ? EXIT.configuration : EXIT.failed;
+    return error.code === "configuration"
+      ? EXIT.configuration
+      : error.code === "usage"
+        ? EXIT.usage
+        : EXIT.failed;
   }
   process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   return EXIT.failed;

@@ -78,8 +78,7 @@ function paramsOf(filters: readonly string[]): RawParams {
   const params: Record<string, string[]> = {};
   for (const filter of filters) {
     const at = filter.indexOf("=");
-    if (at < 1)
-      throw new AppError("invalid_request", `"${filter}" is no filter: write name=value, like query=ann.`);
+    if (at < 1) throw new AppError("usage", `"${filter}" is no filter: write name=value, like query=ann.`);
     const name = filter.slice(0, at);
     params[name] = [...(params[name] ?? []), filter.slice(at + 1)];
   }

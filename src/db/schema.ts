@@ -11,6 +11,7 @@ import {
   primaryKey,
   smallint,
   text,
+  uniqueIndex,
 } from "drizzle-orm/pg-core";
 
 /** Text compared byte by byte. A key under another collation than its index is scanned, not looked up. */
@@ -276,6 +277,25 @@ export const upstream = mirrorData.table(
     watermark: ms("watermark"),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],
+);
+
+/** A key that somebody made for a client. Only its digest is here: who reads this table can't use one. */
+export const apiKeys = mirrorData.table(
+  "api_keys",
+  {
+    id: key("id").primaryKey(),
+    name: key("name").notNull(),
+    /** SHA-256 of the key, hexadecimal. */
+    digest: key("digest").notNull(),
+    /** Separated by spaces. */
+    scopes: key("scopes").notNull(),
+    createdAt: ms("created_at").notNull(),
+    revokedAt: ms("revoked_at"),
+  },
+  (t) => [
+    uniqueIndex("api_keys_digest").on(t.digest),
+    uniqueIndex("api_keys_name").on(t.name).where(sql`${t.revokedAt} is null`),
+  ],
 );
 
 /** One backfill or reconcile, for status and for resuming. */

@@ -8,6 +8,7 @@ import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 // A new code does not compile until it has a status.
 const STATUS = {
   configuration: 500,
+  usage: 400,
   bad_request: 400,
   invalid_request: 422,
   invalid_payload: 400,
@@ -29,6 +30,7 @@ const STATUS = {
 /** Clerk's code in the body, where the error itself names none. */
 const CLERK_CODE = {
   configuration: "internal_clerk_error",
+  usage: "bad_request",
   bad_request: "bad_request",
   invalid_request: "form_param_value_invalid",
   invalid_payload: "request_body_invalid",

@@ -52,7 +52,7 @@ const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\
 /** Demands a key; everything mounted behind it knows its `principal`. */
 export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
-    c.set("principal", authenticate(c.req.header("Authorization") ?? null));
+    c.set("principal", await authenticate(c.req.header("Authorization") ?? null));
     await next();
   };
 }

@@ -1,6 +1,7 @@
 /** Every failure a caller may be shown. `http/errors.ts` gives each its status. */
 export type ErrorCode =
   | "configuration"
+  | "usage"
   | "bad_request"
   | "invalid_request"
   | "invalid_payload"

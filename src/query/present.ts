@@ -1,5 +1,5 @@
 import { LOCKED_FOR_EVER } from "../lib/lockout.js";
-import { splicePrivateMetadata } from "../lib/private-metadata.js";
+import { hidePrivateMetadata, splicePrivateMetadata } from "../lib/private-metadata.js";
 
 /** What the reader may see. */
 export interface View {
@@ -17,7 +17,10 @@ export interface UserText {
 /** A user's JSON. Text goes through as it is stored; only a lockout that ends is worked out anew. */
 export function presentUser(row: UserText, view: View, nowMs: number): string {
   const privateMetadata = view.privateMetadata ? (row.private_metadata ?? "null") : "null";
-  const json = splicePrivateMetadata(row.payload, row.private_at, privateMetadata);
+  const spliced = splicePrivateMetadata(row.payload, row.private_at, privateMetadata);
+  // The user's own is apart; what is still called so belongs to something in it, its memberships for instance.
+  const hidesMore = !view.privateMetadata && row.payload.includes('"private_metadata"');
+  const json = hidesMore ? JSON.stringify(hidePrivateMetadata(JSON.parse(spliced))) : spliced;
   return hasEnd(row.locked_until) ? withLockout(json, row.locked_until, nowMs) : json;
 }
 

@@ -1,0 +1,104 @@
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import { afterEach, describe, expect } from "vitest";
+import type { RunningServer } from "../../src/runtime.js";
+import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
+import { test } from "../support/database.js";
+import { startMirror } from "../support/mirror.js";
+
+let sandbox: Sandbox;
+let server: RunningServer;
+
+afterEach(async () => {
+  await server.stop();
+  await sandbox.close();
+});
+
+/** A command of the CLI on this database, without a Clerk key. */
+async function cli(databaseUrl: string, ...args: string[]) {
+  const run = promisify(execFile)(
+    process.execPath,
+    ["--import", "tsx", "src/cli/main.ts", ...args, "--json"],
+    {
+      env: { PATH: process.env.PATH ?? "", DATABASE_URL: databaseUrl },
+    },
+  );
+  const { code, stdout, stderr } = await run.then(
+    (done) => ({ ...done, code: 0 }),
+    (error: { code: number; stdout: string; stderr: string }) => error,
+  );
+  return { code, stderr, value: stdout ? JSON.parse(stdout) : null };
+}
+
+async function ask(key: string, path: string, method = "GET") {
+  const response = await fetch(`${server.url}${path}`, {
+    method,
+    headers: { Authorization: `Bearer ${key}` },
+  });
+  return { status: response.status, body: JSON.parse(await response.text()) };
+}
+
+describe("a key made by the command", () => {
+  test("does what its scopes say, sees no private metadata without that one, and ends when revoked", async ({
+    db,
+  }) => {
+    sandbox = await startSandbox({ users: 20, organizations: 1 });
+    server = await startMirror({ sandbox, databaseUrl: db.url });
+    const made = await cli(
+      db.url,
+      "keys",
+      "create",
+      "--name",
+      "dashboard",
+      "--scope",
+      "users:read,users:write",
+    );
+    expect(made).toMatchObject({
+      code: 0,
+      value: { name: "dashboard", scopes: ["users:read", "users:write"] },
+    });
+    const { key, id } = made.value;
+    expect(key).toMatch(/^um_/);
+
+    const member = sandbox.clerk.memberships()[0]?.public_user_data as { user_id: string };
+    sandbox.clerk.updateMetadata(member.user_id, { private_metadata: { secret: true } });
+    await sandbox.webhooks.settle();
+    const path = `/v1/users/${member.user_id}`;
+    for (const [method, target] of [
+      ["GET", path],
+      ["POST", `${path}/ban`],
+    ] as const) {
+      const { status, body } = await ask(key, target, method);
+      expect([status, body.private_metadata]).toEqual([200, null]);
+    }
+    const memberships = await ask(key, `${path}/organization_memberships`);
+    expect(memberships.body.data[0].private_metadata).toBeNull();
+    expect(memberships.body.data[0].organization.private_metadata).toBeNull();
+    expect((await ask(sandbox.secretKey, path)).body.private_metadata).toEqual({
+      secret: true,
+      ...stripped(member),
+    });
+    expect((await ask(key, "/v1/organizations")).status).toBe(403);
+    expect((await ask(key, "/mirror/status")).status).toBe(403);
+
+    const text = JSON.stringify(await db.sql`select * from mirror_data.api_keys`);
+    expect(text).not.toContain(key);
+    expect((await cli(db.url, "keys", "list")).value).toMatchObject([
+      { id, name: "dashboard", revokedAtMs: null },
+    ]);
+    const twin = await cli(db.url, "keys", "create", "--name", "dashboard", "--scope", "admin");
+    expect([twin.code, twin.stderr]).toEqual([1, expect.stringContaining("is in use")]);
+    const wrong = await cli(db.url, "keys", "create", "--name", "x", "--scope", "everything");
+    expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("users:read")]);
+
+    expect((await cli(db.url, "keys", "revoke", "dashboard")).code).toBe(0);
+    await expect.poll(async () => (await ask(key, path)).status, { timeout: 1000 }).toBe(401);
+    expect((await cli(db.url, "keys", "revoke", "dashboard")).code).toBe(1);
+  });
+});
+
+/** What the sandbox's person had as private metadata before. */
+function stripped({ user_id }: { user_id: string }): object {
+  const { secret: _, ...rest } = sandbox.clerk.user(user_id)?.private_metadata as Record<string, unknown>;
+  return rest;
+}
