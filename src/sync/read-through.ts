@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/client.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems } from "./apply.js";
@@ -14,7 +15,8 @@ export type ReadThroughAnswer =
 export interface ReadThrough {
   /**
    * Asks Clerk about one user, stores the answer and returns it; those who ask at the same time share one request.
-   * A 404 stores nothing. Rejects when Clerk can't answer.
+   * A 404 stores nothing and is remembered for ten seconds: ask only about users that the mirror doesn't hold, for then
+   * whatever brings one ends that memory. Rejects when Clerk can't answer.
    */
   user(id: string): Promise<ReadThroughAnswer>;
 }
@@ -25,7 +27,11 @@ export interface ReadThroughOptions {
   lagMs: number;
 }
 
+/** How long Clerk's 404 is believed, and for how many ids. */
+const ABSENT = { ttl: 10_000, max: 10_000 };
+
 export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): ReadThrough {
+  const absent = new LRUCache<string, true>(ABSENT);
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 
   async function ask(id: string): Promise<ReadThroughAnswer> {
@@ -33,8 +39,12 @@ export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): Read
     const [stored] = await sql`
       select from mirror_data.users where id = ${id} and (payload is not null or deleted_at is not null)`;
     if (stored) return { kind: "stored" };
+    if (absent.has(id)) return { kind: "gone" };
     const answer = await api.getUser(id, { priority: "read" });
-    if (answer.kind === "gone") return { kind: "gone" };
+    if (answer.kind === "gone") {
+      absent.set(id, true);
+      return { kind: "gone" };
+    }
     const object = answer.object as Record<string, unknown>;
     try {
       await applyItems(sql, [{ users: [userSnapshot(object, "read", answer.startedAtMs)] }], { lagMs });

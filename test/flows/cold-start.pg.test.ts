@@ -73,7 +73,33 @@ describe("a user whom the mirror doesn't know", () => {
     expect(new Set(users.map((user) => user.firstName))).toEqual(new Set(["Unheard of"]));
     expect(sandbox.requests.filter(({ path }) => path === `/v1/users/${id}`)).toHaveLength(1);
     expect(await get(`/v1/users/${id}`)).toMatchObject({ source: "local" });
-    expect(await get("/v1/users/user_nobody")).toMatchObject({ status: 404 });
+    const asked = () => sandbox.requests.filter(({ path }) => path === "/v1/users/user_nobody").length;
+    for (let n = 0; n < 3; n++) expect(await get("/v1/users/user_nobody")).toMatchObject({ status: 404 });
+    expect(asked()).toBe(1);
+  });
+});
+
+describe("a single user", () => {
+  test("comes with an ETag, and 304 for who has it, until it changes or a lockout runs", async ({ db }) => {
+    sandbox = await startSandbox({ users: 5 });
+    server = await startMirror({ sandbox, databaseUrl: db.url });
+    const id = String(sandbox.clerk.users().find((user) => user.locked === false)?.id);
+    const ask = (etag?: string) =>
+      fetch(`${server.url}/v1/users/${id}`, {
+        headers: { Authorization: `Bearer ${sandbox.secretKey}`, ...(etag && { "If-None-Match": etag }) },
+      });
+    const etag = (await ask()).headers.get("etag") ?? "";
+    expect((await ask()).headers.get("vary")).toBe("Authorization");
+    const same = await ask(`"other", W/${etag}`);
+    expect([same.status, await same.text(), same.headers.get("etag")]).toEqual([304, "", etag]);
+    sandbox.clerk.updateUser(id, { first_name: "Changed" });
+    await sandbox.webhooks.settle();
+    const changed = await ask(etag);
+    expect([changed.status, changed.headers.get("etag") === etag]).toEqual([200, false]);
+    sandbox.clerk.lock(id);
+    await sandbox.webhooks.settle();
+    const locked = await ask();
+    expect([locked.status, locked.headers.get("etag")]).toEqual([200, null]);
   });
 });
 

@@ -3,11 +3,13 @@ import { AppError } from "../../lib/errors.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/filter.js";
 import type { MembershipQueries } from "../../query/memberships.js";
-import type { UserQueries, View } from "../../query/users.js";
+import { hasEnd } from "../../query/present.js";
+import type { UserLookup, UserQueries, View } from "../../query/users.js";
 import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
-import { type HttpEnv, respond } from "../respond.js";
+import { etagOf, isNamedBy } from "../etag.js";
+import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
 
 export interface UsersParts {
   users: UserQueries;
@@ -42,7 +44,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     if (mustAskClerk(c)) return answerByClerk(c);
     const view = viewOf(c);
     const known = await users.get(id, view);
-    if (known.kind === "live") return respond(c, known.json);
+    if (known.kind === "live") return respondTagged(c, known);
     if (known.kind === "gone") throw noUser(id);
 
     c.get("headers")["x-mirror-source"] = "upstream";
@@ -87,6 +89,15 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
         return listMemberships(c, userId ?? "");
     }
   });
+}
+
+/** With an ETag, unless the answer changes by itself: a running lockout counts down. */
+function respondTagged(c: Context<HttpEnv>, user: UserLookup & { kind: "live" }): Response {
+  if (hasEnd(user.lockedUntilMs)) return respond(c, user.json);
+  const etag = etagOf(user.json);
+  const headers = { etag, vary: "Authorization" };
+  if (isNamedBy(c.req.header("If-None-Match"), etag)) return respond(c, null, 304, headers);
+  return respond(c, user.json, 200, { ...JSON_TYPE, ...headers });
 }
 
 const viewOf = (c: Context<HttpEnv>): View => ({
