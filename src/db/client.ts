@@ -1,6 +1,10 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import postgres from "postgres";
-import * as schema from "./schema.js";
+
+import * as userTables from "./schema.js";
+import * as syncTables from "./sync-schema.js";
+
+const schema = { ...userTables, ...syncTables };
 
 /** What statements are sent through; `bigint` columns arrive as numbers (milliseconds and counts fit 2^53). */
 export type Sql = postgres.Sql<{ bigint: number }>;

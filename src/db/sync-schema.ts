@@ -1,0 +1,137 @@
+import { sql } from "drizzle-orm";
+import { bigint, boolean, check, index, integer, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import { key, mirrorData, ms } from "./columns.js";
+
+/** Webhook messages seen, by Svix's message id: dedupe and audit, no content. Kept for 7 days. */
+export const deliveries = mirrorData.table(
+  "deliveries",
+  {
+    messageId: key("message_id").primaryKey(),
+    type: key("type"),
+    userId: key("user_id"),
+    receivedAt: ms("received_at").notNull(),
+    outcome: key("outcome").notNull(),
+  },
+  (t) => [index("deliveries_received_at").on(t.receivedAt)],
+);
+
+/** What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or `walk:<user id>`. */
+export const deadLetters = mirrorData.table("dead_letters", {
+  id: key("id").primaryKey(),
+  type: key("type"),
+  userId: key("user_id"),
+  /** The bytes as received, base64: they need not even be UTF-8. */
+  payload: text("payload").notNull(),
+  error: text("error").notNull(),
+  attempts: integer("attempts").notNull().default(1),
+  receivedAt: ms("received_at").notNull(),
+  triedAt: ms("tried_at").notNull(),
+});
+
+/** What must be asked of Clerk again because what we were told can't decide; drained by every process. */
+export const refetches = mirrorData.table(
+  "refetches",
+  {
+    kind: key("kind").notNull(),
+    id: key("id").notNull(),
+    reason: key("reason").notNull(),
+    since: ms("since").notNull(),
+    attempts: integer("attempts").notNull().default(0),
+    nextAt: ms("next_at").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.id] }), index("refetches_next_at").on(t.nextAt)],
+);
+
+/** Which Clerk this mirror holds: one row. Another one behind the same database would mix two sets of users. */
+export const upstream = mirrorData.table(
+  "upstream",
+  {
+    one: boolean("one").primaryKey().default(true),
+    apiUrl: text("api_url").notNull(),
+    environment: text("environment").notNull(),
+    instanceId: text("instance_id"),
+    /** When the first backfill finished; until then lists and counts are not served from here. */
+    backfilledAt: ms("backfilled_at"),
+    /** The moment up to which a walk has proved the mirror complete. */
+    asOf: ms("as_of"),
+    /** The newest `updated_at` that Clerk showed when the last successful walk began: the next one goes back to it. */
+    watermark: ms("watermark"),
+  },
+  (t) => [check("upstream_one_row", sql`${t.one}`)],
+);
+
+/** A key that somebody made for a client. Only its digest is here: who reads this table can't use one. */
+export const apiKeys = mirrorData.table(
+  "api_keys",
+  {
+    id: key("id").primaryKey(),
+    name: key("name").notNull(),
+    /** SHA-256 of the key, hexadecimal. */
+    digest: key("digest").notNull(),
+    /** Separated by spaces. */
+    scopes: key("scopes").notNull(),
+    createdAt: ms("created_at").notNull(),
+    revokedAt: ms("revoked_at"),
+  },
+  (t) => [
+    uniqueIndex("api_keys_digest").on(t.digest),
+    uniqueIndex("api_keys_name").on(t.name).where(sql`${t.revokedAt} is null`),
+  ],
+);
+
+/** One backfill or reconcile, for status and for resuming. */
+export const runs = mirrorData.table("runs", {
+  id: key("id").primaryKey(),
+  mode: key("mode").notNull(),
+  state: key("state").notNull(),
+  queuedAt: ms("queued_at").notNull(),
+  startedAt: ms("started_at"),
+  finishedAt: ms("finished_at"),
+  usersSeen: integer("users_seen").notNull().default(0),
+  usersExpected: integer("users_expected"),
+  missedCreate: integer("missed_create").notNull().default(0),
+  missedUpdate: integer("missed_update").notNull().default(0),
+  missedDelete: integer("missed_delete").notNull().default(0),
+  requests: integer("requests").notNull().default(0),
+  error: text("error"),
+});
+
+/** One range of `created_at` that a run walks, with its checkpoint: the last user applied. */
+export const windows = mirrorData.table(
+  "windows",
+  {
+    runId: key("run_id").notNull(),
+    /** users, organizations or memberships. */
+    what: key("what").notNull(),
+    position: integer("position").notNull(),
+    afterMs: ms("after_ms"),
+    beforeMs: ms("before_ms"),
+    cursorId: key("cursor_id"),
+    cursorCreatedAt: ms("cursor_created_at"),
+    offset: integer("page_offset").notNull().default(0),
+    done: boolean("done").notNull().default(false),
+  },
+  (t) => [primaryKey({ columns: [t.runId, t.what, t.position] })],
+);
+
+/** Exact row counts, moved in the commit that moves the rows. Names: users, organizations, memberships. */
+export const counters = mirrorData.table("counters", {
+  name: key("name").primaryKey(),
+  n: ms("n").notNull().default(0),
+});
+
+/**
+ * The change feed. Rows are inserted under an advisory lock held through commit, so that the order of positions is
+ * the order of commits and of visibility. Kept for 7 days.
+ */
+export const changes = mirrorData.table(
+  "changes",
+  {
+    position: bigint("position", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    type: key("type").notNull(),
+    id: key("id").notNull(),
+    version: ms("version").notNull(),
+    at: ms("at").notNull(),
+  },
+  (t) => [index("changes_at").on(t.at)],
+);
