@@ -2,10 +2,12 @@ import { createAuthenticator } from "./auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
 import { findApiKey } from "./db/api-keys.js";
+import { type Availability, createAvailability } from "./db/availability.js";
 import { connect, type Database } from "./db/client.js";
 import { type Clock, createClock } from "./db/clock.js";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.js";
 import { migrateDatabase } from "./db/migrate.js";
+import { createVersions } from "./db/version.js";
 import { createApp } from "./http/app.js";
 import type { Readiness } from "./http/routes/ops.js";
 import { listen } from "./http/server.js";
@@ -21,6 +23,7 @@ import { createReadThrough } from "./sync/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/refetch.js";
 import { createReplay } from "./sync/replay.js";
 import { findRun, type OnProgress } from "./sync/runs.js";
+import { createUnapplied } from "./sync/unapplied.js";
 import { ensureUpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
 import { createWriteThrough } from "./sync/write-through.js";
@@ -85,6 +88,7 @@ async function startEmbedded(dataDir: string, log: Logger): Promise<EmbeddedPost
 /** All that talks to Clerk or changes the mirror, for the server and for commands alike. */
 export interface Mirror {
   store: Store;
+  availability: Availability;
   upstream: Upstream;
   api: ClerkApi;
   completeness: Completeness;
@@ -97,7 +101,12 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { database, clock } = store;
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
-  const budget = createLocalBudget({ limit: limits.rateLimit, backgroundShare: limits.backgroundShare });
+  const availability = createAvailability({ url: database.url, log });
+  const budget = createLocalBudget({
+    limit: limits.rateLimit,
+    backgroundShare: limits.backgroundShare,
+    isRestricted: availability.isAway,
+  });
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
     secretKey: clerk.secretKey,
@@ -123,7 +132,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     intervalMs: reconcile.intervalMs,
     fullIntervalMs: reconcile.fullIntervalMs,
   });
-  return { store, upstream, api, completeness, refetcher, walks };
+  return { store, availability, upstream, api, completeness, refetcher, walks };
 }
 
 /** Null while Clerk can't be asked: the mirror starts without it. A key that Clerk refuses is told at once. */
@@ -169,7 +178,7 @@ async function serve(
   log: Logger,
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
-  const { store, upstream, api, completeness, refetcher, walks } = mirror;
+  const { store, availability, upstream, api, completeness, refetcher, walks } = mirror;
   const { database, clock } = store;
   const { sql } = database;
   const { lagMs } = config.upstream;
@@ -181,21 +190,31 @@ async function serve(
   }
   await completeness.refresh();
   let draining = false;
-  const readiness = (): Readiness =>
-    draining ? "draining" : completeness.isBackfilled() ? "live" : "backfilling";
+  const readiness = (): Readiness => {
+    if (draining) return "draining";
+    if (availability.isAway()) return "degraded";
+    return completeness.isBackfilled() ? "live" : "backfilling";
+  };
 
-  const ingest = createIngest({ sql, clock, lagMs, instanceId: onlyInstance, log });
+  const versions = createVersions(sql, availability);
+  const unapplied = createUnapplied(log);
+  availability.onReturn(unapplied.retry);
+  // Webhooks may have been given up meanwhile.
+  availability.onReturn(() => walks.enqueue("incremental"));
+  const ingest = createIngest({ sql, availability, clock, lagMs, instanceId: onlyInstance, log });
   const app = createApp({
     log,
     authenticate: withStoredKeys(
       createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
-      createStoredKeys({ find: (digest) => findApiKey(sql, digest) }),
+      createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(sql, digest)) }),
     ),
     readiness,
     webhooks: {
       secrets: webhookSecrets,
       ingest,
     },
+    availability,
+    versions,
     admin: {
       status: createStatusReader({ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 }),
       reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
@@ -210,17 +229,20 @@ async function serve(
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough({ sql, api, lagMs }),
       completeness,
+      unapplied,
     },
     clerk: {
       forward: createForwarder(upstream, { apiVersion: config.clerk.apiVersion }),
-      writeThrough: createWriteThrough({ sql, refetcher, clock, lagMs, log }),
+      writeThrough: createWriteThrough({ sql, availability, unapplied, refetcher, clock, lagMs, log }),
     },
   });
   const server = await listen(app, config.server);
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
-  const work = [completeness.run, refetcher.run].map((run) => run(stopping.signal));
+  const work = [availability.run, completeness.run, refetcher.run, unapplied.run].map((run) =>
+    run(stopping.signal),
+  );
   work.push(walks.run(stopping.signal, onProgress));
   return {
     url: server.url,

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { unwatched } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import { openStore, type Store } from "../runtime.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-letters.js";
@@ -73,7 +74,7 @@ async function replay({ database, clock }: Store, id: string, flags: Flags): Pro
   const config = configWithoutKey();
   const { sql } = database;
   const ingest = createIngest({
-    ...{ sql, clock, lagMs: config.upstream.lagMs, instanceId: null },
+    ...{ sql, availability: unwatched, clock, lagMs: config.upstream.lagMs, instanceId: null },
     log: commandLogger(config),
   });
   const status = await createReplay({ sql, ingest })(id);

@@ -1,14 +1,14 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
-import postgres from "postgres";
-
+import type postgresType from "postgres";
+import { postgres } from "./driver.js";
 import * as userTables from "./schema.js";
 import * as syncTables from "./sync-schema.js";
 
 const schema = { ...userTables, ...syncTables };
 
 /** What statements are sent through; `bigint` columns arrive as numbers (milliseconds and counts fit 2^53). */
-export type Sql = postgres.Sql<{ bigint: number }>;
-export type Tx = postgres.TransactionSql<{ bigint: number }>;
+export type Sql = postgresType.Sql<{ bigint: number }>;
+export type Tx = postgresType.TransactionSql<{ bigint: number }>;
 
 /** The pools of one process. `sql` for point reads and writes, `search` for anything that may be slow. */
 export interface Database {
@@ -32,7 +32,7 @@ const SEARCH_TIMEOUT_MS = 500;
 /** Opens no connection yet. Repeatable; every call has pools of its own. */
 export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 4, searchPoolMax = 2, applicationName = "user-mirror" } = options;
-  const base: postgres.Options<{ bigint: postgres.PostgresType<number> }> = {
+  const base: postgresType.Options<{ bigint: postgresType.PostgresType<number> }> = {
     connect_timeout: 5,
     // Seconds until a lost connection is tried again: its queries wait that long, and their callers with them.
     backoff: () => 0.25,

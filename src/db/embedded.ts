@@ -1,8 +1,8 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import postgres from "postgres";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
+import { postgres } from "./driver.js";
 import { embeddedBinaries, unprivilegedUser } from "./embedded-binaries.js";
 import { EMBEDDED_ROLE, embeddedLocation, ensureCluster } from "./embedded-cluster.js";
 import { runningServer, type Server, startServer, stopServer } from "./embedded-server.js";

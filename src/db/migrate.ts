@@ -3,8 +3,9 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
-import postgres from "postgres";
+import type postgresType from "postgres";
 import { AppError } from "../lib/errors.js";
+import { postgres } from "./driver.js";
 import { createReaderRoles } from "./grants.js";
 import { ensureSearchIndex } from "./search-index.js";
 
@@ -33,7 +34,7 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
 }
 
 /** The first statement: what keeps it from being answered is a matter of DATABASE_URL. */
-async function firstContact(sql: postgres.Sql, url: string): Promise<void> {
+async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
   try {
     await sql`select 1`;
   } catch (cause) {
@@ -47,7 +48,7 @@ async function firstContact(sql: postgres.Sql, url: string): Promise<void> {
   }
 }
 
-async function refuseOldServer(sql: postgres.Sql): Promise<void> {
+async function refuseOldServer(sql: postgresType.Sql): Promise<void> {
   const [row] = await sql<{ version: string; number: number }[]>`
     select current_setting('server_version') as version, current_setting('server_version_num')::int as number`;
   if (row && row.number < OLDEST_SERVER) {
@@ -58,7 +59,7 @@ async function refuseOldServer(sql: postgres.Sql): Promise<void> {
   }
 }
 
-async function refuseNewerDatabase(sql: postgres.Sql): Promise<void> {
+async function refuseNewerDatabase(sql: postgresType.Sql): Promise<void> {
   const [exists] = await sql<{ journal: string | null }[]>`
     select to_regclass('mirror_data.__drizzle_migrations')::text as journal`;
   if (!exists?.journal) return;
@@ -73,7 +74,7 @@ async function refuseNewerDatabase(sql: postgres.Sql): Promise<void> {
   }
 }
 
-async function runMigrations(sql: postgres.Sql): Promise<void> {
+async function runMigrations(sql: postgresType.Sql): Promise<void> {
   try {
     await migrate(drizzle(sql), { migrationsFolder: migrationsFolder(), migrationsSchema: "mirror_data" });
   } catch (error) {

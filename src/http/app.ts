@@ -1,9 +1,11 @@
 import { Hono } from "hono";
 import type { Authenticate } from "../auth/keys.js";
+import type { Availability } from "../db/availability.js";
+import type { Versions } from "../db/version.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkParts, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
-import { authenticated, classified, logRequests, requestId } from "./middleware.js";
+import { authenticated, classified, logRequests, requestId, whileDatabaseAnswers } from "./middleware.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminParts, adminRoutes } from "./routes/admin.js";
 import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js";
@@ -16,26 +18,30 @@ export interface AppParts {
   log: Logger;
   authenticate: Authenticate;
   readiness: () => Readiness;
-  webhooks: WebhookParts;
+  webhooks: Omit<WebhookParts, "versions">;
+  availability: Pick<Availability, "guard">;
+  versions: Versions;
   admin: AdminParts;
   deadLetters: DeadLetterParts;
-  users: Omit<UsersParts, "answerByClerk">;
-  clerk: AnswerByClerkParts;
+  users: Omit<UsersParts, "answerByClerk" | "availability" | "versions">;
+  clerk: Omit<AnswerByClerkParts, "versions">;
 }
 
 /** Every route of the mirror. What stands above `authenticated` is open; everything else demands a key first. */
 export function createApp(parts: AppParts): Hono<HttpEnv> {
-  const answerByClerk = createAnswerByClerk(parts.clerk);
+  const { availability, versions } = parts;
+  const answerByClerk = createAnswerByClerk({ ...parts.clerk, versions });
   return new Hono<HttpEnv>()
     .onError(answerErrors(parts.log))
     .use(requestId)
     .use(logRequests(parts.log))
     .route("/", opsRoutes(parts.readiness))
-    .route("/", webhookRoutes(parts.webhooks))
+    .route("/", webhookRoutes({ ...parts.webhooks, versions }))
     .use(authenticated(parts.authenticate))
+    .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(parts.admin))
     .route("/", deadLetterRoutes(parts.deadLetters))
     .use(classified)
-    .route("/", usersRoutes({ ...parts.users, answerByClerk }))
+    .route("/", usersRoutes({ ...parts.users, availability, versions, answerByClerk }))
     .route("/", writesRoutes(answerByClerk));
 }

@@ -1,32 +1,41 @@
 import type { Context } from "hono";
+import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
 import type { WriteThrough } from "../sync/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
 import { requestTarget } from "./request-target.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
+import { nameVersion } from "./version.js";
 
 /** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
 export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
 
 export interface AnswerByClerkParts {
   forward: Forwarder;
-  writeThrough: Pick<WriteThrough, "applyAnswer">;
+  writeThrough: WriteThrough;
+  versions: Pick<Versions, "current">;
 }
 
-export function createAnswerByClerk({ forward, writeThrough }: AnswerByClerkParts): AnswerByClerk {
+export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerByClerkParts): AnswerByClerk {
   return async (c) => {
     const request = c.req.raw;
     const route = c.get("route");
+    // The answer to a HEAD says nothing that could be applied; the server leaves the body out.
+    const method = request.method === "HEAD" ? "GET" : request.method;
+    const by = method === "GET" ? "read" : "write";
     const answer = await forward({
-      // The answer to a HEAD says nothing that could be applied; the server leaves the body out.
-      method: request.method === "HEAD" ? "GET" : request.method,
+      method,
       path: route.path,
       search: requestTarget(c).search,
       headers: request.headers,
       body: hasBody(request.headers) ? request.body : null,
+    }).catch(async (error) => {
+      if (by === "write") await writeThrough.applyUnanswered(route.effect);
+      throw error;
     });
-    await writeThrough.applyAnswer(route.effect, answer);
+    const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
+    if (by === "write" && isApplied) await nameVersion(c, versions);
 
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =

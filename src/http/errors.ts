@@ -1,8 +1,8 @@
 import type { ErrorHandler } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
+import { isDatabaseTrouble } from "../db/trouble.js";
 import { AppError, type ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
-import { isDatabaseTrouble } from "./database-trouble.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
 // A new code does not compile until it has a status.

@@ -3,6 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Authenticate } from "../auth/keys.js";
 import type { Scope } from "../auth/scopes.js";
+import type { Availability } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { classify, normalisePath } from "../upstream/paths.js";
@@ -96,4 +97,9 @@ export function limitBody(bytes: number, what: string): MiddlewareHandler<HttpEn
       throw new AppError("too_large", `The body of ${what} may have ${bytes / 1024} KiB at most.`);
     },
   });
+}
+
+/** Before what only the database can answer: fails at once while it is away, and as soon as it is found to be. */
+export function whileDatabaseAnswers(availability: Pick<Availability, "guard">): MiddlewareHandler<HttpEnv> {
+  return async (_c, next) => availability.guard(next);
 }

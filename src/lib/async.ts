@@ -20,3 +20,34 @@ export function backoffMs(attempt: number, baseMs: number, maxMs: number): numbe
   const ceiling = Math.min(maxMs, baseMs * 2 ** attempt);
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
+
+/**
+ * Makes `work` shared: calls that come while it runs get one run more, together, which starts when that has ended. So
+ * each caller's result was worked out after the call, and no more than two runs are ever asked for.
+ */
+export function shareNextRun<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | null = null;
+  let next: Promise<T> | null = null;
+
+  function start(): Promise<T> {
+    const run = work().finally(() => {
+      if (running === run) running = null;
+    });
+    running = run;
+    return run;
+  }
+
+  return () => {
+    if (!running) return start();
+    next ??= running
+      .then(
+        () => {},
+        () => {},
+      )
+      .then(() => {
+        next = null;
+        return start();
+      });
+    return next;
+  };
+}

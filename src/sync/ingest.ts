@@ -1,4 +1,5 @@
 import { parseWebhookEvent, type WebhookEvent } from "../clerk.js";
+import type { Availability } from "../db/availability.js";
 import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
 import { AppError } from "../lib/errors.js";
@@ -29,6 +30,7 @@ export interface Ingest {
 
 export interface IngestOptions {
   sql: Sql;
+  availability: Pick<Availability, "guard">;
   clock: Pick<Clock, "now">;
   lagMs: number;
   /** Events of another instance are refused; null: of any are taken. */
@@ -37,9 +39,10 @@ export interface IngestOptions {
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { sql, clock, lagMs, instanceId, log } = options;
+  const { sql, availability, clock, lagMs, instanceId, log } = options;
   const group = createGroupCommit<Item, Isolated>({
-    commit: (items) => applyIsolated(sql, items, { lagMs }),
+    // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
+    commit: (items) => availability.guard(() => applyIsolated(sql, items, { lagMs })),
   });
 
   async function receive({ messageId, raw }: WebhookMessage): Promise<WebhookStatus> {
@@ -77,13 +80,8 @@ export function createIngest(options: IngestOptions): Ingest {
   ): Promise<WebhookStatus> {
     const type = event && typeOf(event);
     const userId = event ? userIdOf(event) : null;
-    const kept = await keepDeadWebhook(sql, {
-      id: messageId,
-      type,
-      userId,
-      payload: raw,
-      error: error.message,
-    });
+    const letter = { id: messageId, type, userId, payload: raw, error: error.message };
+    const kept = await availability.guard(() => keepDeadWebhook(sql, letter));
     if (!kept) return "duplicate";
     log.warn({ messageId, type, userId, reason: error.message }, "webhook kept as a dead letter");
     return "dead_lettered";

@@ -117,17 +117,21 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function run(signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
-    for (let failures = 0; !signal.aborted; failures++) {
+    let failures = 0;
+    let isClean = false;
+    while (!signal.aborted) {
       try {
-        await failInterruptedRuns(sql, clock.now());
+        if (!isClean) await failInterruptedRuns(sql, clock.now());
+        isClean = true;
         await completeness.refresh();
+        failures = 0;
         if (!completeness.isBackfilled()) await backfill(signal, onProgress);
         await serveQueue(signal);
       } catch (error) {
         if (signal.aborted) return;
         // Postgres is away: nothing is lost, the next round finds out where things stand.
         log.warn({ err: error }, "walks pause until the database answers");
-        await sleep(backoffMs(failures, RETRY_MS.first, RETRY_MS.longest), signal).catch(() => {});
+        await untilWoken(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal);
       }
     }
   }

@@ -1,3 +1,5 @@
+import type { Availability } from "../db/availability.js";
+import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
 import type { Logger } from "../observability/logger.js";
@@ -14,6 +16,7 @@ import {
   organizationSnapshot,
   userSnapshot,
 } from "./snapshot.js";
+import type { Unapplied } from "./unapplied.js";
 
 /** Clerk's answer to a request that was forwarded. */
 export interface WriteAnswer {
@@ -22,16 +25,28 @@ export interface WriteAnswer {
   startedAtMs: number;
 }
 
+/** What applying an answer takes beside it. */
+interface Applying {
+  effect: Effect;
+  answer: WriteAnswer;
+  learntAtMs: number;
+}
+
 export interface WriteThrough {
   /**
-   * Applies what Clerk's answer says; when this resolves, a read sees it. Never rejects: Clerk has done what it was asked,
-   * and a caller told otherwise would do it twice. What could not be applied is asked of Clerk again.
+   * Applies what Clerk's answer says; when this resolves with true, a read sees it. Never rejects: Clerk has done what it
+   * was asked, and a caller told otherwise would do it twice. Of a write, what could not be applied is tried until it
+   * can, and its users are not read from here as long.
    */
-  applyAnswer(effect: Effect, answer: WriteAnswer): Promise<void>;
+  applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
+  /** A write whose answer was lost may have been done: its user is asked about. Never rejects. */
+  applyUnanswered(effect: Effect): Promise<void>;
 }
 
 export interface WriteThroughOptions {
   sql: Sql;
+  availability: Pick<Availability, "guard">;
+  unapplied: Pick<Unapplied, "keep">;
   refetcher: Pick<Refetcher, "user">;
   clock: Pick<Clock, "now">;
   lagMs: number;
@@ -39,20 +54,42 @@ export interface WriteThroughOptions {
 }
 
 export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
-  const { sql, refetcher, clock, lagMs, log } = options;
+  const { sql, availability, unapplied, refetcher, clock, lagMs, log } = options;
 
-  async function applyAnswer(effect: Effect, answer: WriteAnswer): Promise<void> {
-    if (effect.kind === "none") return;
+  async function applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean> {
+    if (effect.kind === "none") return true;
+    const applying: Applying = { effect, answer, learntAtMs: clock.now() };
+    const work = workOf(applying);
+    if (!work) return true;
     try {
-      if (answer.status >= 200 && answer.status < 300) await applySuccess(effect, answer);
-      else if (answer.status === 404) await doubt(userOf(effect));
+      await availability.guard(work);
+      return true;
     } catch (error) {
+      if (by === "read") return false;
       log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
-      await doubt(userOf(effect) ?? namedUser(answer.body)).catch(() => {});
+      const userIds = usersOf(applying);
+      // An unusable answer stays unusable; whatever else it was, may be better in a moment.
+      if (!isPoison(error)) unapplied.keep(userIds, work);
+      await doubt(userIds);
+      return false;
     }
   }
 
-  async function applySuccess(effect: Effect, answer: WriteAnswer): Promise<void> {
+  async function applyUnanswered(effect: Effect): Promise<void> {
+    const userId = userOf(effect);
+    if (userId !== null) await doubt([userId]);
+  }
+
+  /** Null: the answer says nothing about the mirror's data. */
+  function workOf({ effect, answer, learntAtMs }: Applying): (() => Promise<void>) | null {
+    if (answer.status >= 200 && answer.status < 300)
+      return () => applySuccess({ effect, answer, learntAtMs });
+    const userId = userOf(effect);
+    // A 404 is no tombstone.
+    return answer.status === 404 && userId !== null ? () => doubt([userId]) : null;
+  }
+
+  async function applySuccess({ effect, answer, learntAtMs }: Applying): Promise<void> {
     const value = parseJson(answer.body);
     if (effect.kind === "refetch_user") {
       const userId = effect.userId ?? namedUser(answer.body);
@@ -60,7 +97,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
       return;
     }
     const usable: { part: Part; item: Item }[] = [];
-    for (const part of partsOf(effect, value, answer.startedAtMs)) {
+    for (const part of partsOf(effect, value, { startedAtMs: answer.startedAtMs, learntAtMs })) {
       try {
         usable.push({ part, item: part.item() });
       } catch (error) {
@@ -83,7 +120,11 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     await keepDeadUser(sql, part.userId, part.object, error);
   }
 
-  function partsOf(effect: Effect, value: unknown, startedAtMs: number): Part[] {
+  function partsOf(
+    effect: Effect,
+    value: unknown,
+    { startedAtMs, learntAtMs }: { startedAtMs: number; learntAtMs: number },
+  ): Part[] {
     const user = (object: unknown): Part => ({
       item: () => ({ users: [userSnapshot(object, "write", startedAtMs)] }),
       userId: idOf(object),
@@ -117,25 +158,29 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
       case "memberships":
         return listOf(value).map(membership);
       case "user_deleted":
-        return deleted({ users: [gone(effect.userId, "write", clock.now())] });
+        return deleted({ users: [gone(effect.userId, "write", learntAtMs)] });
       case "organization_deleted":
-        return deleted({ organizations: [gone(effect.organizationId, "write", clock.now())] });
+        return deleted({ organizations: [gone(effect.organizationId, "write", learntAtMs)] });
       case "membership_deleted":
-        return deleted({ memberships: [gone(idOf(value) ?? "", "write", clock.now())] });
+        return deleted({ memberships: [gone(idOf(value) ?? "", "write", learntAtMs)] });
       default:
         return [];
     }
   }
 
-  /** A 404 is no tombstone, and a failure no answer: a user that the mirror holds is asked about. */
-  async function doubt(id: string | null): Promise<void> {
-    if (!id) return;
-    const refetch: Refetch = { kind: "user", id, reason: "write_not_applied" };
-    const [known] = await sql`select from mirror_data.users where id = ${id} and deleted_at is null`;
-    if (known) await queueRefetches(sql, [refetch]);
+  /** Those that the mirror holds are asked about; where that can't be noted, the next reconcile finds out. */
+  async function doubt(userIds: readonly string[]): Promise<void> {
+    if (userIds.length === 0) return;
+    const queue = async () => {
+      const known = await sql<{ id: string }[]>`
+        select id from mirror_data.users where id = any(${textArray(userIds)}::text::text[]) and deleted_at is null`;
+      const refetches = known.map(({ id }): Refetch => ({ kind: "user", id, reason: "write_in_doubt" }));
+      await queueRefetches(sql, refetches);
+    };
+    await availability.guard(queue).catch((error) => log.warn({ err: error }, "a doubt could not be noted"));
   }
 
-  return { applyAnswer };
+  return { applyAnswer, applyUnanswered };
 }
 
 /** One thing that an answer says; `item` throws `invalid_payload` where it is unusable. */
@@ -146,6 +191,20 @@ interface Part {
 }
 
 const userOf = (effect: Effect) => ("userId" in effect ? effect.userId : null);
+
+/** The users that a write is about, as far as its path and answer name them. */
+function usersOf({ effect, answer }: Applying): string[] {
+  const value = parseJson(answer.body);
+  const answered = [value, ...listOf(value)].flatMap((object) => [idOf(object), memberOf(object)]);
+  return [userOf(effect), namedUser(answer.body), ...answered].filter((id) => id !== null);
+}
+
+function memberOf(value: unknown): string | null {
+  const data =
+    value && typeof value === "object" ? (value as { public_user_data?: unknown }).public_user_data : null;
+  const id = data && typeof data === "object" ? (data as { user_id?: unknown }).user_id : null;
+  return typeof id === "string" ? id : null;
+}
 
 function namedUser(body: Buffer): string | null {
   const value = parseJson(body);

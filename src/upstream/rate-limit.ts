@@ -17,6 +17,8 @@ export interface BudgetOptions {
   limit: number;
   /** The most of them that refetches and walks together may take. */
   backgroundShare: number;
+  /** While true, what all processes have spent can't be told, and this one keeps to a tenth. */
+  isRestricted?: () => boolean;
   windowMs?: number;
   now?: () => number;
 }
@@ -26,12 +28,16 @@ interface Waiter {
   grant: () => void;
 }
 
+const RESTRICTED_SHARE = 0.1;
+/** The restriction may have ended meanwhile. */
+const LONGEST_TIMER_MS = 1000;
+const share = (limit: number, part: number) => Math.max(1, Math.floor(limit * part));
 const isBackground = (priority: Priority) => PRIORITIES.indexOf(priority) >= PRIORITIES.indexOf("refetch");
 
 /** A sliding window: counts the starts themselves, so that no two windows side by side add up to more than the limit. */
 export function createLocalBudget(options: BudgetOptions): Budget {
-  const { limit, backgroundShare, windowMs = 10_000, now = () => performance.now() } = options;
-  const backgroundLimit = Math.max(1, Math.floor(limit * backgroundShare));
+  const { backgroundShare, isRestricted = () => false } = options;
+  const { windowMs = 10_000, now = () => performance.now() } = options;
   const started: { atMs: number; background: boolean }[] = [];
   const waiting = new Map<Priority, Waiter[]>(PRIORITIES.map((priority) => [priority, []]));
   let pausedUntilMs = 0;
@@ -47,8 +53,9 @@ export function createLocalBudget(options: BudgetOptions): Budget {
   }
 
   function next(): Waiter | null {
+    const limit = isRestricted() ? share(options.limit, RESTRICTED_SHARE) : options.limit;
     if (now() < pausedUntilMs || started.length >= limit) return null;
-    const backgroundMayStart = backgroundStarted() < backgroundLimit;
+    const backgroundMayStart = backgroundStarted() < share(limit, backgroundShare);
     for (const priority of PRIORITIES) {
       const [first] = waiting.get(priority) ?? [];
       if (first && (backgroundMayStart || !isBackground(priority))) return first;
@@ -72,7 +79,8 @@ export function createLocalBudget(options: BudgetOptions): Budget {
     timer = null;
     if (![...waiting.values()].some((queue) => queue.length > 0)) return;
     const oldest = started[0] ? started[0].atMs + windowMs : 0;
-    timer = setTimeout(grantAll, Math.max(1, Math.ceil(Math.max(pausedUntilMs, oldest) - now())));
+    const waitMs = Math.ceil(Math.max(pausedUntilMs, oldest) - now());
+    timer = setTimeout(grantAll, Math.min(Math.max(1, waitMs), LONGEST_TIMER_MS));
   }
 
   return {

@@ -2,7 +2,9 @@ import { createClerkClient } from "@clerk/backend";
 import { Hono } from "hono";
 import { Webhook } from "svix";
 import { afterEach, expect } from "vitest";
+import { unwatched } from "../../src/db/availability.js";
 import { connect, type Database } from "../../src/db/client.js";
+import { createVersions } from "../../src/db/version.js";
 import { createApp } from "../../src/http/app.js";
 import { listen } from "../../src/http/server.js";
 import { silentLogger } from "../../src/observability/logger.js";
@@ -11,6 +13,7 @@ import { createUserQueries } from "../../src/query/users.js";
 import { createIngest } from "../../src/sync/ingest.js";
 import { createReadThrough } from "../../src/sync/read-through.js";
 import { createRefetcher } from "../../src/sync/refetch.js";
+import { createUnapplied } from "../../src/sync/unapplied.js";
 import { createWriteThrough } from "../../src/sync/write-through.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
@@ -99,23 +102,26 @@ async function startMirror(database: Database) {
     log,
   });
   const api = createClerkApi(upstream);
-  const shared = { sql, clock, api, log, lagMs: 60_000 };
+  const shared = { sql, availability: unwatched, clock, api, log, lagMs: 60_000 };
+  const unapplied = createUnapplied(log);
   const refetcher = createRefetcher(shared);
   const { authenticate } = standInApp().parts;
   const limited = principalWith("users:read", "users:write");
   const app = createApp({
     ...standInApp().parts,
     authenticate: (header) => (header === `Bearer ${LIMITED_KEY}` ? limited() : authenticate(header)),
+    versions: createVersions(sql, unwatched),
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
       users: createUserQueries(database, { nowMs: clock.now }),
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null },
+      unapplied,
     },
     clerk: {
       forward: createForwarder(upstream, { apiVersion: "2026-05-12" }),
-      writeThrough: createWriteThrough({ ...shared, refetcher }),
+      writeThrough: createWriteThrough({ ...shared, unapplied, refetcher }),
     },
   });
   const server = await listen(app, LOOPBACK);

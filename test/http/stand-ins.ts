@@ -1,5 +1,6 @@
 import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
+import { unwatched } from "../../src/db/availability.js";
 import { type AppParts, createApp } from "../../src/http/app.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Run } from "../../src/sync/runs.js";
@@ -78,6 +79,8 @@ export function standInApp(overrides: Overrides = {}) {
         },
       },
     },
+    availability: unwatched,
+    versions: { current: async () => "1-0/1", isReached: async () => true },
     admin: {
       status: { read: async () => ({ state: "live" }) },
       reconciler: {
@@ -119,6 +122,7 @@ export function standInApp(overrides: Overrides = {}) {
         },
       },
       completeness: { isBackfilled: () => true, asOfMs: () => 1_700_000_000_000 },
+      unapplied: { concerns: () => false },
     },
     clerk: {
       async forward(request) {
@@ -134,6 +138,10 @@ export function standInApp(overrides: Overrides = {}) {
       writeThrough: {
         async applyAnswer(effect, answer) {
           asked.push(["apply", effect.kind, answer.status]);
+          return true;
+        },
+        async applyUnanswered(effect) {
+          asked.push(["unanswered", effect.kind]);
         },
       },
     },

@@ -130,19 +130,21 @@ test("refuses encoded slashes and dot segments with 400 and asks nobody", async 
 test.each([
   ["upstream_unavailable", 502],
   ["upstream_timeout", 504],
-] as const)("answers %s with %d in Clerk's shape, and applies nothing", async (code, status) => {
-  const applied: unknown[] = [];
-  const answer = await send("POST", "/v1/users", {
+] as const)("answers %s with %d in Clerk's shape, and doubts the user it was about", async (code, status) => {
+  const { clerk } = standInApp().parts;
+  const doubted: unknown[] = [];
+  const answer = await send("PATCH", "/v1/users/user_1", {
     clerk: {
       forward: () => Promise.reject(new AppError(code, "Clerk is away")),
       writeThrough: {
-        async applyAnswer(effect) {
-          applied.push(effect);
+        ...clerk.writeThrough,
+        async applyUnanswered(effect) {
+          doubted.push(effect);
         },
       },
     },
   });
-  expect([answer.status, applied]).toEqual([status, []]);
+  expect([answer.status, doubted]).toEqual([status, [{ kind: "user", userId: "user_1" }]]);
   expect(JSON.parse(answer.text)).toMatchObject({
     errors: [{ message: "Clerk is away" }],
     clerk_trace_id: answer.headers.get("x-request-id"),

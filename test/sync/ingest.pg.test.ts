@@ -1,4 +1,5 @@
 import { describe, expect } from "vitest";
+import { unwatched } from "../../src/db/availability.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import {
   dropDeadLetters,
@@ -15,7 +16,7 @@ const NOW_MS = 1_750_000_000_000;
 
 function ingestOf(db: TestDatabase, instanceId: string | null = null) {
   const ingest = createIngest({
-    ...{ sql: db.sql, instanceId, lagMs: 60_000, log: silentLogger() },
+    ...{ sql: db.sql, availability: unwatched, instanceId, lagMs: 60_000, log: silentLogger() },
     clock: { now: () => NOW_MS },
   });
   let count = 0;

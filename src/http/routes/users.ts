@@ -1,4 +1,6 @@
 import { type Context, Hono } from "hono";
+import type { Availability } from "../../db/availability.js";
+import type { Versions } from "../../db/version.js";
 import { AppError } from "../../lib/errors.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/filter.js";
@@ -7,6 +9,7 @@ import { hasEnd } from "../../query/present.js";
 import type { UserLookup, UserQueries, View } from "../../query/users.js";
 import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
+import type { Unapplied } from "../../sync/unapplied.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { etagOf, isNamedBy } from "../etag.js";
 import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
@@ -16,6 +19,9 @@ export interface UsersParts {
   memberships: MembershipQueries;
   readThrough: ReadThrough;
   completeness: Pick<Completeness, "isBackfilled" | "asOfMs">;
+  availability: Pick<Availability, "guard">;
+  unapplied: Pick<Unapplied, "concerns">;
+  versions: Pick<Versions, "isReached">;
   answerByClerk: AnswerByClerk;
 }
 
@@ -24,24 +30,47 @@ export interface UsersParts {
  * text goes out as it is: parsing and printing a page of 500 blocks the loop for 6 ms.
  */
 export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
-  const { users, memberships, readThrough, completeness, answerByClerk } = parts;
+  const { users, memberships, readThrough, completeness, availability, unapplied, versions, answerByClerk } =
+    parts;
 
-  const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toLowerCase() === "upstream";
+  /** The answer from here; Clerk's where the caller wants that, or where what is here may be old or can't be read. */
+  async function answer(
+    c: Context<HttpEnv>,
+    isKnownHere: boolean,
+    local: () => Promise<Response>,
+  ): Promise<Response> {
+    if (mustAskClerk(c) || !isKnownHere) return answerByClerk(c);
+    try {
+      return await availability.guard(async () => {
+        const minVersion = c.req.header("X-Mirror-Min-Version");
+        if (minVersion !== undefined && !(await versions.isReached(minVersion))) return answerByClerk(c);
+        return local();
+      });
+    } catch (error) {
+      if (error instanceof AppError && error.code === "database_unavailable") return answerByClerk(c);
+      throw error;
+    }
+  }
 
-  async function list(c: Context<HttpEnv>): Promise<Response> {
+  function list(c: Context<HttpEnv>): Promise<Response> {
     const params = parseListParams(c.req.queries());
-    if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
-    return respond(c, await users.list(params, viewOf(c)));
+    return answer(c, completeness.isBackfilled(), async () =>
+      respond(c, await users.list(params, viewOf(c))),
+    );
   }
 
-  async function count(c: Context<HttpEnv>): Promise<Response> {
+  function count(c: Context<HttpEnv>): Promise<Response> {
     const filter = parseUserFilter(c.req.queries());
-    if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
-    return respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) }));
+    return answer(c, completeness.isBackfilled(), async () =>
+      respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) })),
+    );
   }
 
-  async function get(c: Context<HttpEnv>, id: string): Promise<Response> {
-    if (mustAskClerk(c)) return answerByClerk(c);
+  function get(c: Context<HttpEnv>, id: string): Promise<Response> {
+    return answer(c, !unapplied.concerns(id), () => getLocally(c, id));
+  }
+
+  async function getLocally(c: Context<HttpEnv>, id: string): Promise<Response> {
     const view = viewOf(c);
     const known = await users.get(id, view);
     if (known.kind === "live") return respondTagged(c, known);
@@ -61,15 +90,16 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     );
   }
 
-  async function listMemberships(c: Context<HttpEnv>, id: string): Promise<Response> {
+  function listMemberships(c: Context<HttpEnv>, id: string): Promise<Response> {
     const page = parsePage(c.req.queries());
-    if (mustAskClerk(c) || !completeness.isBackfilled()) return answerByClerk(c);
-    const view = viewOf(c);
-    const answer = await memberships.list(id, page, view);
-    if (answer !== null) return respond(c, answer);
-    const known = await users.get(id, view);
-    if (known.kind === "gone") throw noUser(id);
-    return answerByClerk(c);
+    return answer(c, completeness.isBackfilled() && !unapplied.concerns(id), async () => {
+      const view = viewOf(c);
+      const found = await memberships.list(id, page, view);
+      if (found !== null) return respond(c, found);
+      const known = await users.get(id, view);
+      if (known.kind === "gone") throw noUser(id);
+      return answerByClerk(c);
+    });
   }
 
   return new Hono<HttpEnv>().get("*", async (c, next) => {
@@ -90,6 +120,8 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     }
   });
 }
+
+const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toLowerCase() === "upstream";
 
 /** With an ETag, unless the answer changes by itself: a running lockout counts down. */
 function respondTagged(c: Context<HttpEnv>, user: UserLookup & { kind: "live" }): Response {

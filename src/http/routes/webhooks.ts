@@ -1,9 +1,11 @@
 import { Hono } from "hono";
 import { Webhook, WebhookVerificationError } from "svix";
+import type { Versions } from "../../db/version.js";
 import { AppError } from "../../lib/errors.js";
 import type { Ingest } from "../../sync/ingest.js";
 import { limitBody } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
+import { nameVersion } from "../version.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -11,10 +13,11 @@ export interface WebhookParts {
   /** Several while one is being rotated; none: the route answers 503. */
   secrets: readonly string[];
   ingest: Ingest;
+  versions: Pick<Versions, "current">;
 }
 
 /** Where Clerk sends its events. The signature is the key here. */
-export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> {
+export function webhookRoutes({ secrets, ingest, versions }: WebhookParts): Hono<HttpEnv> {
   const verifiers = secrets.map((secret) => new Webhook(secret));
   const limit = limitBody(MAX_BODY_BYTES, "a webhook");
 
@@ -29,7 +32,9 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
       // The bytes as they came: a signature holds for them, not for the JSON that they spell.
       const raw = Buffer.from(await c.req.arrayBuffer());
       const messageId = verifiedMessageId(verifiers, raw, (name) => c.req.header(name));
-      return respondJson(c, { status: await ingest.receive({ messageId, raw }) });
+      const status = await ingest.receive({ messageId, raw });
+      await nameVersion(c, versions);
+      return respondJson(c, { status });
     })
     .all("/webhooks/clerk", () => {
       throw new AppError("method_not_allowed", "Webhooks are sent here by POST.");

@@ -1,0 +1,47 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { expect } from "vitest";
+import { connect } from "../../src/db/client.js";
+import { mend } from "../../src/db/driver.js";
+import { test } from "../support/database.js";
+import { startNetwork } from "../support/network.js";
+
+test("the installed postgres.js still has the faults that are mended", () => {
+  const file = join(dirname(createRequire(import.meta.url).resolve("postgres")), "connection.js");
+  const { text, found } = mend(readFileSync(file, "utf8"));
+  expect(found).toBe(3);
+  expect(mend(text).found).toBe(1);
+});
+
+test("connections cut at any moment fail their queries and transactions, and work again afterwards", async ({
+  db,
+}) => {
+  const network = await startNetwork(db.url);
+  const { sql, close } = connect({ url: network.url, poolMax: 3 });
+  const settled = { fulfilled: 0, rejected: 0 };
+  for (let round = 0; round < 40; round++) {
+    const long = "x".repeat(round % 2 === 0 ? 10 : 2000);
+    const queries = Array.from({ length: 6 }, () => sql`select ${long}::text, pg_sleep(0.002)`);
+    const transactions = Array.from({ length: 4 }, () =>
+      sql.begin(async (tx) => {
+        await tx`select ${long}::text`;
+        await Promise.all([tx`select pg_sleep(0.003)`, tx`select ${long}::text as again`]);
+      }),
+    );
+    const all = Promise.allSettled([...queries, ...transactions]);
+    await setTimeout(round / 4);
+    network.cut();
+    for (const { status } of await all) settled[status]++;
+  }
+  expect(settled.rejected).toBeGreaterThan(40);
+  const works = async () => {
+    const answers = await Promise.allSettled(Array.from({ length: 6 }, () => sql`select pg_sleep(0.02)`));
+    return answers.filter(({ status }) => status === "fulfilled").length;
+  };
+  // The first may still meet a connection that is just ending.
+  await expect.poll(works, { timeout: 10_000 }).toBe(6);
+  await close();
+  network.close();
+});

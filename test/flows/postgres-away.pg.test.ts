@@ -1,0 +1,132 @@
+import { createClerkClient } from "@clerk/backend";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { newKey } from "../../src/auth/stored-keys.js";
+import { insertApiKey } from "../../src/db/api-keys.js";
+import type { RunningServer } from "../../src/runtime.js";
+import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
+import { startPostgres15 } from "../support/external-postgres.js";
+import { expectSame, startMirror } from "../support/mirror.js";
+
+type Wire = Record<string, unknown>;
+
+describe("while Postgres is stopped and started under load", () => {
+  let sandbox: Sandbox;
+  let postgres: Awaited<ReturnType<typeof startPostgres15>>;
+  let server: RunningServer;
+  const reader = newKey();
+
+  beforeAll(async () => {
+    postgres = await startPostgres15();
+    sandbox = await startSandbox({
+      ...{ users: 300, organizations: 5 },
+      retryScheduleMs: Array.from({ length: 100 }, () => 200),
+    });
+    server = await startMirror({ sandbox, databaseUrl: postgres.url });
+    const scopes = ["users:read", "private_metadata:read", "admin"];
+    await insertApiKey(server.mirror.store.database.sql, { ...reader, name: "reader", scopes });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await sandbox?.close();
+    await postgres?.remove();
+  });
+
+  const read = (path: string, key = sandbox.secretKey, headers = {}) =>
+    fetch(`${server.url}${path}`, { headers: { Authorization: `Bearer ${key}`, ...headers } });
+  const stateOf = async () => ((await (await fetch(`${server.url}/readyz`)).json()) as Wire).state;
+  const until = (state: string) => expect.poll(stateOf, { timeout: 20_000, interval: 20 }).toBe(state);
+
+  /** Readers that go on until stopped, and hold every answer against what Clerk holds. */
+  function startLoad() {
+    const ids = sandbox.clerk.users().map(({ id }) => String(id));
+    const wrong: unknown[] = [];
+    const sources = new Map<string, number>();
+    let stopped = false;
+
+    async function readOne(round: number): Promise<void> {
+      const id = ids[(round * 7) % ids.length] ?? "";
+      const path = [`/v1/users/${id}`, "/v1/users/count", `/v1/users?user_id=${id}`][round % 3] ?? "";
+      const response = await read(path, round % 2 === 0 ? sandbox.secretKey : reader.key);
+      const source = response.headers.get("x-mirror-source") ?? "none";
+      sources.set(source, (sources.get(source) ?? 0) + 1);
+      const body = (await response.json()) as Wire & Wire[];
+      const shown = [body.id, body.total_count === ids.length ? id : undefined, body[0]?.id];
+      if (response.status !== 200 || !shown.includes(id)) wrong.push([path, response.status, body]);
+    }
+
+    const readers = Array.from({ length: 6 }, async (_, worker) => {
+      for (let round = worker; !stopped; round += 6) await readOne(round);
+    });
+    return {
+      sources,
+      async stop() {
+        stopped = true;
+        await Promise.all(readers);
+        return wrong;
+      },
+    };
+  }
+
+  test("no answer is wrong or missing, no webhook is lost, and it recovers by itself", async () => {
+    expect((await read("/v1/users/count", reader.key)).headers.get("x-mirror-source")).toBe("local");
+    const load = startLoad();
+    for (let round = 0; round < 2; round++) {
+      await postgres.stop();
+      await until("degraded");
+      const before = load.sources.get("upstream") ?? 0;
+      await expect.poll(() => load.sources.get("upstream") ?? 0).toBeGreaterThan(before + 20);
+      await postgres.start();
+      await until("live");
+    }
+    const local = load.sources.get("local") ?? 0;
+    await expect.poll(() => load.sources.get("local") ?? 0).toBeGreaterThan(local + 20);
+    expect(await load.stop()).toEqual([]);
+  });
+
+  test("a write is done once, and read back both while Postgres is away and when it has returned", async () => {
+    const sdk = createClerkClient({ secretKey: sandbox.secretKey, apiUrl: server.url });
+    const [first, second] = sandbox.clerk.users().map(({ id }) => String(id));
+    await postgres.stop();
+    const changed = sandbox.webhooks.deliveries.length;
+    await sdk.users.updateUser(first ?? "", { firstName: "Written without Postgres" });
+    expect((await sdk.users.getUser(first ?? "")).firstName).toBe("Written without Postgres");
+    await sdk.users.deleteUser(second ?? "");
+    await expect(sdk.users.getUser(second ?? "")).rejects.toMatchObject({ status: 404 });
+
+    const statuses = () => sandbox.webhooks.deliveries.slice(changed).map(({ attempts }) => attempts[0]);
+    await expect.poll(statuses).toEqual([503, 503]);
+    const refused = await read("/mirror/status", reader.key);
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+    expect((await read("/v1/users/count", newKey().key)).status).toBe(503);
+    expect((await read("/v1/users/count", "sk_test_unknown")).status).toBe(401);
+    const atLeast = await read("/v1/users/count", sandbox.secretKey, { "X-Mirror-Min-Version": "1-0/0" });
+    expect([atLeast.status, atLeast.headers.get("x-mirror-source")]).toEqual([200, "upstream"]);
+
+    await postgres.start();
+    await until("live");
+    const after = await read(`/v1/users/${first}`);
+    expect(after.headers.get("x-mirror-source")).toBe("local");
+    expect(((await after.json()) as Wire).first_name).toBe("Written without Postgres");
+    expect((await read(`/v1/users/${second}`)).status).toBe(404);
+    await sandbox.webhooks.settle();
+    await expectSame(server.url, sandbox);
+  });
+
+  test("what changed at Clerk meanwhile is found by a run of its own, without its webhooks", async () => {
+    await postgres.stop();
+    await until("degraded");
+    sandbox.webhooks.faults.drop = 2;
+    const created = sandbox.clerk.createUser({ first_name: "Unheard of" });
+    const [known] = sandbox.clerk.users();
+    sandbox.clerk.updateUser(String(known?.id), { first_name: "Unheard" });
+    await postgres.start();
+    await until("live");
+    const name = async (id: unknown) => {
+      const listed = (await (await read(`/v1/users?user_id=${id}`)).json()) as Wire[];
+      return listed[0]?.first_name;
+    };
+    await expect.poll(() => name(created.id), { timeout: 10_000 }).toBe("Unheard of");
+    expect(await name(known?.id)).toBe("Unheard");
+  });
+});
