@@ -1,0 +1,197 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { afterEach, describe, expect, test } from "vitest";
+import { silentLogger } from "../../src/observability/logger.js";
+import { createUpstream } from "../../src/upstream/client.js";
+import { createForwarder } from "../../src/upstream/forward.js";
+import { createLocalBudget } from "../../src/upstream/rate-limit.js";
+
+type Handler = (request: IncomingMessage & { body: string }, response: ServerResponse) => void;
+
+const servers: Server[] = [];
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) {
+    server.closeAllConnections();
+    if (!server.listening) continue;
+    server.close();
+    await once(server, "close");
+  }
+});
+
+/** A server that answers by these handlers in turn, the last one from then on, and a client of it. */
+async function clerkAnswering(...handlers: Handler[]) {
+  const received: (IncomingMessage & { body: string })[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const whole = Object.assign(request, { body: Buffer.concat(chunks).toString("utf8") });
+    received.push(whole);
+    handlers[Math.min(received.length, handlers.length) - 1]?.(whole, response);
+  });
+  servers.push(server);
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const budget = createLocalBudget({ limit: 1000, backgroundShare: 1 });
+  const upstream = createUpstream({
+    ...{ apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, secretKey: "sk_test_ours" },
+    ...{ apiVersion: "2026-05-12", timeoutMs: 300, budget, now: Date.now, log: silentLogger() },
+  });
+  return { upstream, budget, forward: createForwarder(upstream, { apiVersion: "2026-05-12" }), received };
+}
+
+const answer =
+  (status: number, body: unknown = {}, headers: Record<string, string> = {}): Handler =>
+  (_, response) =>
+    response
+      .writeHead(status, { "content-type": "application/json", ...headers })
+      .end(typeof body === "string" ? body : JSON.stringify(body));
+const cut: Handler = (request) => request.socket.destroy();
+const silence: Handler = () => {};
+
+const bytes = (text: string) => new Response(text).body;
+
+describe("a read of the mirror's own", () => {
+  test.each([
+    ["a 500", answer(500)],
+    ["a cut connection", cut],
+    ["no answer in time", silence],
+    ["a 429 without a time", answer(429)],
+  ])("is repeated after %s", async (_, trouble) => {
+    const { upstream, received } = await clerkAnswering(trouble, answer(200, { fine: true }));
+    const response = await upstream.get("/v1/users", [["limit", "1"]], { priority: "walk" });
+    expect(JSON.parse(response.body.toString())).toEqual({ fine: true });
+    expect(received.map(({ url }) => url)).toEqual(["/v1/users?limit=1", "/v1/users?limit=1"]);
+  });
+
+  test("waits as long as Retry-After says", async () => {
+    const { upstream, received } = await clerkAnswering(answer(429, {}, { "retry-after": "1" }), answer(200));
+    const begun = performance.now();
+    await upstream.get("/v1/users", [], { priority: "walk" });
+    expect(performance.now() - begun).toBeGreaterThanOrEqual(1000);
+    expect(received).toHaveLength(2);
+  });
+
+  test("is given up at once when a caller waits and Clerk asks for patience", async () => {
+    const { upstream, received } = await clerkAnswering(answer(429, {}, { "retry-after": "7" }));
+    const asked = upstream.get("/v1/users/user_1", [], { priority: "read" });
+    await expect(asked).rejects.toMatchObject({ code: "rate_limited", retryAfterSeconds: 7 });
+    expect(received).toHaveLength(1);
+  });
+
+  test.each([401, 403])("that is refused with %d says whose fault it is, once", async (status) => {
+    const body = {
+      errors: [{ code: "authorization_invalid", message: "no", long_message: "The key is wrong" }],
+    };
+    const { upstream, received } = await clerkAnswering(answer(status, body));
+    await expect(upstream.get("/v1/users", [], { priority: "walk" })).rejects.toMatchObject({
+      code: "upstream_rejected",
+      message: expect.stringContaining("CLERK_SECRET_KEY"),
+    });
+    expect(received).toHaveLength(1);
+  });
+
+  test("ends when its signal does, and is no failure of Clerk's then", async () => {
+    const { upstream } = await clerkAnswering(silence);
+    const stopping = new AbortController();
+    const asked = upstream.get("/v1/users", [], { priority: "walk", signal: stopping.signal });
+    stopping.abort(new Error("stopped"));
+    await expect(asked).rejects.toThrow("stopped");
+  });
+});
+
+describe("a request that is sent on", () => {
+  const request = (overrides: object = {}) => ({
+    ...{ method: "POST", path: "/v1/users", search: "?a=%2B1&b=x+y", headers: new Headers(), body: null },
+    ...overrides,
+  });
+
+  test("goes up with its method, path, query, body and type as they are, under our key", async () => {
+    const { forward, received } = await clerkAnswering(answer(200));
+    const headers = new Headers({
+      ...{ authorization: "Bearer um_caller", "content-type": "application/json; charset=utf-8" },
+      ...{ "user-agent": "their app", "x-custom": "kept", cookie: "secret=1", te: "trailers" },
+      ...{ "x-mirror-read": "upstream", "x-forwarded-for": "10.0.0.1", host: "mirror.internal" },
+      ...{ connection: "close, x-hop", "x-hop": "1", "if-none-match": '"1"', "accept-encoding": "br" },
+    });
+    await forward(request({ headers, body: bytes('{"first_name": "Zoë" }') }));
+    const [sent] = received;
+    expect([sent?.method, sent?.url, sent?.body]).toEqual([
+      ...["POST", "/v1/users?a=%2B1&b=x+y", '{"first_name": "Zoë" }'],
+    ]);
+    expect(sent?.headers).toMatchObject({
+      ...{ authorization: "Bearer sk_test_ours", "content-type": "application/json; charset=utf-8" },
+      ...{ "user-agent": "their app", "x-custom": "kept", "clerk-api-version": "2026-05-12" },
+    });
+    for (const dropped of ["cookie", "te", "x-mirror-read", "x-forwarded-for", "x-hop", "if-none-match"]) {
+      expect(sent?.headers).not.toHaveProperty(dropped);
+    }
+  });
+
+  test.each([
+    ["header", { headers: new Headers({ "Clerk-API-Version": "2024-10-01" }), search: "" }, "2024-10-01"],
+    ["query", { headers: new Headers(), search: "?__clerk_api_version=2024-10-01" }, undefined],
+  ])("keeps the version that its caller named by %s, and adds no other", async (_, overrides, version) => {
+    const { forward, received } = await clerkAnswering(answer(200));
+    await forward(request(overrides));
+    expect(received[0]?.headers["clerk-api-version"]).toBe(version);
+  });
+
+  test("comes back with what concerns its caller, its type spelled as the SDK needs it", async () => {
+    const { forward } = await clerkAnswering(
+      answer(
+        200,
+        { fine: true },
+        {
+          ...{ "content-type": "application/json; charset=utf-8", "retry-after": "3", "cf-ray": "trace" },
+          ...{
+            "set-cookie": "a=1",
+            "x-mirror-source": "forged",
+            connection: "x-hop",
+            "x-hop": "1",
+            etag: '"x"',
+          },
+        },
+      ),
+    );
+    const { headers, status, body } = await forward(request());
+    expect([status, body.toString()]).toEqual([200, '{"fine":true}']);
+    expect(Object.fromEntries(headers)).toEqual({
+      ...{ "content-type": "application/json", "retry-after": "3", "cf-ray": "trace" },
+    });
+  });
+
+  test.each([
+    ["a 500", answer(500)],
+    ["a 429", answer(429, {}, { "retry-after": "0" })],
+    ["a cut connection", cut],
+    ["no answer in time", silence],
+  ])("is sent exactly once, whatever comes back: %s", async (_, trouble) => {
+    const { forward, received } = await clerkAnswering(trouble, answer(200));
+    await forward(request()).catch((error) => expect(error.code).toMatch(/^upstream_/));
+    expect(received).toHaveLength(1);
+  });
+
+  test("streams a body of many chunks through", async () => {
+    const { forward, received } = await clerkAnswering(answer(200));
+    const chunk = "x".repeat(64 * 1024);
+    let left = 40;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (left-- === 0) controller.close();
+        else controller.enqueue(Buffer.from(chunk));
+      },
+    });
+    await forward(request({ body }));
+    expect(received[0]?.body.length).toBe(40 * chunk.length);
+    expect(received[0]?.headers["transfer-encoding"]).toBe("chunked");
+  });
+
+  test("is tried once more where no connection came about, for Clerk knows nothing of it then", async () => {
+    const { forward, received, budget } = await clerkAnswering(answer(200));
+    servers[0]?.close();
+    await expect(forward(request())).rejects.toMatchObject({ code: "upstream_unavailable" });
+    expect([received.length, budget.used()]).toEqual([0, 2]);
+  });
+});

@@ -1,0 +1,107 @@
+import fc from "fast-check";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { type Budget, createLocalBudget, PRIORITIES, type Priority } from "../../src/upstream/rate-limit.js";
+
+beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
+afterEach(() => vi.useRealTimers());
+
+/** Who started, and when. */
+function recorder(budget: Budget) {
+  const starts: { atMs: number; priority: Priority }[] = [];
+  return {
+    starts,
+    take: (priority: Priority, signal?: AbortSignal) =>
+      budget.take(priority, signal).then(() => {
+        starts.push({ atMs: performance.now(), priority });
+      }),
+  };
+}
+
+const isBackground = (priority: Priority) => priority !== "caller" && priority !== "read";
+
+describe("a budget", () => {
+  test("never starts more than its limit in any window, background no more than its share, and forgets nobody", async () => {
+    const arrivals = fc.array(
+      fc.record({ afterMs: fc.integer({ min: 0, max: 900 }), priority: fc.constantFrom(...PRIORITIES) }),
+      { minLength: 1, maxLength: 60 },
+    );
+    const settings = fc.record({
+      limit: fc.integer({ min: 1, max: 8 }),
+      share: fc.double({ min: 0, max: 1, noNaN: true }),
+    });
+    await fc.assert(
+      fc.asyncProperty(arrivals, settings, async (asked, { limit, share }) => {
+        const windowMs = 1000;
+        const { starts, take } = recorder(createLocalBudget({ limit, backgroundShare: share, windowMs }));
+        const all: Promise<void>[] = [];
+        for (const { afterMs, priority } of asked) {
+          await vi.advanceTimersByTimeAsync(afterMs);
+          all.push(take(priority));
+        }
+        await vi.advanceTimersByTimeAsync((asked.length + 1) * windowMs);
+        await Promise.all(all);
+        expect(starts).toHaveLength(asked.length);
+        for (const { atMs } of starts) {
+          const within = starts.filter((other) => other.atMs >= atMs && other.atMs < atMs + windowMs);
+          expect(within.length).toBeLessThanOrEqual(limit);
+          const background = within.filter(({ priority }) => isBackground(priority)).length;
+          expect(background).toBeLessThanOrEqual(Math.max(1, Math.floor(limit * share)));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test("lets the more urgent go first, and among equals who came first", async () => {
+    const { starts, take } = recorder(createLocalBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    await take("caller");
+    const waiting = (["walk", "repair", "caller", "read", "refetch", "caller"] as const).map((one) =>
+      take(one),
+    );
+    await vi.advanceTimersByTimeAsync(7000);
+    await Promise.all(waiting);
+    expect(starts.map(({ priority }) => priority).slice(1)).toEqual([
+      ...["caller", "caller", "read", "refetch", "repair", "walk"],
+    ]);
+  });
+
+  test("starts nothing during a pause, and goes on by itself after it", async () => {
+    const budget = createLocalBudget({ limit: 10, backgroundShare: 1 });
+    const { starts, take } = recorder(budget);
+    budget.pause(3000);
+    const begun = performance.now();
+    const all = [take("caller"), take("walk")];
+    await vi.advanceTimersByTimeAsync(2999);
+    expect(starts).toEqual([]);
+    await vi.advanceTimersByTimeAsync(2000);
+    await Promise.all(all);
+    expect(starts.every(({ atMs }) => atMs - begun >= 3000)).toBe(true);
+  });
+
+  test("who gives up leaves the queue, rejects with the reason, and costs nothing", async () => {
+    const { starts, take } = recorder(createLocalBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    await take("caller");
+    const leaving = new AbortController();
+    const left = take("caller", leaving.signal);
+    const stays = take("walk");
+    leaving.abort(new Error("gave up"));
+    await expect(left).rejects.toThrow("gave up");
+    await vi.advanceTimersByTimeAsync(1500);
+    await stays;
+    expect(starts.map(({ priority }) => priority)).toEqual(["caller", "walk"]);
+    await expect(take("walk", AbortSignal.abort(new Error("never came")))).rejects.toThrow("never came");
+  });
+
+  test("keeps to a tenth while it is restricted, and to all of it again afterwards", async () => {
+    let restricted = true;
+    const budget = createLocalBudget({ limit: 20, backgroundShare: 1, isRestricted: () => restricted });
+    const { starts, take } = recorder(budget);
+    const all = Array.from({ length: 10 }, () => take("caller"));
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(starts).toHaveLength(2);
+    restricted = false;
+    await vi.advanceTimersByTimeAsync(1500);
+    await Promise.all(all);
+    expect(budget.used()).toBe(10);
+  });
+});
