@@ -1,0 +1,67 @@
+import { Webhook } from "svix";
+import type { Sql } from "../src/db/client.js";
+import type { LoadRequest } from "./load.js";
+
+/** Who is read: as many as the rounds can tell apart. */
+const SAMPLE = 20_000;
+
+export async function sampleIds(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from mirror_data.user_search order by md5(id) limit ${SAMPLE}`;
+  return rows.map(({ id }) => id);
+}
+
+export function reads(paths: readonly string[], key: string): LoadRequest[] {
+  return paths.map((path) => ({ method: "GET", path, headers: { Authorization: `Bearer ${key}` } }));
+}
+
+/** What of the user each event changes: only when it was last active, or also its name. */
+export type EventKind = "activity" | "identity";
+
+let messages = 0;
+
+/** Signed `user.updated` events of these users, each newer than the one before. */
+export async function webhooks(
+  sql: Sql,
+  options: { ids: readonly string[]; count: number; kind: EventKind; secret: string },
+): Promise<LoadRequest[]> {
+  const { ids, count, kind, secret } = options;
+  const webhook = new Webhook(secret);
+  const rows = await sql<{ payload: string }[]>`
+    select payload from mirror_data.users where id in ${sql(ids.slice(0, Math.min(count, 5000)))}`;
+  const users = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown>);
+  return Array.from({ length: count }, (_, n) => {
+    const user = users[n % users.length];
+    const at = Date.now() + ++messages;
+    const moved = kind === "identity" ? { first_name: `Name${messages}` } : {};
+    const data = { ...user, ...moved, updated_at: at, last_active_at: at, private_metadata: {} };
+    const event = { object: "event", type: "user.updated", timestamp: at, instance_id: "ins_bench", data };
+    const body = JSON.stringify(event);
+    const id = `msg_bench_${process.pid}_${messages}`;
+    const signedAt = new Date();
+    const headers = {
+      "Content-Type": "application/json",
+      "svix-id": id,
+      "svix-timestamp": String(Math.floor(signedAt.getTime() / 1000)),
+      "svix-signature": webhook.sign(id, signedAt, body),
+    };
+    return { method: "POST", path: "/webhooks/clerk", headers, body };
+  });
+}
+
+/** The tables that the reference for webhooks writes: the same rows under the same indexes. */
+export async function prepareReferenceTables(sql: Sql): Promise<void> {
+  await sql.unsafe(`
+    drop schema if exists bench cascade;
+    create schema bench;
+    create table bench.deliveries (id text primary key);
+    create table bench.users as select id, updated_at, payload from mirror_data.users;
+    alter table bench.users add primary key (id);
+    create table bench.user_activity (like mirror_data.user_activity including all);
+    insert into bench.user_activity select * from mirror_data.user_activity;
+    create table bench.user_search (like mirror_data.user_search including all);
+    insert into bench.user_search select * from mirror_data.user_search;`);
+  for (const table of ["users", "user_activity", "user_search"]) {
+    await sql.unsafe(`vacuum (analyze) bench.${table}`);
+  }
+}
