@@ -225,7 +225,7 @@ async function serve(
       drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now }),
+      users: createUserQueries(database, { nowMs: clock.now, availability }),
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough({ sql, api, lagMs }),
       completeness,

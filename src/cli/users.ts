@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { unwatched } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import { parseListParams, parseUserFilter, type RawParams } from "../query/filter.js";
 import { createUserQueries, type UserQueries } from "../query/users.js";
@@ -68,7 +69,7 @@ async function withUsers(work: (queries: UserQueries) => Promise<void>): Promise
   const config = configWithoutKey();
   const store = await openStore(config.database, commandLogger(config));
   try {
-    await work(createUserQueries(store.database, { nowMs: store.clock.now }));
+    await work(createUserQueries(store.database, { nowMs: store.clock.now, availability: unwatched }));
   } finally {
     await store.close();
   }

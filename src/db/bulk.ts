@@ -11,6 +11,17 @@ export function plainArray(values: readonly (number | boolean | null)[]): string
   return `{${values.map((value) => (value === null ? "NULL" : String(value))).join(",")}}`;
 }
 
+/** JSON texts have no control characters: one of them tells the values apart, and nothing needs escaping. */
+const SEPARATOR = "\u001f";
+
+/**
+ * JSON texts for a column of a batch, at a tenth of what escaping their quotes costs: send it as
+ * `string_to_array(${jsonTexts(values)}::text, E'\\x1f', '')`, where an empty text becomes null.
+ */
+export function jsonTexts(values: readonly (string | null)[]): string {
+  return values.map((value) => value ?? "").join(SEPARATOR);
+}
+
 function quote(value: string): string {
   return `"${value.replace(/["\\]/g, "\\$&")}"`;
 }

@@ -11,14 +11,16 @@ export interface SplitPayload {
 /** Key order is kept. The object must have at least one other member, which `id` always is. */
 export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayload {
   const { private_metadata: value, ...rest } = object;
-  const payload = JSON.stringify(rest);
-  if (value === undefined) return { payload, privateMetadata: null, privateAt: null };
-  const keys = Object.keys(object);
-  const before = Object.fromEntries(
-    keys.slice(0, keys.indexOf("private_metadata")).map((key) => [key, object[key]]),
-  );
+  if (value === undefined) return { payload: JSON.stringify(rest), privateMetadata: null, privateAt: null };
+  const keys = Object.keys(rest);
+  const at = Object.keys(object).indexOf("private_metadata");
+  const [before, after] = [keys.slice(0, at), keys.slice(at)].map((part) =>
+    JSON.stringify(Object.fromEntries(part.map((key) => [key, rest[key]]))),
+  ) as [string, string];
   // Behind the last member that stood before it; 1, behind the brace, if it came first.
-  const privateAt = JSON.stringify(before).length - 1;
+  const privateAt = before.length - 1;
+  const isApart = before !== "{}" && after !== "{}";
+  const payload = `${before.slice(0, privateAt)}${isApart ? "," : ""}${after.slice(1)}`;
   return { payload, privateMetadata: JSON.stringify(value), privateAt };
 }
 

@@ -9,6 +9,8 @@ export interface LogOptions {
   format: "json" | "pretty";
 }
 
+type LogStream = NodeJS.WriteStream & { fd?: number };
+
 /** Secrets are never logged: redaction is the second line behind logging an allow-list. */
 const REDACT = [
   "authorization",
@@ -21,7 +23,7 @@ const REDACT = [
 ];
 
 /** Logs go to standard error in the CLI's commands and to standard output in the server. */
-export function createLogger(options: LogOptions, stream: NodeJS.WriteStream = process.stdout): Logger {
+export function createLogger(options: LogOptions, stream: LogStream = process.stdout): Logger {
   const settings = {
     level: options.level,
     redact: REDACT,
@@ -29,7 +31,12 @@ export function createLogger(options: LogOptions, stream: NodeJS.WriteStream = p
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
   };
-  return options.format === "pretty" ? pino(settings, pinoPretty(stream)) : pino(settings, stream);
+  if (options.format === "pretty") return pino(settings, pinoPretty(stream));
+  // What is logged while a write is under way goes out with the next; a process that ends by itself writes the rest.
+  return pino(
+    settings,
+    stream.fd === undefined ? stream : pino.destination({ dest: stream.fd, sync: false }),
+  );
 }
 
 export function silentLogger(): Logger {

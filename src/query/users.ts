@@ -1,9 +1,12 @@
 import { LRUCache } from "lru-cache";
+import type { Availability } from "../db/availability.js";
+import { textArray } from "../db/bulk.js";
 import type { Database } from "../db/client.js";
 import { hasLettersBeyondAscii } from "../db/search-index.js";
 import { compileFilter, Parameters, type Where } from "./compile.js";
 import { invalid, type ListParams, type UserFilter } from "./filter.js";
 import { countStatement, type PageRequest, pageStatement } from "./page.js";
+import { createPointReads } from "./point-reads.js";
 import { presentUser, type UserText, type View } from "./present.js";
 import { search } from "./search-pool.js";
 
@@ -24,14 +27,23 @@ export interface UserQueries {
   count(filter: UserFilter): Promise<number>;
 }
 
+/** A row of `users`: live, a tombstone, or a placeholder that knows only its id. */
+interface UserRow extends Omit<UserText, "payload"> {
+  id: string;
+  payload: string | null;
+  deleted_at: number | null;
+}
+
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
 export function createUserQueries(
   database: Pick<Database, "sql" | "search">,
-  { nowMs }: { nowMs: () => number },
+  { nowMs, availability }: { nowMs: () => number; availability: Pick<Availability, "guard"> },
 ): UserQueries {
   const { sql } = database;
+  // A run that hangs must not keep those waiting who come after Postgres has returned.
+  const userById = createPointReads<UserRow>((ids) => availability.guard(() => usersById(ids)));
   const counts = new LRUCache<string, Promise<number>>({ max: COUNTS_KEPT });
   let letters: Promise<boolean> | null = null;
 
@@ -45,16 +57,19 @@ export function createUserQueries(
   }
 
   async function get(id: string, view: View): Promise<UserLookup> {
-    const [row] = await sql<
-      (Omit<UserText, "payload"> & { payload: string | null; deleted_at: number | null })[]
-    >`
-      select payload, private_metadata, private_at, locked_until, deleted_at
-      from mirror_data.users where id = ${id}`;
+    const row = await userById(id);
     if (!row) return { kind: "unknown" };
     const { payload } = row;
     if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
     const json = presentUser({ ...row, payload }, view, nowMs());
     return { kind: "live", json, lockedUntilMs: row.locked_until };
+  }
+
+  async function usersById(ids: readonly string[]): Promise<Map<string, UserRow>> {
+    const rows = await sql<UserRow[]>`
+      select id, payload, private_metadata, private_at, locked_until, deleted_at
+      from mirror_data.users where id = any(${textArray(ids)}::text::text[])`;
+    return new Map(rows.map((row) => [row.id, row]));
   }
 
   async function list(params: ListParams, view: View): Promise<string> {

@@ -1,4 +1,4 @@
-import { plainArray, textArray } from "../db/bulk.js";
+import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { MEMBERSHIP, ORGANIZATION } from "./fold.js";
@@ -62,8 +62,9 @@ const organizationsTable: FoldTable<StoredOrganization> = {
       order by id for update`;
     return rows.map((row) => ({ row, state: stateOf(row, null) }));
   },
-  update(tx, rows) {
-    return tx`
+  async write(tx, rows) {
+    if (rows.length === 0) return;
+    await tx`
       update mirror_data.organizations o set
         updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
         payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
@@ -116,8 +117,9 @@ const membershipsTable: FoldTable<StoredMembership> = {
       order by id for update`;
     return rows.map((row) => ({ row, state: stateOf(row, null) }));
   },
-  update(tx, rows) {
-    return tx`
+  async write(tx, rows) {
+    if (rows.length === 0) return;
+    await tx`
       update mirror_data.organization_memberships m set
         updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
         payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
@@ -149,8 +151,8 @@ export function orderColumns(tx: Tx, rows: readonly StoredRow[]) {
     ${plainArray(rows.map((r) => r.source))}::text::smallint[],
     ${plainArray(rows.map((r) => r.deleted_at))}::text::bigint[],
     ${textArray(rows.map((r) => r.payload_hash))}::text::text[],
-    ${textArray(rows.map((r) => r.payload))}::text::text[],
-    ${textArray(rows.map((r) => r.payload_safe))}::text::text[],
-    ${textArray(rows.map((r) => r.private_metadata))}::text::text[],
+    string_to_array(${jsonTexts(rows.map((r) => r.payload))}::text, E'\\x1f', ''),
+    string_to_array(${jsonTexts(rows.map((r) => r.payload_safe))}::text, E'\\x1f', ''),
+    string_to_array(${jsonTexts(rows.map((r) => r.private_metadata))}::text, E'\\x1f', ''),
     ${textArray(rows.map((r) => r.private_order))}::text::text[]`;
 }

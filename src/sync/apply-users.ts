@@ -11,48 +11,13 @@ import { type StoredUser, stateOf, userRow } from "./rows.js";
 import type { UserSnapshot } from "./snapshot.js";
 import { deleteDerived, writeActivity, writeIdentifiers, writeMetadata, writeSearch } from "./user-tables.js";
 
-/**
- * Folds what came in into `users` and brings the tables derived from it in line: each is written only where it
- * differs, since an update under the trigram index costs 14 times one without.
- */
+/** Folds what came in into `users` and brings the tables derived from it in line. */
 export async function applyUsers(
   tx: Tx,
   incoming: readonly Incoming<UserSnapshot>[],
   options: ApplyOptions,
 ): Promise<Effects> {
   const result = await foldLocked(tx, usersTable, incoming, options.lagMs);
-  const live: Outcome<UserRow>[] = [];
-  const gone: string[] = [];
-  for (const outcome of result.outcomes) {
-    if (outcome.after.user) live.push(outcome);
-    else gone.push(outcome.id);
-  }
-  const usersOf = (outcomes: readonly Outcome<UserRow>[]) =>
-    outcomes.flatMap(({ after }) => after.user ?? []);
-  const changing = live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash);
-  const changed = usersOf(changing);
-  const spoken = live.filter(
-    ({ before, after }) =>
-      before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
-  );
-  const identifiers = new Map(changed.map((user) => [user.id, identifierRows(user)]));
-  await Promise.all([
-    deleteDerived(tx, gone),
-    writeSearch(
-      tx,
-      changed.map((user) => searchRow(user, identifiers.get(user.id) ?? [])),
-    ),
-    writeActivity(tx, usersOf(live)),
-    writeMetadata(
-      tx,
-      usersOf(spoken).map((user) => metadataRow(user, user.private_metadata)),
-    ),
-    writeIdentifiers(
-      tx,
-      identifiers,
-      changing.flatMap(({ id, before }) => (before?.payload_hash ? [id] : [])),
-    ),
-  ]);
   const asked = await askAboutTombstones(tx, result.contradicted);
   return { ...result, refetches: [...result.refetches, ...asked] };
 }
@@ -102,32 +67,66 @@ const usersTable: FoldTable<UserRow> = {
   },
   async lock(tx, ids) {
     const list = textArray(ids);
-    const rows = await tx<StoredUser[]>`
+    const locked = tx<StoredUser[]>`
       select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
         private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until
       from mirror_data.users where id = any(${list}::text::text[])
       order by id for update`;
     // In a statement of its own: what another transaction wrote before it let go of the lock is visible only to a
     // statement that starts after the lock was taken.
-    const activity = await tx<
-      { id: string; last_active_at: number | null; last_sign_in_at: number | null }[]
-    >`
+    const times = tx<{ id: string; last_active_at: number | null; last_sign_in_at: number | null }[]>`
       select id, last_active_at, last_sign_in_at
       from mirror_data.user_activity where id = any(${list}::text::text[])`;
+    const [rows, activity] = await Promise.all([locked, times]);
     const byId = new Map(activity.map((row) => [row.id, row]));
     return rows.map((row) => ({ row, state: stateOf(row, byId.get(row.id) ?? null) }));
   },
-  update(tx, rows) {
-    return tx`
-      update mirror_data.users u set
-        updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
-        payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
-        private_metadata = r.private_metadata, private_order = r.private_order, erased = r.erased,
-        private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until, contradicted_at = null
-      from ${userColumns(tx, rows)}
-      where u.id = r.id`;
+  write(tx, known, outcomes) {
+    return Promise.all([known.length > 0 && updateUsers(tx, known), writeDerived(tx, outcomes)]);
   },
 };
+
+function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
+  return tx`
+    update mirror_data.users u set
+      updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
+      payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
+      private_metadata = r.private_metadata, private_order = r.private_order, erased = r.erased,
+      private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until, contradicted_at = null
+    from ${userColumns(tx, rows)}
+    where u.id = r.id`;
+}
+
+/** Each table only where it differs, since an update under the trigram index costs 14 times one without. */
+function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<unknown> {
+  const live = outcomes.filter(({ after }) => after.user);
+  const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
+  const usersOf = (some: readonly Outcome<UserRow>[]) => some.flatMap(({ after }) => after.user ?? []);
+  const changing = live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash);
+  const changed = usersOf(changing);
+  const spoken = live.filter(
+    ({ before, after }) =>
+      before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
+  );
+  const identifiers = new Map(changed.map((user) => [user.id, identifierRows(user)]));
+  return Promise.all([
+    deleteDerived(tx, gone),
+    writeSearch(
+      tx,
+      changed.map((user) => searchRow(user, identifiers.get(user.id) ?? [])),
+    ),
+    writeActivity(tx, usersOf(live)),
+    writeMetadata(
+      tx,
+      usersOf(spoken).map((user) => metadataRow(user, user.private_metadata)),
+    ),
+    writeIdentifiers(
+      tx,
+      identifiers,
+      changing.flatMap(({ id, before }) => (before?.payload_hash ? [id] : [])),
+    ),
+  ]);
+}
 
 function userColumns(tx: Tx, rows: readonly StoredUser[]) {
   return tx`unnest(

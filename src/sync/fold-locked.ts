@@ -21,7 +21,8 @@ export interface FoldTable<R extends StoredRow> {
   insert(tx: Tx, rows: readonly R[]): Promise<Iterable<string>>;
   /** Locks in id order, then reads; the ids come sorted. */
   lock(tx: Tx, ids: readonly string[]): Promise<{ row: R; state: State }[]>;
-  update(tx: Tx, rows: readonly R[]): Promise<unknown>;
+  /** Writes the rows that were known before, and what follows from all that were written, in one round trip. */
+  write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<unknown>;
   rowOf(id: string, state: State): R;
 }
 
@@ -85,7 +86,7 @@ export async function foldLocked<R extends StoredRow>(
     if (after) changed.push(after);
     record(table, result, one, row, after);
   }
-  if (changed.length > 0) await table.update(tx, changed);
+  if (result.outcomes.length > 0) await table.write(tx, changed, result.outcomes);
   return result;
 }
 

@@ -43,14 +43,17 @@ export const UNKNOWN: State = { content: null, goneAtMs: null, erased: false };
 
 /** What the three kinds of objects do differently. */
 export interface Kind {
-  /** Members that change without `updated_at`: left out of the hash, so that they start no refetch. */
+  /**
+   * Left out of the hash: members that change without `updated_at`, so that they start no refetch, and `updated_at`
+   * itself, so that a visit is seen to change nothing else.
+   */
   unhashed: ReadonlySet<string>;
   kept: readonly KeptField[];
   /** A later answer of Clerk revives a tombstone (users, organizations), or nothing does (memberships). */
   revives: boolean;
 }
 
-const KEPT_AND = (...names: string[]) => new Set(["private_metadata", ...names]);
+const KEPT_AND = (...names: string[]) => new Set(["private_metadata", "updated_at", ...names]);
 
 export const USER: Kind = {
   unhashed: KEPT_AND("scim", "locked", "lockout_expires_in_seconds", "last_active_at", "last_sign_in_at"),

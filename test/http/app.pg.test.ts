@@ -113,7 +113,7 @@ async function startMirror(database: Database) {
     versions: createVersions(sql, unwatched),
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now }),
+      users: createUserQueries(database, { nowMs: clock.now, availability: unwatched }),
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null },

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { unwatched } from "../../src/db/availability.js";
 import { parseListParams, parseUserFilter } from "../../src/query/filter.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { applyItems } from "../../src/sync/apply.js";
@@ -267,7 +268,7 @@ describe("list and count", () => {
       })),
       { lagMs: 60_000 },
     );
-    const queries = createUserQueries(db.database, { nowMs: Date.now });
+    const queries = createUserQueries(db.database, { nowMs: Date.now, availability: unwatched });
     let matching = 0;
     await fc.assert(
       fc.asyncProperty(paramsOf(model), async (params) => {
