@@ -17,6 +17,7 @@ interface Options {
   seconds: number;
   rounds: number;
   connections: number;
+  only?: string;
   json?: true;
 }
 
@@ -48,6 +49,7 @@ const command = new Command("bench")
   .option("--seconds <n>", "of load per round", whole, 3)
   .option("--rounds <n>", "each figure is their median", whole, 3)
   .option("--connections <n>", "at once", whole, 64)
+  .option("--only <text>", "measures what has this in its name, and what that is held against")
   .option("--json", "prints JSON instead of a table")
   .action(bench);
 
@@ -88,7 +90,7 @@ async function bench(options: Options): Promise<void> {
     const scenarios = scenariosOf({ mirror, constant, select, transaction }, await sampleIds(sql), {
       ...{ sql, secretKey, eventCount: EVENTS_PER_SECOND * options.seconds },
     });
-    const lines = await measure(scenarios, options);
+    const lines = await measure(chosen(scenarios, options.only), options);
     if (options.json)
       return void console.log(JSON.stringify({ ...(await conditions(sql, options)), lines }, null, 2));
     const { machine, node, postgres, load } = await conditions(sql, options);
@@ -147,6 +149,12 @@ function scenariosOf(
       ...{ reference: "a transaction per webhook, name changed", goal: 2 },
     },
   ];
+}
+
+function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
+  const wanted = scenarios.filter(({ what }) => what.includes(only));
+  const references = new Set(wanted.map(({ reference }) => reference));
+  return scenarios.filter((scenario) => wanted.includes(scenario) || references.has(scenario.what));
 }
 
 /** All scenarios once per round, so that what else the machine does meets them alike. */

@@ -13,7 +13,9 @@ const ROOT = join(import.meta.dirname, "..");
 
 /** The mirror as it runs in production, with all its middleware. */
 export function startMirror(env: Record<string, string>): Promise<Target> {
-  const child = spawn(process.execPath, [join(ROOT, "dist/cli/main.js"), "serve"], {
+  // With the flag that `npm start` gives.
+  const flags = ["--max-semi-space-size=32", join(ROOT, "dist/cli/main.js"), "serve"];
+  const child = spawn(process.execPath, flags, {
     env: { ...process.env, ...env, PORT: "0", LOG_LEVEL: "info", LOG_FORMAT: "json" },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -35,12 +35,18 @@ function selecting(): Hono {
 }
 
 interface Event {
-  data: { id: string; updated_at: number; last_active_at: number | null; first_name: string | null };
+  data: {
+    id: string;
+    updated_at: number;
+    last_active_at: number | null;
+    first_name: string | null;
+    email_addresses: { id: string; email_address: string }[];
+  };
 }
 
 /**
- * One interactive transaction per webhook over tables of the same content: note the delivery, lock the user, write the
- * user, its activity and, where the name has changed, its row under the trigram index.
+ * The same duties, one interactive transaction per webhook: note the delivery, lock the user, write it, its times, its
+ * row under the trigram index and its identifiers where they have changed, and tell the feed and its listeners.
  */
 function committing(): Hono {
   const sql = postgres(databaseUrl, { max: 8, fetch_types: false });
@@ -51,7 +57,9 @@ function committing(): Hono {
     webhook.verify(raw, c.req.header());
     const { data } = JSON.parse(raw) as Event;
     await sql.begin(async (tx) => {
-      await tx`insert into bench.deliveries (id) values (${id}) on conflict do nothing`;
+      await tx`
+        insert into bench.deliveries (message_id, type, user_id, received_at, outcome)
+        values (${id}, 'user.updated', ${data.id}, ${Date.now()}::bigint, 'applied') on conflict do nothing`;
       await tx`select updated_at from bench.users where id = ${data.id} for update`;
       await tx`
         update bench.users set payload = ${JSON.stringify(data)}, updated_at = ${data.updated_at}::bigint
@@ -64,6 +72,19 @@ function committing(): Hono {
       await tx`
         update bench.user_search set first_name_key = ${name}, search = search || ${name ?? ""}::text
         where id = ${data.id} and first_name_key is distinct from ${name}`;
+      const emails = data.email_addresses.map((one) => one.email_address);
+      await tx`
+        delete from bench.user_identifiers
+        where user_id = ${data.id} and kind = 'email' and value <> all(${`{${emails.join(",")}}`}::text::text[])`;
+      for (const value of emails) {
+        await tx`
+          insert into bench.user_identifiers (user_id, kind, value, folded, is_primary)
+          values (${data.id}, 'email', ${value}, ${value.toLowerCase()}, true) on conflict do nothing`;
+      }
+      await tx`
+        insert into bench.changes (type, id, version, at)
+        values ('user.upserted', ${data.id}, ${data.updated_at}::bigint, ${Date.now()}::bigint)`;
+      await tx`select pg_notify('bench_changes', ${data.id})`;
     });
     return c.json({ status: "applied" });
   });

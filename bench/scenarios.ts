@@ -49,19 +49,23 @@ export async function webhooks(
   });
 }
 
+const REFERENCE_TABLES = [
+  "deliveries",
+  "users",
+  "user_activity",
+  "user_search",
+  "user_identifiers",
+  "changes",
+];
+
 /** The tables that the reference for webhooks writes: the same rows under the same indexes. */
 export async function prepareReferenceTables(sql: Sql): Promise<void> {
-  await sql.unsafe(`
-    drop schema if exists bench cascade;
-    create schema bench;
-    create table bench.deliveries (id text primary key);
-    create table bench.users as select id, updated_at, payload from mirror_data.users;
-    alter table bench.users add primary key (id);
-    create table bench.user_activity (like mirror_data.user_activity including all);
-    insert into bench.user_activity select * from mirror_data.user_activity;
-    create table bench.user_search (like mirror_data.user_search including all);
-    insert into bench.user_search select * from mirror_data.user_search;`);
-  for (const table of ["users", "user_activity", "user_search"]) {
+  await sql.unsafe("drop schema if exists bench cascade; create schema bench");
+  for (const table of REFERENCE_TABLES) {
+    await sql.unsafe(`create table bench.${table} (like mirror_data.${table} including all)`);
+  }
+  for (const table of ["users", "user_activity", "user_search", "user_identifiers"]) {
+    await sql.unsafe(`insert into bench.${table} select * from mirror_data.${table}`);
     await sql.unsafe(`vacuum (analyze) bench.${table}`);
   }
 }

@@ -201,7 +201,7 @@ async function serve(
   availability.onReturn(unapplied.retry);
   // Webhooks may have been given up meanwhile.
   availability.onReturn(() => walks.enqueue("incremental"));
-  const ingest = createIngest({ sql, availability, clock, lagMs, instanceId: onlyInstance, log });
+  const ingest = createIngest({ sql, availability, versions, clock, lagMs, instanceId: onlyInstance, log });
   const app = createApp({
     log,
     authenticate: withStoredKeys(

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { unwatched } from "../db/availability.js";
+import { createVersions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { openStore, type Store } from "../runtime.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-letters.js";
@@ -74,7 +75,14 @@ async function replay({ database, clock }: Store, id: string, flags: Flags): Pro
   const config = configWithoutKey();
   const { sql } = database;
   const ingest = createIngest({
-    ...{ sql, availability: unwatched, clock, lagMs: config.upstream.lagMs, instanceId: null },
+    ...{
+      sql,
+      availability: unwatched,
+      versions: createVersions(sql, unwatched),
+      clock,
+      lagMs: config.upstream.lagMs,
+      instanceId: null,
+    },
     log: commandLogger(config),
   });
   const status = await createReplay({ sql, ingest })(id);

@@ -37,8 +37,10 @@ export function createVersions(sql: Sql, availability: Pick<Availability, "guard
     const now = await current();
     const [, ownTimeline] = VERSION.exec(now) ?? [];
     if (ownTimeline !== timeline) return false;
-    const [row] = await sql<{ reached: boolean }[]>`
-      select pg_current_wal_insert_lsn() >= ${position}::text::pg_lsn as reached`;
+    const [row] = await availability.guard(
+      () => sql<{ reached: boolean }[]>`
+        select pg_current_wal_insert_lsn() >= ${position}::text::pg_lsn as reached`,
+    );
     return row?.reached ?? false;
   }
 

@@ -18,7 +18,7 @@ export interface AppParts {
   log: Logger;
   authenticate: Authenticate;
   readiness: () => Readiness;
-  webhooks: Omit<WebhookParts, "versions">;
+  webhooks: WebhookParts;
   availability: Pick<Availability, "guard">;
   versions: Versions;
   admin: AdminParts;
@@ -36,7 +36,7 @@ export function createApp(parts: AppParts): Hono<HttpEnv> {
     .use(requestId)
     .use(logRequests(parts.log))
     .route("/", opsRoutes(parts.readiness))
-    .route("/", webhookRoutes({ ...parts.webhooks, versions }))
+    .route("/", webhookRoutes(parts.webhooks))
     .use(authenticated(parts.authenticate))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(parts.admin))

@@ -6,7 +6,6 @@ import type { WriteThrough } from "../sync/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
 import { requestTarget } from "./request-target.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
-import { nameVersion } from "./version.js";
 
 /** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
 export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
@@ -35,12 +34,17 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
       throw error;
     });
     const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
-    if (by === "write" && isApplied) await nameVersion(c, versions);
+    // What was committed is committed: an answer goes out without the header rather than not at all.
+    const version = by === "write" && isApplied ? await versions.current().catch(() => null) : null;
 
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =
       mayReadPrivate || !isUsersPath(route.path) ? answer.body : withoutPrivateMetadata(answer.body);
-    const headers = { ...Object.fromEntries(answer.headers), "x-mirror-source": "upstream" };
+    const headers = {
+      ...Object.fromEntries(answer.headers),
+      "x-mirror-source": "upstream",
+      ...(version !== null && { "x-mirror-version": version }),
+    };
     if (body.length === 0) return respond(c, null, answer.status, headers);
     return respond(c, new Uint8Array(body), answer.status, { ...JSON_TYPE, ...headers });
   };

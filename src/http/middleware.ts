@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import type { Authenticate } from "../auth/keys.js";
+import type { Authenticate, Principal } from "../auth/keys.js";
 import type { Scope } from "../auth/scopes.js";
 import type { Availability } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
@@ -11,20 +11,24 @@ import { routeNotFound } from "./errors.js";
 import { requestTarget } from "./request-target.js";
 import type { HttpEnv } from "./respond.js";
 
+// What has nothing to wait for isn't async: every `await` on the way costs a read by id one part in a hundred.
+
 /** An id of the caller's is kept if it can do no harm in a log or a header. */
 const INBOUND_ID = /^[\w.:-]{1,64}$/;
 
 /** Names the request: in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
-export const requestId: MiddlewareHandler<HttpEnv> = async (c, next) => {
+export const requestId: MiddlewareHandler<HttpEnv> = (c, next) => {
   const inbound = c.req.header("X-Request-Id");
   const id = inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
   c.set("requestId", id);
   c.set("headers", { "x-request-id": id, "x-content-type-options": "nosniff" });
-  await next();
+  return next();
 };
 
 /** One line per request, of an allow-list: no header, query or body is ever among it. */
 export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
+  // Nothing in these lines needs redacting, which would cost half as much as the line itself.
+  const lines = log.child({}, { redact: [] });
   return async (c, next) => {
     const startedAt = performance.now();
     await next();
@@ -37,8 +41,8 @@ export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
       requestId: c.get("requestId"),
       key: c.get("principal")?.name,
     };
-    if (status >= 500) log.warn(entry, "request");
-    else log.info(entry, "request");
+    if (status >= 500) lines.warn(entry, "request");
+    else lines.info(entry, "request");
   };
 }
 
@@ -52,17 +56,21 @@ const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\
 
 /** Demands a key; everything mounted behind it knows its `principal`. */
 export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {
-  return async (c, next) => {
-    c.set("principal", await authenticate(c.req.header("Authorization") ?? null));
-    await next();
+  return (c, next) => {
+    const enter = (principal: Principal) => {
+      c.set("principal", principal);
+      return next();
+    };
+    const principal = authenticate(c.req.header("Authorization") ?? null);
+    return principal instanceof Promise ? principal.then(enter) : enter(principal);
   };
 }
 
 /** Stands beside the route that it guards, behind `authenticated`. */
 export function requireScope(scope: Scope): MiddlewareHandler<HttpEnv> {
-  return async (c, next) => {
+  return (c, next) => {
     demandScope(c.get("principal").scopes, scope);
-    await next();
+    return next();
   };
 }
 
@@ -78,7 +86,7 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
  * Decides what the request is to Clerk, on the very path that Clerk would see, and demands the scope that takes. What
  * isn't a path of Clerk's ends here as a 404.
  */
-export const classified: MiddlewareHandler<HttpEnv> = async (c, next) => {
+export const classified: MiddlewareHandler<HttpEnv> = (c, next) => {
   const { path } = requestTarget(c);
   const method = c.req.method === "HEAD" ? "GET" : c.req.method;
   if (!METHODS.has(method)) throw new AppError("method_not_allowed", `Clerk knows no method ${method}.`);
@@ -86,7 +94,7 @@ export const classified: MiddlewareHandler<HttpEnv> = async (c, next) => {
   if (!route) throw routeNotFound();
   demandScope(c.get("principal").scopes, route.scope);
   c.set("route", route);
-  await next();
+  return next();
 };
 
 /** A body of more is refused with 413, before it is held. */

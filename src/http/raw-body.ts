@@ -29,7 +29,10 @@ function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | 
         else chunks.push(chunk);
       })
       .once("end", () => resolve(Buffer.concat(chunks)))
-      .once("close", () => reject(new AppError("bad_request", "The connection ended before the body did.")))
-      .once("error", reject);
+      .once("error", reject)
+      .once("close", () => {
+        if (!incoming.complete)
+          reject(new AppError("bad_request", "The connection ended before the body did."));
+      });
   });
 }

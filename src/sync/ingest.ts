@@ -2,10 +2,11 @@ import { parseWebhookEvent, type WebhookEvent } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
+import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { sqlText } from "../lib/text.js";
 import type { Logger } from "../observability/logger.js";
-import type { Item, ItemStatus } from "./apply.js";
+import type { Item } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
 import { itemOfEvent, userIdOf } from "./events.js";
 import { createGroupCommit } from "./group-commit.js";
@@ -20,17 +21,24 @@ export interface WebhookMessage {
   raw: Buffer;
 }
 
+/** What the sender is told, and the state of the database that shows it; null where nothing was committed. */
+export interface Receipt {
+  status: WebhookStatus;
+  version: string | null;
+}
+
 export interface Ingest {
   /**
    * Resolves when what the event says is committed. Repeating is safe. Rejects when the database can't take it, and then
    * nothing is stored: the sender tries again.
    */
-  receive(message: WebhookMessage): Promise<WebhookStatus>;
+  receive(message: WebhookMessage): Promise<Receipt>;
 }
 
 export interface IngestOptions {
   sql: Sql;
   availability: Pick<Availability, "guard">;
+  versions: Pick<Versions, "current">;
   clock: Pick<Clock, "now">;
   lagMs: number;
   /** Events of another instance are refused; null: of any are taken. */
@@ -39,13 +47,17 @@ export interface IngestOptions {
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { sql, availability, clock, lagMs, instanceId, log } = options;
-  const group = createGroupCommit<Item, Isolated>({
-    // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
-    commit: (items) => availability.guard(() => applyIsolated(sql, items, { lagMs })),
-  });
+  const { sql, availability, versions, clock, lagMs, instanceId, log } = options;
+  const group = createGroupCommit<Item, Committed>({ commit });
 
-  async function receive({ messageId, raw }: WebhookMessage): Promise<WebhookStatus> {
+  async function commit(items: readonly Item[]): Promise<Committed[]> {
+    // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
+    const results = await availability.guard(() => applyIsolated(sql, items, { lagMs }));
+    const version = await versions.current().catch(() => null);
+    return results.map((result) => ({ result, version }));
+  }
+
+  async function receive({ messageId, raw }: WebhookMessage): Promise<Receipt> {
     let event: WebhookEvent | null = null;
     try {
       event = parseWebhookEvent(parseJson(raw));
@@ -63,13 +75,13 @@ export function createIngest(options: IngestOptions): Ingest {
     throw new AppError("bad_request", "This webhook is of another Clerk instance than CLERK_INSTANCE_ID.");
   }
 
-  async function apply(messageId: string, event: WebhookEvent, item: Item | null): Promise<WebhookStatus> {
+  async function apply(messageId: string, event: WebhookEvent, item: Item | null): Promise<Receipt> {
     const outcome = item ? "applied" : "ignored";
     const delivery = { messageId, type: typeOf(event), userId: userIdOf(event), outcome } as const;
-    const result = await group.submit({ ...item, delivery });
+    const { result, version } = await group.submit({ ...item, delivery });
     if (result.kind === "poison") throw result.error;
-    const status: ItemStatus = result.status;
-    return item || status === "duplicate" ? status : "ignored";
+    const status = item || result.status === "duplicate" ? result.status : "ignored";
+    return { status, version };
   }
 
   async function keep(
@@ -77,17 +89,23 @@ export function createIngest(options: IngestOptions): Ingest {
     raw: Buffer,
     event: WebhookEvent | null,
     error: Error,
-  ): Promise<WebhookStatus> {
+  ): Promise<Receipt> {
     const type = event && typeOf(event);
     const userId = event ? userIdOf(event) : null;
     const letter = { id: messageId, type, userId, payload: raw, error: error.message };
     const kept = await availability.guard(() => keepDeadWebhook(sql, letter));
-    if (!kept) return "duplicate";
+    if (!kept) return { status: "duplicate", version: null };
     log.warn({ messageId, type, userId, reason: error.message }, "webhook kept as a dead letter");
-    return "dead_lettered";
+    return { status: "dead_lettered", version: null };
   }
 
   return { receive };
+}
+
+/** What became of an item, and a state of the database that shows it. */
+interface Committed {
+  result: Isolated;
+  version: string | null;
 }
 
 const typeOf = (event: WebhookEvent) => sqlText(event.type).slice(0, 200);

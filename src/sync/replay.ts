@@ -14,7 +14,7 @@ export function createReplay({ sql, ingest }: { sql: Sql; ingest: Ingest }): Rep
     const letter = await findDeadLetter(sql, id);
     if (!letter) return null;
     if (letter.userId === null || id !== deadUserId(letter.userId)) {
-      return ingest.receive({ messageId: id, raw: letter.payload });
+      return (await ingest.receive({ messageId: id, raw: letter.payload })).status;
     }
     await queueRefetches(sql, [{ kind: "user", id: letter.userId, reason: "replayed" }]);
     return "queued";

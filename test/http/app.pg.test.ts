@@ -102,7 +102,8 @@ async function startMirror(database: Database) {
     log,
   });
   const api = createClerkApi(upstream);
-  const shared = { sql, availability: unwatched, clock, api, log, lagMs: 60_000 };
+  const versions = createVersions(sql, unwatched);
+  const shared = { sql, availability: unwatched, versions, clock, api, log, lagMs: 60_000 };
   const unapplied = createUnapplied(log);
   const refetcher = createRefetcher(shared);
   const { authenticate } = standInApp().parts;
@@ -110,7 +111,7 @@ async function startMirror(database: Database) {
   const app = createApp({
     ...standInApp().parts,
     authenticate: (header) => (header === `Bearer ${LIMITED_KEY}` ? limited() : authenticate(header)),
-    versions: createVersions(sql, unwatched),
+    versions,
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
       users: createUserQueries(database, { nowMs: clock.now, availability: unwatched }),

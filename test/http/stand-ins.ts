@@ -75,7 +75,7 @@ export function standInApp(overrides: Overrides = {}) {
       ingest: {
         async receive(message) {
           asked.push(["receive", message.messageId, message.raw.toString("utf8")]);
-          return "applied";
+          return { status: "applied", version: null };
         },
       },
     },

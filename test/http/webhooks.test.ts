@@ -44,7 +44,7 @@ test.each(["svix", "webhook"] as const)(
 test("takes a message signed with either secret while one is rotated", async () => {
   const webhooks = {
     secrets: [WEBHOOK_SECRET, SECOND_SECRET],
-    ingest: { receive: async () => "duplicate" as const },
+    ingest: { receive: async () => ({ status: "duplicate" as const, version: null }) },
   };
   for (const secret of webhooks.secrets) {
     expect((await send(signed({ secret }), { webhooks })).body).toEqual({ status: "duplicate" });
@@ -128,7 +128,10 @@ test("takes exactly 1 MiB", async () => {
 });
 
 test("answers 503 with Retry-After where no secret is configured", async () => {
-  const webhooks = { secrets: [], ingest: { receive: async () => "applied" as const } };
+  const webhooks = {
+    secrets: [],
+    ingest: { receive: async () => ({ status: "applied" as const, version: "1-0/1" }) },
+  };
   const { status, body, response } = await send(signed(), { webhooks });
   expect(status).toBe(503);
   expect(body).toMatchObject(refused("service_unavailable"));

@@ -1,5 +1,6 @@
 import { describe, expect } from "vitest";
 import { unwatched } from "../../src/db/availability.js";
+import { createVersions } from "../../src/db/version.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import {
   dropDeadLetters,
@@ -7,7 +8,7 @@ import {
   keepDeadUser,
   listDeadLetters,
 } from "../../src/sync/dead-letters.js";
-import { createIngest } from "../../src/sync/ingest.js";
+import { createIngest, type WebhookMessage } from "../../src/sync/ingest.js";
 import { createReplay } from "../../src/sync/replay.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
@@ -16,19 +17,28 @@ const NOW_MS = 1_750_000_000_000;
 
 function ingestOf(db: TestDatabase, instanceId: string | null = null) {
   const ingest = createIngest({
-    ...{ sql: db.sql, availability: unwatched, instanceId, lagMs: 60_000, log: silentLogger() },
+    ...{
+      sql: db.sql,
+      availability: unwatched,
+      versions: createVersions(db.sql, unwatched),
+      instanceId,
+      lagMs: 60_000,
+      log: silentLogger(),
+    },
     clock: { now: () => NOW_MS },
   });
   let count = 0;
+  const receive = async (message: WebhookMessage) => (await ingest.receive(message)).status;
   return {
     send: (type: string, data: unknown, envelope: object = {}) =>
-      ingest.receive({
+      receive({
         messageId: `msg_${++count}`,
         raw: Buffer.from(
           JSON.stringify({ type, data, object: "event", timestamp: NOW_MS - 1000, ...envelope }),
         ),
       }),
-    receive: ingest.receive,
+    receive,
+    ingest,
   };
 }
 
@@ -211,8 +221,8 @@ describe("a webhook", () => {
   test("that was a dead letter is replayed as it came, and a user of a walk is asked of Clerk", async ({
     db,
   }) => {
-    const { receive } = ingestOf(db);
-    const replay = createReplay({ sql: db.sql, ingest: { receive } });
+    const { receive, ingest } = ingestOf(db);
+    const replay = createReplay({ sql: db.sql, ingest });
     await receive({ messageId: "msg_1", raw: Buffer.from("{") });
     expect(await replay("msg_1")).toBe("dead_lettered");
     // As after an update of the mirror that knows what to make of it.

@@ -41,11 +41,9 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
   ): Promise<Response> {
     if (mustAskClerk(c) || !isKnownHere) return answerByClerk(c);
     try {
-      return await availability.guard(async () => {
-        const minVersion = c.req.header("X-Mirror-Min-Version");
-        if (minVersion !== undefined && !(await versions.isReached(minVersion))) return answerByClerk(c);
-        return local();
-      });
+      const minVersion = c.req.header("X-Mirror-Min-Version");
+      if (minVersion !== undefined && !(await versions.isReached(minVersion))) return answerByClerk(c);
+      return await local();
     } catch (error) {
       if (error instanceof AppError && error.code === "database_unavailable") return answerByClerk(c);
       throw error;
@@ -61,8 +59,10 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 
   function count(c: Context<HttpEnv>): Promise<Response> {
     const filter = parseUserFilter(c.req.queries());
-    return answer(c, completeness.isBackfilled(), async () =>
-      respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) })),
+    return answer(c, completeness.isBackfilled(), () =>
+      availability.guard(async () =>
+        respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) })),
+      ),
     );
   }
 
@@ -77,7 +77,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     if (known.kind === "gone") throw noUser(id);
 
     c.get("headers")["x-mirror-source"] = "upstream";
-    const asked = await readThrough.user(id);
+    const asked = await availability.guard(() => readThrough.user(id));
     if (asked.kind === "gone") throw noUser(id);
     // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
     const stored = await users.get(id, view);
@@ -94,7 +94,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const page = parsePage(c.req.queries());
     return answer(c, completeness.isBackfilled() && !unapplied.concerns(id), async () => {
       const view = viewOf(c);
-      const found = await memberships.list(id, page, view);
+      const found = await availability.guard(() => memberships.list(id, page, view));
       if (found !== null) return respond(c, found);
       const known = await users.get(id, view);
       if (known.kind === "gone") throw noUser(id);

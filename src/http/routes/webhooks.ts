@@ -1,11 +1,9 @@
 import { Hono } from "hono";
 import { Webhook, WebhookVerificationError } from "svix";
-import type { Versions } from "../../db/version.js";
 import { AppError } from "../../lib/errors.js";
 import type { Ingest } from "../../sync/ingest.js";
 import { rawBody } from "../raw-body.js";
 import { type HttpEnv, respondJson } from "../respond.js";
-import { nameVersion } from "../version.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
 
@@ -13,11 +11,10 @@ export interface WebhookParts {
   /** Several while one is being rotated; none: the route answers 503. */
   secrets: readonly string[];
   ingest: Ingest;
-  versions: Pick<Versions, "current">;
 }
 
 /** Where Clerk sends its events. The signature is the key here. */
-export function webhookRoutes({ secrets, ingest, versions }: WebhookParts): Hono<HttpEnv> {
+export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> {
   const verifiers = secrets.map((secret) => new Webhook(secret));
 
   return new Hono<HttpEnv>()
@@ -31,8 +28,8 @@ export function webhookRoutes({ secrets, ingest, versions }: WebhookParts): Hono
       // The bytes as they came: a signature holds for them, not for the JSON that they spell.
       const raw = await rawBody(c, MAX_BODY_BYTES, "a webhook");
       const messageId = verifiedMessageId(verifiers, raw, (name) => c.req.header(name));
-      const status = await ingest.receive({ messageId, raw });
-      await nameVersion(c, versions);
+      const { status, version } = await ingest.receive({ messageId, raw });
+      if (version !== null) c.get("headers")["x-mirror-version"] = version;
       return respondJson(c, { status });
     })
     .all("/webhooks/clerk", () => {
