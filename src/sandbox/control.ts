@@ -2,14 +2,18 @@ import { Hono } from "hono";
 import type { SandboxClock } from "./clock.js";
 import type { Faults, HttpFault } from "./faults.js";
 import { jsonBody, type SandboxEnv } from "./http.js";
+import type { ListedUsers } from "./list-lag.js";
 import type { Store } from "./store.js";
 import type { Traffic } from "./traffic.js";
+import type { WalkFaults } from "./walk-faults.js";
 import type { Sender } from "./webhooks.js";
 
 export interface ControlParts {
   store: Store;
   clock: SandboxClock;
   faults: Faults;
+  walkFaults: WalkFaults;
+  listed: ListedUsers;
   sender: Sender;
   traffic: Traffic;
 }
@@ -23,9 +27,12 @@ export interface ControlParts {
  * - `POST /_sandbox/clock` `{advance_ms}`
  * - `POST /_sandbox/faults` one fault as in `faults.ts`; `DELETE /_sandbox/faults`: all off
  * - `POST /_sandbox/webhook_faults` any of `drop, duplicate, reorder, delay, privateMetadataNull`
+ * - `POST /_sandbox/walk_faults` any of `deletions, cursorDeletions, backdated`, each for so many pages of the list
+ * - `POST /_sandbox/list_lag` `{ms}`: lists and counts trail what was written; 0: not at all
  * - `POST /_sandbox/settle`: answers when every message was taken or given up
  */
-export function controlApi({ store, clock, faults, sender, traffic }: ControlParts): Hono<SandboxEnv> {
+export function controlApi(parts: ControlParts): Hono<SandboxEnv> {
+  const { store, clock, faults, walkFaults, listed, sender, traffic } = parts;
   return new Hono<SandboxEnv>()
     .get("/state", (c) =>
       c.json({
@@ -59,6 +66,14 @@ export function controlApi({ store, clock, faults, sender, traffic }: ControlPar
     })
     .post("/webhook_faults", async (c) => {
       Object.assign(sender.faults, await jsonBody(c));
+      return c.json({});
+    })
+    .post("/walk_faults", async (c) => {
+      Object.assign(walkFaults, await jsonBody(c));
+      return c.json({});
+    })
+    .post("/list_lag", async (c) => {
+      listed.setLag(Number((await jsonBody(c)).ms));
       return c.json({});
     })
     .post("/settle", async (c) => {

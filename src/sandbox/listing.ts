@@ -1,5 +1,6 @@
 import { badParam } from "./failure.js";
 import { integer, userTests } from "./filters.js";
+import type { ListedUsers } from "./list-lag.js";
 import type { Store } from "./store.js";
 import type { User } from "./types.js";
 
@@ -25,13 +26,18 @@ const KEYS: Record<string, Key> = {
 };
 
 /** Lists of users, sorted once and kept while nothing changes: a walk of 100,000 asks for 200 pages of one list. */
-export function createListing(store: Store, { cursorPaging }: { cursorPaging: boolean }) {
+export function createListing(
+  store: Store,
+  listed: ListedUsers,
+  { cursorPaging }: { cursorPaging: boolean },
+) {
   let kept: { version: number; orderBy: string; users: User[] } | null = null;
 
   function sorted(orderBy: string): User[] {
-    if (kept?.version === store.version && kept.orderBy === orderBy) return kept.users;
-    const users = [...store.users.values()].sort(comparator(orderBy));
-    kept = { version: store.version, orderBy, users };
+    const version = listed.version();
+    if (kept?.version === version && kept.orderBy === orderBy) return kept.users;
+    const users = [...listed.users().values()].sort(comparator(orderBy));
+    kept = { version, orderBy, users };
     return users;
   }
 
@@ -62,8 +68,8 @@ export function createListing(store: Store, { cursorPaging }: { cursorPaging: bo
 
   function count(query: URLSearchParams): number {
     const tests = userTests(store, query);
-    if (tests.length === 0) return store.users.size;
-    return [...store.users.values()].filter((user) => tests.every((test) => test(user))).length;
+    if (tests.length === 0) return listed.users().size;
+    return [...listed.users().values()].filter((user) => tests.every((test) => test(user))).length;
   }
 
   return { list, count };

@@ -9,6 +9,7 @@ import { credentialsApi } from "./credentials-api.js";
 import { ClerkFailure, notFound } from "./failure.js";
 import { createFaults, type Faults, type HttpFault } from "./faults.js";
 import type { SandboxEnv } from "./http.js";
+import { createListedUsers } from "./list-lag.js";
 import { createListing } from "./listing.js";
 import { createOrganizations } from "./organizations.js";
 import { organizationsApi } from "./organizations-api.js";
@@ -21,6 +22,7 @@ import { createTraffic, type Traffic } from "./traffic.js";
 import type { Json } from "./types.js";
 import { createUsers } from "./users.js";
 import { usersApi } from "./users-api.js";
+import { createWalkFaults } from "./walk-faults.js";
 import { createSender, type Sender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
 
 export interface SandboxOptions {
@@ -65,8 +67,13 @@ export async function startSandbox(options: SandboxOptions = {}) {
     instanceId,
     retryScheduleMs: options.retryScheduleMs ?? SVIX_SCHEDULE_MS,
   });
-  const store = createStore(clock, random, sender.send);
+  const store = createStore(clock, random, (event) => {
+    listed.note(event);
+    sender.send(event);
+  });
+  const listed = createListedUsers(store);
   const users = createUsers(store);
+  const walks = createWalkFaults(store, users);
   const organizations = createOrganizations(store);
   seed(store, users, organizations, { users: options.users ?? 0, organizations: options.organizations ?? 0 });
   if (options.webhook) sender.setEndpoint(options.webhook);
@@ -83,8 +90,11 @@ export async function startSandbox(options: SandboxOptions = {}) {
       usersApi({
         store,
         users,
-        listing: createListing(store, { cursorPaging }),
-        onListPage: () => onListPage(),
+        listing: createListing(store, listed, { cursorPaging }),
+        onListPage(query) {
+          walks.happen(query);
+          onListPage();
+        },
       }),
     )
     .route("/v1", credentialsApi({ store, users }))
@@ -93,7 +103,10 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const app = new Hono<SandboxEnv>()
     .onError(answerError)
     .notFound((c) => answerError(notFound("resource", c.req.path), c))
-    .route("/_sandbox", controlApi({ store, clock, faults, sender, traffic }))
+    .route(
+      "/_sandbox",
+      controlApi({ store, clock, faults, walkFaults: walks.faults, listed, sender, traffic }),
+    )
     .use(recorded(requests))
     .use(faulty(faults))
     .route("/", api);
@@ -109,6 +122,9 @@ export async function startSandbox(options: SandboxOptions = {}) {
     instanceId,
     clock,
     faults,
+    walkFaults: walks.faults,
+    /** Lists and counts, not single users, trail what was written by so much; 0: not at all. */
+    setListLag: listed.setLag,
     requests,
     webhooks: sender,
     traffic,

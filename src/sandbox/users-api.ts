@@ -14,7 +14,7 @@ export interface UsersApiParts {
   store: Store;
   users: Users;
   listing: Listing;
-  onListPage: () => void;
+  onListPage: (query: URLSearchParams) => void;
 }
 
 /** `/v1/users` and the operations on one user that answer the user. */
@@ -34,7 +34,7 @@ export function usersApi({ store, users, listing, onListPage }: UsersApiParts): 
 
   return new Hono<SandboxEnv>()
     .get("/users", (c) => {
-      onListPage();
+      onListPage(queryOf(c));
       return c.json(listing.list(queryOf(c)).map((user) => showUser(store, user)));
     })
     .post("/users", async (c) => show(c, users.create(await jsonBody(c))))
