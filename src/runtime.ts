@@ -206,7 +206,7 @@ async function serve(
     log,
     authenticate: withStoredKeys(
       createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
-      createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(sql, digest)) }),
+      createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(database.orm, digest)) }),
     ),
     readiness,
     webhooks: {

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { SCOPES } from "../auth/scopes.js";
 import { isScope, newKey } from "../auth/stored-keys.js";
 import { insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
-import type { Sql } from "../db/client.js";
+import type { Orm } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
 import { openStore } from "../runtime.js";
 import { commandLogger, configWithoutKey } from "./context.js";
@@ -33,14 +33,14 @@ export function keysCommand(): Command {
   proxy                  everything else of Clerk's API: as powerful as the secret key itself
   admin                  /mirror/status, reconciles, dead letters`,
     )
-    .action((flags: Flags & { name: string; scope: string }) => withSql((sql) => create(sql, flags)));
+    .action((flags: Flags & { name: string; scope: string }) => withOrm((orm) => create(orm, flags)));
   keys
     .command("list")
     .description("All keys, the newest first")
     .option("--json", "print JSON")
     .action((flags: Flags) =>
-      withSql(async (sql) => {
-        const found = await listApiKeys(sql);
+      withOrm(async (orm) => {
+        const found = await listApiKeys(orm);
         const rows = found.map(({ id, name, scopes, createdAtMs, revokedAtMs }) => [
           ...[id, name, scopes.join(","), when(createdAtMs)],
           revokedAtMs === null ? "" : when(revokedAtMs),
@@ -57,8 +57,8 @@ export function keysCommand(): Command {
     .description("End a key; every process refuses it within a second")
     .option("--json", "print JSON")
     .action((idOrName: string, flags: Flags) =>
-      withSql(async (sql) => {
-        const revoked = await revokeApiKey(sql, idOrName);
+      withOrm(async (orm) => {
+        const revoked = await revokeApiKey(orm, idOrName);
         if (!revoked) throw new AppError("not_found", `No key in use has the id or name ${idOrName}.`);
         print(flags, revoked, `Revoked ${revoked.name} (${revoked.id}).`);
       }),
@@ -66,7 +66,7 @@ export function keysCommand(): Command {
   return keys;
 }
 
-async function create(sql: Sql, flags: Flags & { name: string; scope: string }): Promise<void> {
+async function create(orm: Orm, flags: Flags & { name: string; scope: string }): Promise<void> {
   const scopes = [...new Set(flags.scope.split(/[\s,]+/).filter(Boolean))];
   const unknown = scopes.filter((scope) => !isScope(scope));
   if (unknown.length > 0 || scopes.length === 0) {
@@ -78,7 +78,7 @@ async function create(sql: Sql, flags: Flags & { name: string; scope: string }):
   if (!NAME.test(flags.name))
     throw new AppError("usage", "--name takes letters, digits, spaces and _ . : @ -");
   const { key, id, digest } = newKey();
-  if (!(await insertApiKey(sql, { id, name: flags.name, digest, scopes }))) {
+  if (!(await insertApiKey(orm, { id, name: flags.name, digest, scopes }))) {
     throw new AppError(
       "conflict",
       `A key named ${flags.name} is in use. Revoke it first, or choose another name.`,
@@ -87,11 +87,11 @@ async function create(sql: Sql, flags: Flags & { name: string; scope: string }):
   print(flags, { id, name: flags.name, scopes, key }, `${key}\n\nThis is the only time it is shown.`);
 }
 
-async function withSql(work: (sql: Sql) => Promise<void>): Promise<void> {
+async function withOrm(work: (orm: Orm) => Promise<void>): Promise<void> {
   const config = configWithoutKey();
   const store = await openStore(config.database, commandLogger(config));
   try {
-    await work(store.database.sql);
+    await work(store.database.orm);
   } finally {
     await store.close();
   }

@@ -1,4 +1,6 @@
-import type { Sql } from "./client.js";
+import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
+import type { Orm } from "./client.js";
+import { apiKeys } from "./sync-schema.js";
 
 /** A key as it is stored: never the key itself. Times in milliseconds. */
 export interface ApiKey {
@@ -9,56 +11,49 @@ export interface ApiKey {
   revokedAtMs: number | null;
 }
 
-interface ApiKeyRow {
-  id: string;
-  name: string;
-  scopes: string;
-  created_at: number;
-  revoked_at: number | null;
-}
+const NOW = sql<number>`extract(epoch from clock_timestamp()) * 1000`;
+const inUse = isNull(apiKeys.revokedAt);
 
 /** False: another key of this name is in use. */
 export async function insertApiKey(
-  sql: Sql,
+  orm: Orm,
   key: { id: string; name: string; digest: string; scopes: readonly string[] },
 ): Promise<boolean> {
-  const inserted = await sql`
-    insert into mirror_data.api_keys (id, name, digest, scopes, created_at)
-    values (${key.id}, ${key.name}, ${key.digest}, ${key.scopes.join(" ")}, extract(epoch from clock_timestamp()) * 1000)
-    on conflict do nothing returning id`;
+  const { id, name, digest, scopes } = key;
+  const inserted = await orm
+    .insert(apiKeys)
+    .values({ id, name, digest, scopes: scopes.join(" "), createdAt: NOW })
+    .onConflictDoNothing()
+    .returning({ id: apiKeys.id });
   return inserted.length > 0;
 }
 
 /** Of a key that is not revoked. */
-export async function findApiKey(sql: Sql, digest: string): Promise<ApiKey | null> {
-  const [row] = await sql<ApiKeyRow[]>`
-    select id, name, scopes, created_at, revoked_at
-    from mirror_data.api_keys where digest = ${digest} and revoked_at is null`;
+export async function findApiKey(orm: Orm, digest: string): Promise<ApiKey | null> {
+  const [row] = await orm
+    .select()
+    .from(apiKeys)
+    .where(and(eq(apiKeys.digest, digest), inUse));
   return row ? present(row) : null;
 }
 
 /** The newest first, revoked ones too. */
-export async function listApiKeys(sql: Sql): Promise<ApiKey[]> {
-  const rows = await sql<ApiKeyRow[]>`
-    select id, name, scopes, created_at, revoked_at from mirror_data.api_keys order by created_at desc, id`;
+export async function listApiKeys(orm: Orm): Promise<ApiKey[]> {
+  const rows = await orm.select().from(apiKeys).orderBy(desc(apiKeys.createdAt), apiKeys.id);
   return rows.map(present);
 }
 
 /** By id or name; null: no such key is in use. */
-export async function revokeApiKey(sql: Sql, idOrName: string): Promise<ApiKey | null> {
-  const [row] = await sql<ApiKeyRow[]>`
-    update mirror_data.api_keys set revoked_at = extract(epoch from clock_timestamp()) * 1000
-    where (id = ${idOrName} or name = ${idOrName}) and revoked_at is null
-    returning id, name, scopes, created_at, revoked_at`;
+export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey | null> {
+  const [row] = await orm
+    .update(apiKeys)
+    .set({ revokedAt: NOW })
+    .where(and(or(eq(apiKeys.id, idOrName), eq(apiKeys.name, idOrName)), inUse))
+    .returning();
   return row ? present(row) : null;
 }
 
-function present(row: ApiKeyRow): ApiKey {
-  return {
-    id: row.id,
-    name: row.name,
-    scopes: row.scopes.split(" "),
-    createdAtMs: row.created_at,
-    revokedAtMs: row.revoked_at,
-  };
+function present(row: typeof apiKeys.$inferSelect): ApiKey {
+  const { id, name, createdAt, revokedAt } = row;
+  return { id, name, scopes: row.scopes.split(" "), createdAtMs: createdAt, revokedAtMs: revokedAt };
 }

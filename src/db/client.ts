@@ -10,13 +10,15 @@ const schema = { ...userTables, ...syncTables };
 export type Sql = postgresType.Sql<{ bigint: number }>;
 export type Tx = postgresType.TransactionSql<{ bigint: number }>;
 
+export type Orm = PostgresJsDatabase<typeof schema>;
+
 /** The pools of one process. `sql` for point reads and writes, `search` for anything that may be slow. */
 export interface Database {
   readonly url: string;
   readonly sql: Sql;
   readonly search: Sql;
   /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
-  readonly orm: PostgresJsDatabase<typeof schema>;
+  readonly orm: Orm;
   close(): Promise<void>;
 }
 
