@@ -24,7 +24,7 @@ import { createRefetcher, type Refetcher } from "./sync/refetch.js";
 import { createReplay } from "./sync/replay.js";
 import { findRun, type OnProgress } from "./sync/runs.js";
 import { createUnapplied } from "./sync/unapplied.js";
-import { ensureUpstreamIdentity } from "./sync/upstream-identity.js";
+import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
 import { createWriteThrough } from "./sync/write-through.js";
 import { createUpstream, type Upstream } from "./upstream/client.js";
@@ -117,16 +117,18 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     log,
   });
   const api = createClerkApi(upstream);
-  await ensureUpstreamIdentity(sql, {
+  const identity: UpstreamIdentity = {
     apiUrl: clerk.apiUrl,
     environment: clerk.secretKey.startsWith("sk_live_") ? "live" : "test",
     instanceId: await instanceId(api, log),
-  });
+  };
+  const claimUpstream = () => ensureUpstreamIdentity(sql, identity);
+  await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
   const refetcher = createRefetcher({ sql, api, lagMs, log });
   const walks = createWalks({
-    ...{ database, api, clock, lagMs, log, completeness },
+    ...{ database, api, clock, lagMs, log, completeness, claimUpstream },
     requests: () => upstream.requests,
     purgeLimit: reconcile.purgeLimit,
     intervalMs: reconcile.intervalMs,

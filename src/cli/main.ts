@@ -6,6 +6,7 @@ import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
 import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
+import { rebuildCommand, resetCommand } from "./rebuild.js";
 import { sandboxCommand } from "./sandbox.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
@@ -38,6 +39,8 @@ for (const command of [
   usersCommand(),
   deadLettersCommand(),
   keysCommand(),
+  rebuildCommand(),
+  resetCommand(),
   sandboxCommand(),
   demoCommand(),
 ]) {

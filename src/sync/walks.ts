@@ -33,6 +33,8 @@ export interface Walks {
 
 export interface WalksParts extends ReconcileParts {
   completeness: Completeness;
+  /** Notes whose users a backfill brings: the mirror may have been emptied since the start, and have forgotten. */
+  claimUpstream: () => Promise<void>;
   /** Of incremental and of full runs; 0: only on demand. */
   intervalMs: number;
   fullIntervalMs: number;
@@ -42,7 +44,7 @@ export interface WalksParts extends ReconcileParts {
 const RETRY_MS = { first: 1000, longest: 60_000 };
 
 export function createWalks(parts: WalksParts): Walks {
-  const { clock, log, completeness, intervalMs, fullIntervalMs } = parts;
+  const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = parts;
   const { sql } = parts.database;
   const queue: { id: string; mode: RunMode }[] = [];
   let wake = () => {};
@@ -109,6 +111,7 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function backfill(signal: AbortSignal, onProgress: OnProgress | undefined): Promise<void> {
+    await claimUpstream();
     for (let attempt = 0; !signal.aborted; attempt++) {
       const run = await execute("backfill", { signal, ...(onProgress && { onProgress }) });
       if (run.state === "succeeded") return;
@@ -136,10 +139,11 @@ export function createWalks(parts: WalksParts): Walks {
     }
   }
 
-  /** Executes what is queued, and the runs that are due, until aborted. */
+  /** Executes what is queued, and the runs that are due, until aborted or not backfilled any more. */
   async function serveQueue(signal: AbortSignal): Promise<void> {
     const due = { incremental: nextDue(intervalMs), full: nextDue(fullIntervalMs) };
-    while (!signal.aborted) {
+    // Somebody may empty the mirror while it runs: then it is filled again.
+    while (!signal.aborted && completeness.isBackfilled()) {
       const queued = queue.shift();
       if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
       else if (Date.now() >= due.full) {

@@ -37,6 +37,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
   const walks = createWalks({
     ...{ database: db.database, api, clock: { now: Date.now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
+    claimUpstream: async () => {},
     requests: () => upstream.requests,
     intervalMs: 0,
     fullIntervalMs: 0,
