@@ -22,6 +22,7 @@ import { createIngest } from "./sync/ingest.js";
 import { createReadThrough } from "./sync/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/refetch.js";
 import { createReplay } from "./sync/replay.js";
+import { createRetention } from "./sync/retention.js";
 import { findRun, type OnProgress } from "./sync/runs.js";
 import { createUnapplied } from "./sync/unapplied.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
@@ -242,9 +243,9 @@ async function serve(
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
-  const work = [availability.run, completeness.run, refetcher.run, unapplied.run].map((run) =>
-    run(stopping.signal),
-  );
+  const retention = createRetention({ sql, clock, log });
+  const loops = [availability, completeness, refetcher, unapplied, retention];
+  const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));
   return {
     url: server.url,

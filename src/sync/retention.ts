@@ -1,0 +1,63 @@
+import type { Sql } from "../db/client.js";
+import type { Clock } from "../db/clock.js";
+import { sleep } from "../lib/async.js";
+import type { Logger } from "../observability/logger.js";
+
+export interface Retention {
+  /** Deletes what is older than it is kept; how many rows. Repeating is safe, also from several processes at once. */
+  prune(): Promise<number>;
+  /** Prunes from time to time until aborted, and never fails: what can't be deleted now is deleted later. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+/** How long Svix repeats a message is a day and a bit; a reader of the feed may be away for a long weekend. */
+const DELIVERIES_MS = 7 * DAY_MS;
+const CHANGES_MS = 7 * DAY_MS;
+const RUNS_MS = 90 * DAY_MS;
+const INTERVAL_MS = 600_000;
+/** Short transactions: nobody waits for one of them. */
+const PER_STATEMENT = 5000;
+
+export function createRetention(options: { sql: Sql; clock: Pick<Clock, "now">; log: Logger }): Retention {
+  const { sql, clock, log } = options;
+
+  async function prune(): Promise<number> {
+    const now = clock.now();
+    const deliveries = await untilDone(
+      () => sql`
+        delete from mirror_data.deliveries where message_id in (
+          select message_id from mirror_data.deliveries
+          where received_at < ${now - DELIVERIES_MS} limit ${PER_STATEMENT})`,
+    );
+    // The newest stays: its position is the feed's own.
+    const changes = await untilDone(
+      () => sql`
+        delete from mirror_data.changes where position in (
+          select position from mirror_data.changes
+          where at < ${now - CHANGES_MS} and position < (select max(position) from mirror_data.changes)
+          limit ${PER_STATEMENT})`,
+    );
+    const runs = await sql`
+      with old as (delete from mirror_data.runs where finished_at < ${now - RUNS_MS} returning id)
+      delete from mirror_data.windows where run_id in (select id from old)`;
+    return deliveries + changes + runs.count;
+  }
+
+  async function untilDone(deleteSome: () => Promise<{ count: number }>): Promise<number> {
+    for (let all = 0; ; ) {
+      const { count } = await deleteSome();
+      all += count;
+      if (count < PER_STATEMENT) return all;
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await prune().catch((error) => log.warn({ err: error }, "old rows could not be deleted"));
+      await sleep(INTERVAL_MS, signal).catch(() => {});
+    }
+  }
+
+  return { prune, run };
+}
