@@ -52,8 +52,8 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 
   function list(c: Context<HttpEnv>): Promise<Response> {
     const params = parseListParams(c.req.queries());
-    return answer(c, completeness.isBackfilled(), async () =>
-      respond(c, await users.list(params, viewOf(c))),
+    return answer(c, completeness.isBackfilled(), () =>
+      availability.guard(async () => respond(c, await users.list(params, viewOf(c)))),
     );
   }
 
