@@ -203,7 +203,7 @@ async function serve(
   const unapplied = createUnapplied(log);
   availability.onReturn(unapplied.retry);
   // Webhooks may have been given up meanwhile.
-  availability.onReturn(() => walks.enqueue("incremental"));
+  availability.onReturn(async () => walks.checkSoon());
   const ingest = createIngest({ sql, availability, versions, clock, lagMs, instanceId: onlyInstance, log });
   const app = createApp({
     log,

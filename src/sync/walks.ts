@@ -27,6 +27,8 @@ export interface Walks {
   execute(mode: RunMode, options: WalkOptions): Promise<Run>;
   /** Queues a run for `run` to execute and returns its id. */
   enqueue(mode: RunMode): Promise<string>;
+  /** The next incremental run is due now: something may have been missed. */
+  checkSoon(): void;
   /** Backfills an empty mirror, then executes what is queued and the runs of each interval, until aborted. */
   run(signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
 }
@@ -40,7 +42,7 @@ export interface WalksParts extends ReconcileParts {
   fullIntervalMs: number;
 }
 
-/** A backfill that failed is tried again soon, but not at once for ever. */
+/** What failed is tried again soon, but not at once for ever. */
 const RETRY_MS = { first: 1000, longest: 60_000 };
 
 export function createWalks(parts: WalksParts): Walks {
@@ -51,6 +53,8 @@ export function createWalks(parts: WalksParts): Walks {
   /** A difference of counts may be two moments of a busy Clerk; one that stays is a user too many or too few. */
   let countsDiffered = false;
   let last: Promise<unknown> = Promise.resolve();
+  const due = { incremental: nextDue(intervalMs), full: nextDue(fullIntervalMs) };
+  let failedChecks = 0;
 
   /** One walk after the other: two would ask Clerk the same things twice. */
   function inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -141,7 +145,6 @@ export function createWalks(parts: WalksParts): Walks {
 
   /** Executes what is queued, and the runs that are due, until aborted or not backfilled any more. */
   async function serveQueue(signal: AbortSignal): Promise<void> {
-    const due = { incremental: nextDue(intervalMs), full: nextDue(fullIntervalMs) };
     // Somebody may empty the mirror while it runs: then it is filled again.
     while (!signal.aborted && completeness.isBackfilled()) {
       const queued = queue.shift();
@@ -150,13 +153,19 @@ export function createWalks(parts: WalksParts): Walks {
         await execute("full", { signal });
         due.full = nextDue(fullIntervalMs);
       } else if (Date.now() >= due.incremental) {
-        await execute("incremental", { signal });
-        due.incremental = nextDue(intervalMs);
+        // What it would find may be what was missed in an outage that has just ended: it isn't put off for long.
+        const { state } = await execute("incremental", { signal });
+        failedChecks = state === "failed" ? failedChecks + 1 : 0;
+        const retryMs = backoffMs(failedChecks - 1, RETRY_MS.first, RETRY_MS.longest);
+        due.incremental = failedChecks > 0 ? Date.now() + retryMs : nextDue(intervalMs);
       } else await untilWoken(Math.min(due.full, due.incremental) - Date.now(), signal);
     }
   }
 
-  const nextDue = (afterMs: number) => (afterMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + afterMs);
+  function checkSoon(): void {
+    due.incremental = Date.now();
+    wake();
+  }
 
   async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
     const woken = new AbortController();
@@ -165,5 +174,7 @@ export function createWalks(parts: WalksParts): Walks {
     await sleep(Math.min(ms, 2 ** 31 - 1), AbortSignal.any([signal, woken.signal])).catch(() => {});
   }
 
-  return { execute, enqueue, run };
+  return { execute, enqueue, checkSoon, run };
 }
+
+const nextDue = (afterMs: number) => (afterMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + afterMs);
