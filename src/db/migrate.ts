@@ -7,6 +7,7 @@ import type postgresType from "postgres";
 import { AppError } from "../lib/errors.js";
 import { postgres } from "./driver.js";
 import { createReaderRoles } from "./grants.js";
+import { refuseTransactionPooler } from "./pooler.js";
 import { ensureSearchIndex } from "./search-index.js";
 
 /** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
@@ -16,12 +17,13 @@ const OLDEST_SERVER = 150_000;
 /**
  * Brings the database to the schema of this code, under an advisory lock so that processes starting together take
  * turns. Repeating is free. Fails with `configuration` when the database is newer than the code, older than
- * PostgreSQL 15, or a right is missing (the message holds the line a DBA runs).
+ * PostgreSQL 15, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
  */
 export async function migrateDatabase(options: { url: string }): Promise<void> {
   const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false, connect_timeout: 10 });
   try {
     await firstContact(sql, options.url);
+    await refuseTransactionPooler(options.url);
     await refuseOldServer(sql);
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql);

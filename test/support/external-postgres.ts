@@ -1,7 +1,7 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -72,6 +72,46 @@ export async function startPostgres15() {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** Debian's PgBouncer before a database. */
+export async function startPgBouncer(url: string, mode: "session" | "transaction") {
+  const { hostname, port: serverPort } = new URL(url);
+  const user = unprivilegedUser();
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-pgbouncer-"));
+  const port = await freePort();
+  const config = join(folder, "pgbouncer.ini");
+  writeFileSync(
+    config,
+    `[databases]\n* = host=${hostname} port=${serverPort} user=mirror\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = ${port}\n` +
+      `unix_socket_dir =\nauth_type = any\npool_mode = ${mode}\n`,
+  );
+  if (user) for (const path of [folder, config]) chownSync(path, user.uid, user.gid);
+  const child = spawn("/usr/sbin/pgbouncer", ["-q", config], { ...user, cwd: "/", stdio: "ignore" });
+  await once(child, "spawn");
+  const pooled = new URL(url);
+  pooled.port = String(port);
+  while (!(await accepts(port))) {
+    if (child.exitCode !== null) throw new Error(`PgBouncer ended with ${child.exitCode}`);
+    await setTimeout(25);
+  }
+  return {
+    url: pooled.href,
+    async remove() {
+      const exited = once(child, "exit");
+      child.kill("SIGTERM");
+      await exited;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("connect", () => resolve(true)).once("error", () => resolve(false));
+    socket.once("connect", () => socket.destroy());
+  });
 }
 
 async function freePort(): Promise<number> {
