@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Config, type ConfigWithSecretKey, loadConfig } from "../config.js";
 import { createLogger, type Logger } from "../observability/logger.js";
+import { openStore, type Store } from "../runtime.js";
 
 /** `.env` in the working directory counts where the environment itself says nothing. */
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {
@@ -22,6 +23,17 @@ export function configWithoutKey(): Config {
 export function commandLogger(config: Config): Logger {
   const level = process.env.LOG_LEVEL ? config.log.level : "warn";
   return createLogger({ level, format: process.stderr.isTTY ? "pretty" : config.log.format }, process.stderr);
+}
+
+/** Opens the database for a command that needs no Clerk, and closes it whatever comes of the work. */
+export async function withStore(work: (store: Store, config: Config) => Promise<void>): Promise<void> {
+  const config = configWithoutKey();
+  const store = await openStore(config.database, commandLogger(config));
+  try {
+    await work(store, config);
+  } finally {
+    await store.close();
+  }
 }
 
 /** Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. */

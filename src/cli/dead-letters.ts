@@ -1,12 +1,13 @@
 import { Command } from "commander";
+import type { Config } from "../config.js";
 import { unwatched } from "../db/availability.js";
 import { createVersions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
-import { openStore, type Store } from "../runtime.js";
+import type { Store } from "../runtime.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-letters.js";
 import { createIngest } from "../sync/ingest.js";
 import { createReplay } from "../sync/replay.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { commandLogger, withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {
@@ -41,7 +42,7 @@ export function deadLettersCommand(): Command {
     .command("replay <id>")
     .description("Try one again; a user of a walk is asked of Clerk by the server")
     .option("--json", "print JSON")
-    .action((id: string, flags: Flags) => withStore((store) => replay(store, id, flags)));
+    .action((id: string, flags: Flags) => withStore((store, config) => replay(store, config, id, flags)));
   letters
     .command("drop <id>")
     .description("Give one up")
@@ -71,8 +72,7 @@ async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> 
   );
 }
 
-async function replay({ database, clock }: Store, id: string, flags: Flags): Promise<void> {
-  const config = configWithoutKey();
+async function replay({ database, clock }: Store, config: Config, id: string, flags: Flags): Promise<void> {
   const { sql } = database;
   const ingest = createIngest({
     ...{
@@ -89,16 +89,6 @@ async function replay({ database, clock }: Store, id: string, flags: Flags): Pro
   if (status === null) throw noLetter(id);
   print(flags, { id, status }, `${id}: ${status}`);
   if (status === "dead_lettered") process.exitCode = 1;
-}
-
-async function withStore(work: (store: Store) => Promise<void>): Promise<void> {
-  const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
-  try {
-    await work(store);
-  } finally {
-    await store.close();
-  }
 }
 
 const noLetter = (id: string) => new AppError("not_found", `There is no dead letter ${id}.`);

@@ -4,8 +4,7 @@ import { isScope, newKey } from "../auth/stored-keys.js";
 import { insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
 import type { Orm } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
-import { openStore } from "../runtime.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {
@@ -87,12 +86,6 @@ async function create(orm: Orm, flags: Flags & { name: string; scope: string }):
   print(flags, { id, name: flags.name, scopes, key }, `${key}\n\nThis is the only time it is shown.`);
 }
 
-async function withOrm(work: (orm: Orm) => Promise<void>): Promise<void> {
-  const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
-  try {
-    await work(store.database.orm);
-  } finally {
-    await store.close();
-  }
+function withOrm(work: (orm: Orm) => Promise<void>): Promise<void> {
+  return withStore(({ database }) => work(database.orm));
 }

@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { grantsSql } from "../db/grants.js";
-import { openStore } from "../runtime.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { withStore } from "./context.js";
 import { print } from "./output.js";
 
 interface Flags {
@@ -23,8 +22,7 @@ export function migrateCommand(): Command {
 
 async function migrate(flags: Flags): Promise<void> {
   if (flags.printGrants) return print(flags, { sql: grantsSql() }, grantsSql());
-  const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
-  await store.close();
+  // Opening migrates.
+  await withStore(async () => {});
   print(flags, { migrated: true }, "The database is up to date.");
 }

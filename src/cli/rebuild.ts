@@ -2,8 +2,7 @@ import { Command } from "commander";
 import { removeEmbedded } from "../db/embedded.js";
 import { emptyMirror } from "../db/rebuild.js";
 import { AppError } from "../lib/errors.js";
-import { openStore } from "../runtime.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { configWithoutKey, withStore } from "./context.js";
 import { print } from "./output.js";
 
 /** `user-mirror rebuild`. */
@@ -15,13 +14,7 @@ export function rebuildCommand(): Command {
     )
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
-      const config = configWithoutKey();
-      const store = await openStore(config.database, commandLogger(config));
-      try {
-        await emptyMirror(store.database.sql);
-      } finally {
-        await store.close();
-      }
+      await withStore(({ database }) => emptyMirror(database.sql));
       print(
         flags,
         { rebuilt: true },

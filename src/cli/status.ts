@@ -1,7 +1,6 @@
 import { Command } from "commander";
 import { createStatusReader, type Status } from "../query/status.js";
-import { openStore } from "../runtime.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
 /** `user-mirror status`: works beside a running server, and without Clerk. */
@@ -12,16 +11,11 @@ export function statusCommand(): Command {
     .action(status);
 }
 
-async function status(flags: { json?: boolean }): Promise<void> {
-  const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
-  try {
-    const { sql } = store.database;
-    const read = await createStatusReader({ sql, embedded: store.embedded, webhooks: null }).read();
+function status(flags: { json?: boolean }): Promise<void> {
+  return withStore(async ({ database, embedded }) => {
+    const read = await createStatusReader({ sql: database.sql, embedded, webhooks: null }).read();
     print(flags, read, describe(read));
-  } finally {
-    await store.close();
-  }
+  });
 }
 
 function describe(status: Status): string {

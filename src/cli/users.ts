@@ -3,8 +3,7 @@ import { unwatched } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import { parseListParams, parseUserFilter, type RawParams } from "../query/filter.js";
 import { createUserQueries, type UserQueries } from "../query/users.js";
-import { openStore } from "../runtime.js";
-import { commandLogger, configWithoutKey } from "./context.js";
+import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {
@@ -65,14 +64,10 @@ export function usersCommand(): Command {
   return users;
 }
 
-async function withUsers(work: (queries: UserQueries) => Promise<void>): Promise<void> {
-  const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
-  try {
-    await work(createUserQueries(store.database, { nowMs: store.clock.now, availability: unwatched }));
-  } finally {
-    await store.close();
-  }
+function withUsers(work: (queries: UserQueries) => Promise<void>): Promise<void> {
+  return withStore(({ database, clock }) =>
+    work(createUserQueries(database, { nowMs: clock.now, availability: unwatched })),
+  );
 }
 
 function paramsOf(filters: readonly string[]): RawParams {
