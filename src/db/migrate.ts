@@ -23,7 +23,7 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
   const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false, connect_timeout: 10 });
   try {
     await firstContact(sql, options.url);
-    await refuseTransactionPooler(options.url);
+    await refuseTransactionPooler(sql);
     await refuseOldServer(sql);
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql);
