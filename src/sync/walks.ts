@@ -153,12 +153,24 @@ export function createWalks(parts: WalksParts): Walks {
         await execute("full", { signal });
         due.full = nextDue(fullIntervalMs);
       } else if (Date.now() >= due.incremental) {
-        // What it would find may be what was missed in an outage that has just ended: it isn't put off for long.
-        const { state } = await execute("incremental", { signal });
-        failedChecks = state === "failed" ? failedChecks + 1 : 0;
-        const retryMs = backoffMs(failedChecks - 1, RETRY_MS.first, RETRY_MS.longest);
-        due.incremental = failedChecks > 0 ? Date.now() + retryMs : nextDue(intervalMs);
+        await checkWhenDue(signal);
       } else await untilWoken(Math.min(due.full, due.incremental) - Date.now(), signal);
+    }
+  }
+
+  /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
+  async function checkWhenDue(signal: AbortSignal): Promise<void> {
+    // Whoever asks for a check while this one runs gets another.
+    due.incremental = Number.POSITIVE_INFINITY;
+    let failed = true;
+    try {
+      failed = (await execute("incremental", { signal })).state === "failed";
+    } finally {
+      const next = failed
+        ? Date.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
+        : nextDue(intervalMs);
+      failedChecks = failed ? failedChecks + 1 : 0;
+      due.incremental = Math.min(due.incremental, next);
     }
   }
 
