@@ -3,7 +3,8 @@ import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
 import { findApiKey } from "./db/api-keys.js";
 import { type Availability, createAvailability } from "./db/availability.js";
-import { connect, type Database } from "./db/client.js";
+import { createSharedAllowance, type SharedAllowance } from "./db/budget.js";
+import { connect, type Database, type Sql } from "./db/client.js";
 import { type Clock, createClock } from "./db/clock.js";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.js";
 import { migrateDatabase } from "./db/migrate.js";
@@ -30,7 +31,7 @@ import { createWalks, type Walks } from "./sync/walks.js";
 import { createWriteThrough } from "./sync/write-through.js";
 import { createUpstream, type Upstream } from "./upstream/client.js";
 import { createForwarder } from "./upstream/forward.js";
-import { createLocalBudget } from "./upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "./upstream/rate-limit.js";
 import { type ClerkApi, createClerkApi } from "./upstream/users.js";
 
 /** The mirror's database, migrated, wherever it runs. */
@@ -103,11 +104,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
   const availability = createAvailability({ url: database.url, log });
-  const budget = createLocalBudget({
-    limit: limits.rateLimit,
-    backgroundShare: limits.backgroundShare,
-    isRestricted: availability.isAway,
-  });
+  const budget = createBudget(sharedAllowance(sql, availability, limits));
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
     secretKey: clerk.secretKey,
@@ -136,6 +133,21 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     fullIntervalMs: reconcile.fullIntervalMs,
   });
   return { store, availability, upstream, api, completeness, refetcher, walks };
+}
+
+/** What this process may spend while it can't ask what the others have. */
+const SHARE_ALONE = 0.1;
+
+function sharedAllowance(
+  sql: Sql,
+  availability: Availability,
+  { rateLimit: limit, backgroundShare }: Config["upstream"],
+): SharedAllowance {
+  const alone = createLocalAllowance({
+    limit: Math.max(1, Math.floor(limit * SHARE_ALONE)),
+    backgroundShare,
+  });
+  return createSharedAllowance({ sql, availability, limit, backgroundShare, alone });
 }
 
 /** Null while Clerk can't be asked: the mirror starts without it. A key that Clerk refuses is told at once. */

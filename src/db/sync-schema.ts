@@ -1,5 +1,15 @@
 import { sql } from "drizzle-orm";
-import { bigint, boolean, check, index, integer, primaryKey, text, uniqueIndex } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  check,
+  index,
+  integer,
+  jsonb,
+  primaryKey,
+  text,
+  uniqueIndex,
+} from "drizzle-orm/pg-core";
 import { key, mirrorData, ms } from "./columns.js";
 
 /** Webhook messages seen, by Svix's message id: dedupe and audit, no content. Kept for 7 days. */
@@ -54,8 +64,15 @@ export const upstream = mirrorData.table(
     backfilledAt: ms("backfilled_at"),
     /** The moment up to which a walk has proved the mirror complete. */
     asOf: ms("as_of"),
+    /** The same for organizations and memberships, which have no count to compare and are proved by whole walks alone. */
+    membershipsAsOf: ms("memberships_as_of"),
     /** The newest `updated_at` that Clerk showed when the last successful walk began: the next one goes back to it. */
     watermark: ms("watermark"),
+    /** Whether its lists and counts keep to bounds of `created_at`; null: not looked at yet. */
+    keepsToBounds: boolean("keeps_to_bounds"),
+    /** How many users Clerk counted, and when it was asked. */
+    counted: integer("counted"),
+    countedAt: ms("counted_at"),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],
 );
@@ -79,7 +96,28 @@ export const apiKeys = mirrorData.table(
   ],
 );
 
-/** One backfill or reconcile, for status and for resuming. */
+/** Who walks: one row a name. Whoever takes it over raises the epoch, and what the one before still writes is refused. */
+export const leases = mirrorData.table("leases", {
+  name: key("name").primaryKey(),
+  /** A name for people: host and process. */
+  holder: text("holder").notNull(),
+  epoch: ms("epoch").notNull(),
+  /** By this server's own clock. */
+  expiresAt: ms("expires_at").notNull(),
+});
+
+/** The requests that all processes have sent to Clerk lately, in one row: whoever asks for more locks it. */
+export const budget = mirrorData.table(
+  "budget",
+  {
+    one: boolean("one").primaryKey().default(true),
+    /** As in `lib/spending.ts`. */
+    spending: jsonb("spending").notNull(),
+  },
+  (t) => [check("budget_one_row", sql`${t.one}`)],
+);
+
+/** One backfill or reconcile: queued by any process, executed by the one that holds the lease. */
 export const runs = mirrorData.table("runs", {
   id: key("id").primaryKey(),
   mode: key("mode").notNull(),
@@ -94,9 +132,17 @@ export const runs = mirrorData.table("runs", {
   missedDelete: integer("missed_delete").notNull().default(0),
   requests: integer("requests").notNull().default(0),
   error: text("error"),
+  /** May delete more than PURGE_LIMIT. */
+  allowPurge: boolean("allow_purge").notNull().default(false),
+  /** Spread over FULL_RECONCILE_INTERVAL, a window at a time. */
+  rolling: boolean("rolling").notNull().default(false),
+  /** How often it was begun: one that its process doesn't survive is given up at last. */
+  attempts: integer("attempts").notNull().default(0),
+  /** The first users found different, by reason. */
+  differenceIds: jsonb("difference_ids").notNull().default({}),
 });
 
-/** One range of `created_at` that a run walks, with its checkpoint: the last user applied. */
+/** One range of `created_at` that a run walks (bounds excluded), with its checkpoint: the last user applied. */
 export const windows = mirrorData.table(
   "windows",
   {

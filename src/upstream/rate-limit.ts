@@ -1,3 +1,5 @@
+import { type Amount, type Grant, type Limits, NOTHING_SPENT, pause, spend } from "../lib/spending.js";
+
 /** Who waits for a request to Clerk, the most urgent first: a caller of ours, …, a walk in the background. */
 export const PRIORITIES = ["caller", "read", "refetch", "repair", "walk"] as const;
 export type Priority = (typeof PRIORITIES)[number];
@@ -6,21 +8,14 @@ export type Priority = (typeof PRIORITIES)[number];
 export interface Budget {
   /** Resolves when one request may start now; rejects with the signal's reason. The more urgent come first. */
   take(priority: Priority, signal?: AbortSignal): Promise<void>;
-  /** Clerk said 429: nothing starts for this long. */
+  /** Clerk said 429: nothing starts for this long, and less than before for a while. */
   pause(ms: number): void;
-  /** Requests that started in the current window. */
-  used(): number;
 }
 
-export interface BudgetOptions {
-  /** Requests that may start in any `windowMs`. */
-  limit: number;
-  /** The most of them that refetches and walks together may take. */
-  backgroundShare: number;
-  /** While true, what all processes have spent can't be told, and this one keeps to a tenth. */
-  isRestricted?: () => boolean;
-  windowMs?: number;
-  now?: () => number;
+/** Where a budget's requests are granted: in this process, or by all of them together. */
+export interface Allowance {
+  spend(wanted: Amount): Promise<Grant>;
+  pause(ms: number): Promise<void>;
 }
 
 interface Waiter {
@@ -28,59 +23,67 @@ interface Waiter {
   grant: () => void;
 }
 
-const RESTRICTED_SHARE = 0.1;
-/** The restriction may have ended meanwhile. */
-const LONGEST_TIMER_MS = 1000;
-const share = (limit: number, part: number) => Math.max(1, Math.floor(limit * part));
+/** What was granted longer ago isn't used any more: those who granted it count on that. */
+export const GRANT_EXPIRES_MS = 1000;
+/** Somebody may have paused, or given back, meanwhile. */
+const LONGEST_WAIT_MS = 1000;
 const isBackground = (priority: Priority) => PRIORITIES.indexOf(priority) >= PRIORITIES.indexOf("refetch");
 
-/** A sliding window: counts the starts themselves, so that no two windows side by side add up to more than the limit. */
-export function createLocalBudget(options: BudgetOptions): Budget {
-  const { backgroundShare, isRestricted = () => false } = options;
-  const { windowMs = 10_000, now = () => performance.now() } = options;
-  const started: { atMs: number; background: boolean }[] = [];
+/**
+ * Those who wait, by priority, and then by age. Whoever waits while an allowance is being asked goes into the next
+ * question: many requests cost one question, and a single one is never put off.
+ */
+export function createBudget(allowance: Allowance, now: () => number = () => performance.now()): Budget {
   const waiting = new Map<Priority, Waiter[]>(PRIORITIES.map((priority) => [priority, []]));
-  let pausedUntilMs = 0;
   let timer: NodeJS.Timeout | null = null;
+  let asking = false;
+  /** No use asking earlier for anything of the kind. */
+  const emptyUntilMs = { urgent: 0, background: 0 };
 
-  function forgetOld(): void {
-    const oldest = now() - windowMs;
-    while (started[0] && started[0].atMs <= oldest) started.shift();
+  function wanted(): Amount {
+    const amount = { urgent: 0, background: 0 };
+    for (const [priority, queue] of waiting)
+      amount[isBackground(priority) ? "background" : "urgent"] += queue.length;
+    for (const kind of ["urgent", "background"] as const) if (now() < emptyUntilMs[kind]) amount[kind] = 0;
+    return amount;
   }
 
-  function backgroundStarted(): number {
-    return started.reduce((n, one) => n + Number(one.background), 0);
-  }
-
-  function next(): Waiter | null {
-    const limit = isRestricted() ? share(options.limit, RESTRICTED_SHARE) : options.limit;
-    if (now() < pausedUntilMs || started.length >= limit) return null;
-    const backgroundMayStart = backgroundStarted() < share(limit, backgroundShare);
-    for (const priority of PRIORITIES) {
-      const [first] = waiting.get(priority) ?? [];
-      if (first && (backgroundMayStart || !isBackground(priority))) return first;
-    }
-    return null;
-  }
-
-  function grantAll(): void {
-    forgetOld();
-    for (let waiter = next(); waiter; waiter = next()) {
-      waiting.get(waiter.priority)?.shift();
-      started.push({ atMs: now(), background: isBackground(waiter.priority) });
-      waiter.grant();
+  async function serve(): Promise<void> {
+    if (asking) return;
+    asking = true;
+    try {
+      for (let amount = wanted(); amount.urgent + amount.background > 0; amount = wanted()) {
+        const askedAtMs = now();
+        const { granted, retryMs } = await allowance.spend(amount);
+        if (now() - askedAtMs > GRANT_EXPIRES_MS) continue;
+        handOut(granted);
+        const untilMs = now() + Math.min(retryMs ?? 0, LONGEST_WAIT_MS);
+        if (granted.urgent < amount.urgent) emptyUntilMs.urgent = untilMs;
+        if (granted.background < amount.background) emptyUntilMs.background = untilMs;
+      }
+    } finally {
+      asking = false;
     }
     wakeLater();
   }
 
-  /** When the pause ends or the oldest start leaves the window, somebody may go on. */
+  function handOut(granted: Amount): void {
+    const left = { ...granted };
+    for (const [priority, queue] of waiting) {
+      const kind = isBackground(priority) ? "background" : "urgent";
+      for (; left[kind] > 0 && queue.length > 0; left[kind]--) queue.shift()?.grant();
+    }
+  }
+
   function wakeLater(): void {
     if (timer) clearTimeout(timer);
     timer = null;
-    if (![...waiting.values()].some((queue) => queue.length > 0)) return;
-    const oldest = started[0] ? started[0].atMs + windowMs : 0;
-    const waitMs = Math.ceil(Math.max(pausedUntilMs, oldest) - now());
-    timer = setTimeout(grantAll, Math.min(Math.max(1, waitMs), LONGEST_TIMER_MS));
+    const kinds = [...waiting].flatMap(([priority, queue]) =>
+      queue.length > 0 ? [isBackground(priority) ? ("background" as const) : ("urgent" as const)] : [],
+    );
+    if (kinds.length === 0) return;
+    const untilMs = Math.min(...kinds.map((kind) => emptyUntilMs[kind]));
+    timer = setTimeout(() => void serve(), Math.max(1, Math.ceil(untilMs - now())));
   }
 
   return {
@@ -95,21 +98,36 @@ export function createLocalBudget(options: BudgetOptions): Budget {
         function leave() {
           const queue = waiting.get(priority);
           queue?.splice(queue.indexOf(waiter), 1);
-          wakeLater();
           reject(signal?.reason);
         }
         signal?.addEventListener("abort", leave, { once: true });
         waiting.get(priority)?.push(waiter);
-        grantAll();
+        void serve();
       });
     },
     pause(ms) {
-      pausedUntilMs = Math.max(pausedUntilMs, now() + ms);
-      wakeLater();
+      void allowance.pause(ms);
     },
-    used() {
-      forgetOld();
-      return started.length;
+  };
+}
+
+export interface LocalLimits extends Omit<Limits, "windowMs"> {
+  windowMs?: number;
+  now?: () => number;
+}
+
+/** An allowance that only this process spends. */
+export function createLocalAllowance(options: LocalLimits): Allowance {
+  const { windowMs = 10_000, now = () => performance.now(), ...limits } = options;
+  let spending = NOTHING_SPENT;
+  return {
+    async spend(wanted) {
+      const { after, ...grant } = spend(spending, wanted, { ...limits, windowMs }, now());
+      spending = after;
+      return grant;
+    },
+    async pause(ms) {
+      spending = pause(spending, ms, now());
     },
   };
 }

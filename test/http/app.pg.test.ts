@@ -17,7 +17,7 @@ import { createUnapplied } from "../../src/sync/unapplied.js";
 import { createWriteThrough } from "../../src/sync/write-through.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
-import { createLocalBudget } from "../../src/upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
 import { createClerkApi } from "../../src/upstream/users.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { test } from "../support/database.js";
@@ -97,7 +97,7 @@ async function startMirror(database: Database) {
     secretKey: UPSTREAM_KEY,
     apiVersion: "2026-05-12",
     timeoutMs: 5000,
-    budget: createLocalBudget({ limit: 1000, backgroundShare: 0.5 }),
+    budget: createBudget(createLocalAllowance({ limit: 1000, backgroundShare: 0.5 })),
     now: clock.now,
     log,
   });

@@ -4,7 +4,7 @@ import { createCompleteness } from "../../src/sync/completeness.js";
 import { ensureUpstreamIdentity } from "../../src/sync/upstream-identity.js";
 import { createWalks } from "../../src/sync/walks.js";
 import { createUpstream } from "../../src/upstream/client.js";
-import { createLocalBudget } from "../../src/upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
 import type { TestDatabase } from "./database.js";
 
@@ -24,7 +24,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     secretKey: sandbox.secretKey,
     apiVersion: "2026-05-12",
     timeoutMs: 10_000,
-    budget: createLocalBudget({ limit: 100_000, backgroundShare: 1 }),
+    budget: createBudget(createLocalAllowance({ limit: 100_000, backgroundShare: 1 })),
     now: Date.now,
     log,
   });

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
-import { createLocalBudget } from "../../src/upstream/rate-limit.js";
+import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
 
 type Handler = (request: IncomingMessage & { body: string }, response: ServerResponse) => void;
 
@@ -21,7 +21,9 @@ afterEach(async () => {
 });
 
 /** A server that answers by these handlers in turn, the last one from then on, and a client of it. */
-async function clerkAnswering(...handlers: Handler[]) {
+const clerkAnswering = (...handlers: Handler[]) => clerk({}, ...handlers);
+
+async function clerk(options: { budget?: Budget }, ...handlers: Handler[]) {
   const received: (IncomingMessage & { body: string })[] = [];
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
@@ -33,12 +35,12 @@ async function clerkAnswering(...handlers: Handler[]) {
   servers.push(server);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const budget = createLocalBudget({ limit: 1000, backgroundShare: 1 });
+  const budget = options.budget ?? createBudget(createLocalAllowance({ limit: 1000, backgroundShare: 1 }));
   const upstream = createUpstream({
     ...{ apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, secretKey: "sk_test_ours" },
     ...{ apiVersion: "2026-05-12", timeoutMs: 300, budget, now: Date.now, log: silentLogger() },
   });
-  return { upstream, budget, forward: createForwarder(upstream, { apiVersion: "2026-05-12" }), received };
+  return { upstream, forward: createForwarder(upstream, { apiVersion: "2026-05-12" }), received };
 }
 
 const answer =
@@ -189,9 +191,24 @@ describe("a request that is sent on", () => {
   });
 
   test("is tried once more where no connection came about, for Clerk knows nothing of it then", async () => {
-    const { forward, received, budget } = await clerkAnswering(answer(200));
+    const { forward, received, upstream } = await clerkAnswering(answer(200));
     servers[0]?.close();
     await expect(forward(request())).rejects.toMatchObject({ code: "upstream_unavailable" });
-    expect([received.length, budget.used()]).toEqual([0, 2]);
+    expect([received.length, upstream.requests]).toEqual([0, 2]);
+  });
+
+  test("pauses all others when Clerk's limit is reached, but not for a limit of one user's own", async () => {
+    const paused: number[] = [];
+    const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
+    const { upstream } = await clerk({ budget }, answer(429, {}, { "retry-after": "3" }));
+    const send = (method: string, path: string) =>
+      upstream.send({ method, path, search: "", headers: new Headers(), body: null }, { priority: "caller" });
+    await send("PATCH", "/v1/users/user_1");
+    await send("PATCH", "/v1/users/user_1/metadata");
+    await send("PUT", "/v1/users/user_1/metadata");
+    expect(paused).toEqual([]);
+    await send("POST", "/v1/users");
+    await send("PATCH", "/v1/organizations/org_1");
+    expect(paused).toEqual([3000, 3000]);
   });
 });

@@ -1,9 +1,18 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { type Budget, createLocalBudget, PRIORITIES, type Priority } from "../../src/upstream/rate-limit.js";
+import {
+  type Budget,
+  createBudget,
+  createLocalAllowance,
+  type LocalLimits,
+  PRIORITIES,
+  type Priority,
+} from "../../src/upstream/rate-limit.js";
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => vi.useRealTimers());
+
+const localBudget = (limits: LocalLimits) => createBudget(createLocalAllowance(limits));
 
 /** Who started, and when. */
 function recorder(budget: Budget) {
@@ -32,13 +41,13 @@ describe("a budget", () => {
     await fc.assert(
       fc.asyncProperty(arrivals, settings, async (asked, { limit, share }) => {
         const windowMs = 1000;
-        const { starts, take } = recorder(createLocalBudget({ limit, backgroundShare: share, windowMs }));
+        const { starts, take } = recorder(localBudget({ limit, backgroundShare: share, windowMs }));
         const all: Promise<void>[] = [];
         for (const { afterMs, priority } of asked) {
           await vi.advanceTimersByTimeAsync(afterMs);
           all.push(take(priority));
         }
-        await vi.advanceTimersByTimeAsync((asked.length + 1) * windowMs);
+        await vi.advanceTimersByTimeAsync((asked.length + 1) * windowMs * 1.03);
         await Promise.all(all);
         expect(starts).toHaveLength(asked.length);
         for (const { atMs } of starts) {
@@ -53,7 +62,7 @@ describe("a budget", () => {
   });
 
   test("lets the more urgent go first, and among equals who came first", async () => {
-    const { starts, take } = recorder(createLocalBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    const { starts, take } = recorder(localBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
     await take("caller");
     const waiting = (["walk", "repair", "caller", "read", "refetch", "caller"] as const).map((one) =>
       take(one),
@@ -66,7 +75,7 @@ describe("a budget", () => {
   });
 
   test("starts nothing during a pause, and goes on by itself after it", async () => {
-    const budget = createLocalBudget({ limit: 10, backgroundShare: 1 });
+    const budget = localBudget({ limit: 10, backgroundShare: 1 });
     const { starts, take } = recorder(budget);
     budget.pause(3000);
     const begun = performance.now();
@@ -79,7 +88,7 @@ describe("a budget", () => {
   });
 
   test("who gives up leaves the queue, rejects with the reason, and costs nothing", async () => {
-    const { starts, take } = recorder(createLocalBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    const { starts, take } = recorder(localBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
     await take("caller");
     const leaving = new AbortController();
     const left = take("caller", leaving.signal);
@@ -92,16 +101,40 @@ describe("a budget", () => {
     await expect(take("walk", AbortSignal.abort(new Error("never came")))).rejects.toThrow("never came");
   });
 
-  test("keeps to a tenth while it is restricted, and to all of it again afterwards", async () => {
-    let restricted = true;
-    const budget = createLocalBudget({ limit: 20, backgroundShare: 1, isRestricted: () => restricted });
+  test("starts less for a while after Clerk asked for a pause, and all of it again later", async () => {
+    const budget = localBudget({ limit: 10, backgroundShare: 1, windowMs: 1000 });
     const { starts, take } = recorder(budget);
-    const all = Array.from({ length: 10 }, () => take("caller"));
-    await vi.advanceTimersByTimeAsync(5000);
-    expect(starts).toHaveLength(2);
-    restricted = false;
+    budget.pause(1000);
+    budget.pause(1000);
+    const all = Array.from({ length: 14 }, () => take("caller"));
     await vi.advanceTimersByTimeAsync(1500);
+    expect(starts).toHaveLength(7);
+    await vi.advanceTimersByTimeAsync(1000);
     await Promise.all(all);
-    expect(budget.used()).toBe(10);
+    await vi.advanceTimersByTimeAsync(120_000);
+    const more = Array.from({ length: 10 }, () => take("caller"));
+    await vi.advanceTimersByTimeAsync(1);
+    expect(starts).toHaveLength(24);
+    await Promise.all(more);
+  });
+
+  test("asks once for all who wait, and uses no grant that came too late", async () => {
+    const asked: number[] = [];
+    const budget = createBudget({
+      spend: async ({ urgent }) => {
+        asked.push(urgent);
+        // The first answer takes longer than a grant is good for.
+        if (asked.length === 1) await new Promise((resolve) => setTimeout(resolve, 1500));
+        return { granted: { urgent, background: 0 }, retryMs: null };
+      },
+      pause: async () => {},
+    });
+    const { starts, take } = recorder(budget);
+    const all = Array.from({ length: 5 }, () => take("caller"));
+    await vi.advanceTimersByTimeAsync(1400);
+    expect(starts).toEqual([]);
+    await vi.advanceTimersByTimeAsync(200);
+    await Promise.all(all);
+    expect(asked).toEqual([1, 5]);
   });
 });

@@ -1,0 +1,102 @@
+import {
+  type Amount,
+  currentShare,
+  type Grant,
+  NOTHING_SPENT,
+  pause,
+  type Spending,
+  spend,
+  spentSince,
+} from "../lib/spending.js";
+import type { Availability } from "./availability.js";
+import type { Sql, Tx } from "./client.js";
+
+/** What all processes together may send to Clerk, kept in one row of the primary. */
+export interface SharedAllowance {
+  spend(wanted: Amount): Promise<Grant>;
+  pause(ms: number): Promise<void>;
+}
+
+export interface SharedLimits {
+  sql: Sql;
+  availability: Pick<Availability, "guard">;
+  /** Requests in any 10 seconds, and how many of them the background may have. */
+  limit: number;
+  backgroundShare: number;
+  /** Asked while Postgres can't be: what a process may spend when it knows of no other. */
+  alone: SharedAllowance;
+}
+
+const CLERKS_WINDOW_MS = 10_000;
+/** A grant may be used up to a second after it was given, so what Clerk sees in 10 seconds was granted within 11. */
+const WINDOW_MS = CLERKS_WINDOW_MS + 1000;
+
+/** Never grants more than `limit` in any 10 seconds, to however many processes; the urgent come before the background. */
+export function createSharedAllowance(options: SharedLimits): SharedAllowance {
+  const { sql, availability, limit, backgroundShare, alone } = options;
+  const limits = { limit, backgroundShare, windowMs: WINDOW_MS };
+
+  function update<T>(
+    change: (spending: Spending, nowMs: number) => { after: Spending; result: T },
+  ): Promise<T> {
+    return availability.guard(
+      () =>
+        sql.begin(async (tx) => {
+          const spending = await lockSpending(tx);
+          // In a statement of its own: the one that waits for the lock may have read the time before.
+          const [clock] = await tx<{ now: number }[]>`
+            select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
+          const { after, result } = change(spending, clock?.now ?? 0);
+          await tx`update mirror_data.budget set spending = ${JSON.stringify(after)}::text::jsonb`;
+          return result;
+        }) as Promise<T>,
+    );
+  }
+
+  return {
+    spend(wanted) {
+      return update((spending, nowMs) => {
+        const { after, ...result } = spend(spending, wanted, limits, nowMs);
+        return { after, result };
+      }).catch(() => alone.spend(wanted));
+    },
+    async pause(ms) {
+      await alone.pause(ms);
+      await update((spending, nowMs) => ({ after: pause(spending, ms, nowMs), result: null })).catch(
+        () => {},
+      );
+    },
+  };
+}
+
+async function lockSpending(tx: Tx): Promise<Spending> {
+  const lock = () => tx<{ spending: Spending }[]>`select spending from mirror_data.budget for update`;
+  const [row] = await lock();
+  if (row) return row.spending;
+  await tx`
+    insert into mirror_data.budget (spending) values (${JSON.stringify(NOTHING_SPENT)}::text::jsonb)
+    on conflict (one) do nothing`;
+  return (await lock())[0]?.spending ?? NOTHING_SPENT;
+}
+
+/** How the budget stands, for people. */
+export interface BudgetState {
+  /** Requests granted in the last 10 seconds. */
+  used: Amount;
+  /** The part of UPSTREAM_RATE_LIMIT that is used at present: below 1 after Clerk answered 429. */
+  share: number;
+  paused_until: number | null;
+}
+
+export async function readBudget(sql: Sql): Promise<BudgetState> {
+  const [row] = await sql<{ spending: Spending | null; now: number }[]>`
+    select (select spending from mirror_data.budget) as spending,
+      (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
+  const spending = row?.spending ?? NOTHING_SPENT;
+  const nowMs = row?.now ?? 0;
+  return {
+    used: spentSince(spending, nowMs - CLERKS_WINDOW_MS),
+    share: currentShare(spending, nowMs),
+    paused_until: spending.pausedUntilMs > nowMs ? spending.pausedUntilMs : null,
+  };
+}

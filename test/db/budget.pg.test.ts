@@ -1,0 +1,80 @@
+import { describe, expect } from "vitest";
+import { unwatched } from "../../src/db/availability.js";
+import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/budget.js";
+import { connect, type Sql } from "../../src/db/client.js";
+import { AppError } from "../../src/lib/errors.js";
+import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { test } from "../support/database.js";
+
+const alone = () => createLocalAllowance({ limit: 4, backgroundShare: 0.5 });
+const shared = (
+  sql: Sql,
+  limit: number,
+  options: Partial<Parameters<typeof createSharedAllowance>[0]> = {},
+) =>
+  createSharedAllowance({
+    ...{ sql, availability: unwatched, limit, backgroundShare: 0.5, alone: alone() },
+    ...options,
+  });
+const urgent = (n: number) => ({ urgent: n, background: 0 });
+
+/** Sends so many requests as one process would, and says what Clerk answered. */
+async function send(sandbox: Sandbox, allowance: SharedAllowance, n: number): Promise<number[]> {
+  const budget = createBudget(allowance);
+  return Promise.all(
+    Array.from({ length: n }, async () => {
+      await budget.take("caller");
+      const headers = { Authorization: `Bearer ${sandbox.secretKey}` };
+      return (await fetch(`${sandbox.url}/v1/users/count`, { headers })).status;
+    }),
+  );
+}
+
+describe("the budget of all processes", () => {
+  test("never lets Clerk see more than the limit in 10 seconds, by Clerk's own count", async ({ db }) => {
+    const sandbox = await startSandbox({ rateLimit: 40 });
+    const processes = Array.from({ length: 3 }, () => connect({ url: db.url, poolMax: 2 }));
+    try {
+      const statuses = await Promise.all(processes.map(({ sql }) => send(sandbox, shared(sql, 40), 25)));
+      expect(statuses.flat()).toEqual(Array.from({ length: 75 }, () => 200));
+    } finally {
+      await Promise.all(processes.map((one) => one.close()));
+      await sandbox.close();
+    }
+  }, 60_000);
+
+  test("keeps room for callers, whatever the background wants", async ({ db }) => {
+    const one = shared(db.sql, 20);
+    const other = shared(db.sql, 20);
+    expect((await one.spend({ urgent: 0, background: 100 })).granted).toEqual({ urgent: 0, background: 10 });
+    const second = await other.spend({ urgent: 15, background: 100 });
+    expect(second.granted).toEqual({ urgent: 10, background: 0 });
+    expect(second.retryMs).toBeGreaterThan(5000);
+    expect(await readBudget(db.sql)).toEqual({
+      used: { urgent: 10, background: 10 },
+      share: 1,
+      paused_until: null,
+    });
+  });
+
+  test("pauses every process when one is told to, and lets all send less for a while", async ({ db }) => {
+    const one = shared(db.sql, 20);
+    const other = shared(db.sql, 20);
+    await one.pause(200);
+    const refused = await other.spend(urgent(20));
+    expect(refused.granted).toEqual(urgent(0));
+    expect(refused.retryMs).toBeLessThanOrEqual(200);
+    await expect.poll(async () => (await other.spend(urgent(20))).granted).toEqual(urgent(14));
+  });
+
+  test("gives a process a little of its own while Postgres can't be asked", async ({ db }) => {
+    const guard = async () => {
+      throw new AppError("database_unavailable", "away");
+    };
+    const cut = shared(db.sql, 1000, { availability: { guard } });
+    expect((await cut.spend(urgent(10))).granted).toEqual(urgent(4));
+    await cut.pause(10_000);
+    expect((await cut.spend(urgent(10))).granted).toEqual(urgent(0));
+  });
+});
