@@ -21,13 +21,18 @@ const MENDS: readonly [faulty: string, mended: string][] = [
   ],
   // What was sent between a socket's error and its end is told of neither.
   ["    !hadError && (query || sent.length) && error(", "    ;(query || sent.length) && error("],
+  // What ended one connection must not be told to the first query of the next.
+  [
+    "    closedTime = performance.now()\n    hadError",
+    "    ;[query, errorResponse, closedTime] = [null, null, performance.now()]\n    hadError",
+  ],
 ];
 
 /**
- * postgres.js with three faults of its 3.4.9 mended, all in what it does with a write that waits while the connection
- * closes: it crashes the process (porsager/postgres#1154, #1208: a transaction's ROLLBACK behind a server that went away
- * is enough), the connection never sends anything again, or its query is never answered. None can be mended from
- * outside, so the file is mended as it is loaded. A version without these lines is loaded as it is, and the test of this
+ * postgres.js with four faults of its 3.4.9 mended, all in what it does while a connection closes. With a write that
+ * waits, it crashes the process (porsager/postgres#1154, #1208: a transaction's ROLLBACK behind a server that went away
+ * is enough), the connection never sends anything again, or its query is never answered; and a query that the server
+ * ended with its connection makes the next one on it fail too. None can be mended from outside, so the file is mended as it is loaded. A version without these lines is loaded as it is, and the test of this
  * file says when that day has come.
  */
 export const postgres = loadMended();

@@ -11,7 +11,7 @@ import { startNetwork } from "../support/network.js";
 test("the installed postgres.js still has the faults that are mended", () => {
   const file = join(dirname(createRequire(import.meta.url).resolve("postgres")), "connection.js");
   const { text, found } = mend(readFileSync(file, "utf8"));
-  expect(found).toBe(3);
+  expect(found).toBe(4);
   expect(mend(text).found).toBe(1);
 });
 
@@ -44,4 +44,22 @@ test("connections cut at any moment fail their queries and transactions, and wor
   await expect.poll(works, { timeout: 10_000 }).toBe(6);
   await close();
   network.close();
+});
+
+test("a connection that the server ended in the middle of a query works again with the next", async ({
+  db,
+}) => {
+  const { sql, close } = connect({ url: db.url, poolMax: 1 });
+  for (let round = 0; round < 5; round++) {
+    const [own] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    const running = sql`select pg_sleep(60)`;
+    running.catch(() => {});
+    const isRunning = () =>
+      db.sql`select from pg_stat_activity where pid = ${own?.pid ?? 0} and query like '%pg_sleep(60)%'`;
+    await expect.poll(async () => (await isRunning()).count).toBe(1);
+    await db.sql`select pg_terminate_backend(${own?.pid ?? 0})`;
+    await expect(running).rejects.toMatchObject({ code: expect.stringMatching("57P01|CONNECTION_CLOSED") });
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+  }
+  await close();
 });
