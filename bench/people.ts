@@ -1,6 +1,7 @@
 import type { Database } from "../src/db/client.js";
 import { analyzeTables, dropSearchIndex, ensureSearchIndex } from "../src/db/search-index.js";
 import { startSandbox } from "../src/sandbox/server.js";
+import { unfenced } from "../src/sync/lease.js";
 import { applyPage } from "../src/sync/pages.js";
 
 export type Person = Record<string, unknown> & { id: string };
@@ -22,7 +23,7 @@ export async function loadPeople(
     const people = await crowd(Math.min(PER_CROWD, wanted - done), done + 1);
     for (let from = 0; from < people.length; from += PER_PAGE) {
       const items = people.slice(from, from + PER_PAGE);
-      await applyPage(sql, "users", { items, startedAtMs: Date.now() }, { lagMs: 0 });
+      await applyPage(sql, "users", { items, startedAtMs: Date.now() }, { lagMs: 0, fence: unfenced });
       done += items.length;
       onProgress(done);
     }

@@ -80,3 +80,9 @@ export function connect(options: ConnectOptions): Database {
     },
   };
 }
+
+/**
+ * Ends a transaction whose process was stopped in the middle of it, so that its locks keep nobody waiting for longer.
+ * Send it along with the first statement. No setting of the connection: a pooler in between would refuse that.
+ */
+export const limitIdle = (tx: Tx) => tx`select set_config('idle_in_transaction_session_timeout', '5s', true)`;

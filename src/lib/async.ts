@@ -51,3 +51,21 @@ export function shareNextRun<T>(work: () => Promise<T>): () => Promise<T> {
     return next;
   };
 }
+
+/** Lets so many pieces of work go on at a time; the others wait in order. */
+export function createGate(width: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let inside = 0;
+  return async (work) => {
+    if (inside >= width) await new Promise<void>((resolve) => waiting.push(resolve));
+    else inside++;
+    try {
+      return await work();
+    } finally {
+      // Whoever waits takes the place over; nobody slips in between.
+      const next = waiting.shift();
+      if (next) next();
+      else inside--;
+    }
+  };
+}

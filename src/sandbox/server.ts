@@ -80,7 +80,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const faults = createFaults();
   const traffic = createTraffic(store, users, organizations);
   const requests: SandboxRequest[] = [];
-  let onListPage: () => void = () => {};
+  let onListPage: (query: URLSearchParams) => void = () => {};
 
   const api = new Hono<SandboxEnv>()
     .use(createRateLimit(options.rateLimit ?? null))
@@ -93,7 +93,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
         listing: createListing(store, listed, { cursorPaging }),
         onListPage(query) {
           walks.happen(query);
-          onListPage();
+          onListPage(query);
         },
       }),
     )
@@ -129,7 +129,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     webhooks: sender,
     traffic,
     /** Called before each page of `GET /users` is made: for what happens under a walk. */
-    set onListPage(callback: () => void) {
+    set onListPage(callback: (query: URLSearchParams) => void) {
       onListPage = callback;
     },
     /** Direct control of what Clerk holds, without HTTP; webhooks are sent all the same. */

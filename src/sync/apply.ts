@@ -1,4 +1,4 @@
-import type { Sql, Tx } from "../db/client.js";
+import { limitIdle, type Sql, type Tx } from "../db/client.js";
 import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
 import { applyUsers } from "./apply-users.js";
 import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
@@ -33,8 +33,12 @@ export interface Applied {
 export interface ApplyOptions {
   /** How far Clerk's lists may trail its writes: what contradicts a tombstone must be that much younger. */
   lagMs: number;
-  /** Runs first in the transaction: a walk's checkpoint and fence commit with its rows or not at all. */
+  /** Runs first in the transaction: a walk that lost its lease writes nothing. */
+  fence?: (tx: Tx) => Promise<void>;
+  /** Runs in the transaction: a walk's checkpoint commits with its rows or not at all. */
   within?: (tx: Tx) => Promise<void>;
+  /** Does everything and takes it back: what is returned is what would have been. */
+  dryRun?: boolean;
 }
 
 /** A snapshot and the index of the item it came in. */
@@ -61,12 +65,27 @@ export interface Effects {
  * concurrent batches wait for each other and never deadlock. When this returns, everything is committed.
  */
 export async function applyItems(sql: Sql, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
-  return (await sql.begin((tx) => applyWithin(tx, items, options))) as Applied;
+  try {
+    return (await sql.begin(async (tx) => {
+      const applied = await applyWithin(tx, items, options);
+      if (options.dryRun) throw new TakenBack(applied);
+      return applied;
+    })) as Applied;
+  } catch (error) {
+    if (error instanceof TakenBack) return error.applied;
+    throw error;
+  }
+}
+
+/** Thrown to roll a dry run's transaction back. */
+class TakenBack {
+  constructor(readonly applied: Applied) {}
 }
 
 async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
+  await options.fence?.(tx);
   await options.within?.(tx);
-  const fresh = await freshItems(tx, items);
+  const [fresh] = await Promise.all([freshItems(tx, items), limitIdle(tx)]);
   const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
     fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));
 

@@ -1,4 +1,4 @@
-import type { Sql } from "../db/client.js";
+import type { Sql, Tx } from "../db/client.js";
 import { sleep } from "../lib/async.js";
 import { deadUserId } from "./dead-letters.js";
 
@@ -7,6 +7,8 @@ export interface Completeness {
   isBackfilled(): boolean;
   /** The moment up to which a walk proved the mirror complete, in milliseconds; null: none has yet. */
   asOfMs(): number | null;
+  /** The same for memberships and organizations. */
+  membershipsAsOfMs(): number | null;
   refresh(): Promise<void>;
   /** Keeps up with what other processes find out, until aborted. */
   run(signal: AbortSignal): Promise<void>;
@@ -17,12 +19,15 @@ const REFRESH_MS = 1000;
 export function createCompleteness(sql: Sql): Completeness {
   let backfilledAtMs: number | null = null;
   let asOfMs: number | null = null;
+  let membershipsAsOfMs: number | null = null;
 
   async function refresh(): Promise<void> {
-    const [row] = await sql<{ backfilled_at: number | null; as_of: number | null }[]>`
-      select backfilled_at, as_of from mirror_data.upstream`;
+    const [row] = await sql<
+      { backfilled_at: number | null; as_of: number | null; memberships_as_of: number | null }[]
+    >`select backfilled_at, as_of, memberships_as_of from mirror_data.upstream`;
     backfilledAtMs = row?.backfilled_at ?? null;
     asOfMs = row?.as_of ?? null;
+    membershipsAsOfMs = row?.memberships_as_of ?? null;
   }
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -33,11 +38,17 @@ export function createCompleteness(sql: Sql): Completeness {
     }
   }
 
-  return { isBackfilled: () => backfilledAtMs !== null, asOfMs: () => asOfMs, refresh, run };
+  return {
+    isBackfilled: () => backfilledAtMs !== null,
+    asOfMs: () => asOfMs,
+    membershipsAsOfMs: () => membershipsAsOfMs,
+    refresh,
+    run,
+  };
 }
 
 /** Notes that a walk from start to end has shown all of Clerk's users. */
-export async function markBackfilled(sql: Sql, nowMs: number): Promise<void> {
+export async function markBackfilled(sql: Sql | Tx, nowMs: number): Promise<void> {
   await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, ${nowMs})`;
 }
 
@@ -52,12 +63,17 @@ export async function loadProof(sql: Sql): Promise<{ watermark: number | null; a
 }
 
 /** Once the walk that began with it has succeeded. */
-export async function saveWatermark(sql: Sql, watermark: number): Promise<void> {
+export async function saveWatermark(sql: Sql | Tx, watermark: number): Promise<void> {
   await sql`update mirror_data.upstream set watermark = greatest(watermark, ${watermark}::bigint)`;
 }
 
+/** What Clerk counted, for people to compare. */
+export async function saveCounted(sql: Sql | Tx, users: number, nowMs: number): Promise<void> {
+  await sql`update mirror_data.upstream set counted = ${users}, counted_at = ${nowMs}`;
+}
+
 /** At the start of a backfill, which may be resumed later: what changes from then on is not behind it. */
-export async function keepFirstWatermark(sql: Sql, watermark: number): Promise<void> {
+export async function keepFirstWatermark(sql: Sql | Tx, watermark: number): Promise<void> {
   await sql`update mirror_data.upstream set watermark = coalesce(watermark, ${watermark}::bigint)`;
 }
 
@@ -65,10 +81,19 @@ export async function keepFirstWatermark(sql: Sql, watermark: number): Promise<v
  * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
  * may stand for a user who is wrong here, and a user whom a walk could not store is.
  */
-export async function advanceAsOf(sql: Sql, provedMs: number): Promise<void> {
+export async function advanceAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
   await sql`
-    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
-    where not exists (select from mirror_data.refetches where since <= ${provedMs})
-      and not exists (
-        select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${`${deadUserId("")}%`})`;
+    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint) where ${nothingInDoubt(sql, provedMs)}`;
 }
+
+/** The same for organizations and memberships, which a walk of all of them has shown. */
+export async function advanceMembershipsAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
+  await sql`
+    update mirror_data.upstream set memberships_as_of = greatest(memberships_as_of, ${provedMs}::bigint)
+    where ${nothingInDoubt(sql, provedMs)}`;
+}
+
+const nothingInDoubt = (sql: Sql | Tx, provedMs: number) => sql`
+  not exists (select from mirror_data.refetches where since <= ${provedMs})
+  and not exists (
+    select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${`${deadUserId("")}%`})`;

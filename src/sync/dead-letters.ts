@@ -25,7 +25,12 @@ export interface StoredDeadLetter extends DeadLetter {
 export const deadUserId = (userId: string) => `walk:${userId}`;
 
 /** Keeps a user that Clerk itself answered and that could not be applied. Repeating counts an attempt. */
-export async function keepDeadUser(sql: Sql, userId: string, object: unknown, error: Error): Promise<void> {
+export async function keepDeadUser(
+  sql: Sql | Tx,
+  userId: string,
+  object: unknown,
+  error: Error,
+): Promise<void> {
   const payload = Buffer.from(JSON.stringify(object) ?? "null");
   await insertDeadLetter(sql, { id: deadUserId(userId), type: null, userId, payload, error: error.message });
 }

@@ -4,11 +4,17 @@ import { sleep } from "../lib/async.js";
 import type { Call } from "../upstream/client.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { idOf } from "./walk.js";
+import type { Bounds } from "./windows.js";
+
+/** A user whom Clerk doesn't know any more, and when the request that said so was sent. */
+export interface Gone {
+  id: string;
+  startedAtMs: number;
+}
 
 /** What Clerk said about users that a walk has not shown. */
 export interface Confirmed {
-  /** Ids that are gone, and when the request that said so was sent. */
-  gone: { id: string; startedAtMs: number }[];
+  gone: Gone[];
   /** Users that the walk missed, as Clerk shows them. */
   alive: { items: unknown[]; startedAtMs: number }[];
 }
@@ -33,21 +39,29 @@ export async function untilSettled(
   await sleep(Math.max(0, lastMs + lagMs - clock.now()), signal);
 }
 
-/** The users that were not `seen`, but for those heard of since the walk began (`startedAtMs`). */
+/** The users created within these bounds that were not `seen`, but for those heard of since `begunAtMs`. */
 export async function missingUsers(
   sql: Sql,
   seen: ReadonlySet<string>,
-  startedAtMs: number,
+  { afterMs, beforeMs }: Bounds,
+  begunAtMs: number,
 ): Promise<Missing[]> {
   const missing: Missing[] = [];
-  for (let after = ""; ; ) {
-    const rows = await sql<Missing[]>`
-      select id, observed_at as "observedAtMs" from mirror_data.users
-      where id > ${after} and payload is not null order by id limit ${READ_BATCH}`;
-    for (const row of rows) if (row.observedAtMs < startedAtMs && !seen.has(row.id)) missing.push(row);
-    const last = rows.at(-1);
-    if (!last || rows.length < READ_BATCH) return missing;
-    after = last.id;
+  let last = { id: "", createdAtMs: afterMs ?? Number.MIN_SAFE_INTEGER };
+  for (;;) {
+    const rows = await sql<(Missing & { createdAtMs: number })[]>`
+      select s.id, s.created_at as "createdAtMs", u.observed_at as "observedAtMs"
+      from mirror_data.user_search s join mirror_data.users u using (id)
+      where (s.created_at, s.id) > (${last.createdAtMs}, ${last.id})
+        and s.created_at > ${afterMs ?? Number.MIN_SAFE_INTEGER}
+        and s.created_at < ${beforeMs ?? Number.MAX_SAFE_INTEGER}
+      order by s.created_at, s.id limit ${READ_BATCH}`;
+    for (const { id, observedAtMs } of rows) {
+      if (observedAtMs < begunAtMs && !seen.has(id)) missing.push({ id, observedAtMs });
+    }
+    const next = rows.at(-1);
+    if (!next || rows.length < READ_BATCH) return missing;
+    last = next;
   }
 }
 

@@ -1,5 +1,5 @@
 import { plainArray, textArray } from "../db/bulk.js";
-import type { Tx } from "../db/client.js";
+import type { Sql, Tx } from "../db/client.js";
 
 export interface Change {
   type: `${"user" | "organization" | "membership"}.${"upserted" | "deleted"}`;
@@ -66,4 +66,18 @@ export function notifications(ids: readonly string[]): string[] {
   }
   if (chunk.length > 0) payloads.push(JSON.stringify({ ids: chunk }));
   return payloads;
+}
+
+/** The newest position; 0 before the first. */
+export async function feedPosition(sql: Sql): Promise<number> {
+  const [row] = await sql<{ position: number }[]>`
+    select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
+  return row?.position ?? 0;
+}
+
+/** How many deletions of users were committed behind this position. */
+export async function userDeletionsSince(sql: Sql, position: number): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select count(*)::bigint as n from mirror_data.changes where position > ${position} and type = 'user.deleted'`;
+  return row?.n ?? 0;
 }

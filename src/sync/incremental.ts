@@ -1,67 +1,168 @@
-import type { Sql } from "../db/client.js";
-import type { Call } from "../upstream/client.js";
-import { advanceAsOf, loadProof, saveWatermark } from "./completeness.js";
+import { sleep } from "../lib/async.js";
+import { countWithin, keepsToBounds } from "./bounds.js";
+import { advanceAsOf, loadProof, saveCounted, saveWatermark } from "./completeness.js";
+import type { Gone } from "./deletions.js";
+import { locateDrift } from "./drift.js";
+import { feedPosition, userDeletionsSince } from "./feed.js";
 import { refuseWrongInstance } from "./guards.js";
+import { fenced } from "./lease.js";
 import { applyPage } from "./pages.js";
-import type { ReconcileParts, RunOptions } from "./reconcile.js";
-import { createTally } from "./run-tally.js";
-import { updatedAtOf, walkByOffset } from "./walk.js";
-import { START } from "./windows.js";
+import type { RunWork } from "./run-work.js";
+import { deleteGone, verifyBounds } from "./verify.js";
+import { idOf, updatedAtOf, walkByOffset } from "./walk.js";
+import { type Bounds, EVERYBODY, START } from "./windows.js";
 
-/** What an incremental run ends with; the last two ask for a walk of everything. */
-export type IncrementalEnd = "complete" | "counts_differ" | "too_much";
+/**
+ * What an incremental run ends with. `complete`: everything is as Clerk has it. `unsettled`: the counts differ by what
+ * has just happened, or can't be compared. `too_much`: only a walk of everything will tell.
+ */
+export type IncrementalEnd = "complete" | "unsettled" | "too_much";
 
 /** More changed than this many pages show: a walk of everything costs no more and also finds deletions. */
 const MOST_PAGES = 20;
+/** The first page is small: mostly nothing has changed, and each minute it is read. */
+const FIRST_PAGE = 100;
+/** Counts that differ by what is under way agree a moment later. */
+const SECOND_LOOK_MS = 1000;
+/** To compare, to compare again once what differed is repaired, and once more where something happened meanwhile. */
+const ATTEMPTS = 3;
 
 /**
- * Reads what changed since the last successful walk: Clerk's users by `-updated_at`, back to the newest `updated_at`
- * that Clerk itself had shown then, never one learnt from webhooks, which says nothing about what came before it.
- * Then compares the counts of all users created before the freshest ones. Safe to repeat.
+ * Reads what changed since the last successful walk, compares the counts of all users but the freshest on both sides,
+ * and where they differ finds the place by halving and repairs it. Costs one count and one page when nothing happened.
+ * Safe to repeat.
+ *
+ * The order is the proof. Clerk is counted first, then asked what changed: whoever it counted and lives is here by then.
+ * If we then hold as many, and learnt of no deletion since the count, we hold nobody whom it had not counted.
  */
-export async function runIncremental(parts: ReconcileParts, options: RunOptions): Promise<IncrementalEnd> {
-  const { api, clock, lagMs } = parts;
-  const { sql } = parts.database;
-  const { id: runId, signal } = options;
-  const call: Call = { priority: "repair", signal };
-  const tally = createTally(sql, runId, parts.requests);
-  const startedAtMs = clock.now();
+export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
+  const { sql, clock, lagMs, fence, log } = work;
   const { watermark, asOfMs } = await loadProof(sql);
-  await refuseWrongInstance(sql, api, call);
   if (watermark === null) return "too_much";
+  const keeps = await keepsToBounds(work);
+  let sinceMs = watermark;
+  let newest: number | null = null;
+  let end: IncrementalEnd = "unsettled";
+  for (let attempt = 0; attempt < ATTEMPTS && end === "unsettled"; attempt++) {
+    const begunAtMs = clock.now();
+    const bounds = keeps ? { afterMs: null, beforeMs: begunAtMs - lagMs } : EVERYBODY;
+    const before = await look(work, bounds);
+    const read = await readChanges(work, sinceMs);
+    if (read === "too_much") return "too_much";
+    newest ??= read.newest;
+    sinceMs = Math.max(sinceMs, read.newest ?? 0);
+    const after = await compare(work, bounds, before);
+    if (after === "agree") {
+      end = "complete";
+      // A proof by induction: only what was proved up to the watermark is now proved up to here.
+      if (asOfMs !== null && keeps && !work.dryRun) {
+        await fenced(sql, fence, (tx) => advanceAsOf(tx, begunAtMs - lagMs));
+      }
+    } else if (after === "explained") break;
+    else if (after !== "changed") {
+      const places = keeps ? await repairDrift(work, bounds, after) : "too_much";
+      if (places === "too_much") return places;
+      log.info({ run: work.runId, places }, "read again where the counts differed");
+      if (work.dryRun) break;
+    }
+  }
+  const watermarkNow = newest;
+  if (watermarkNow !== null && !work.dryRun) {
+    await fenced(sql, fence, (tx) => saveWatermark(tx, watermarkNow));
+  }
+  await work.tally.save();
+  return end;
+}
 
+interface Look {
+  theirs: number;
+  /** Where the feed stood before Clerk was asked. */
+  position: number;
+}
+
+async function look(work: RunWork, bounds: Bounds): Promise<Look> {
+  const { sql, clock, fence } = work;
+  const position = await feedPosition(sql);
+  const theirs = await countWithin(work, bounds);
+  await fenced(sql, fence, (tx) => saveCounted(tx, theirs, clock.now()));
+  return { theirs, position };
+}
+
+/** Users by `-updated_at`, back to `sinceMs`, and to what Clerk's lists may not have shown yet when that was read. */
+async function readChanges(work: RunWork, sinceMs: number): Promise<{ newest: number | null } | "too_much"> {
+  const { sql, api, call, lagMs, fence, dryRun, tally, signal } = work;
   const list = (query: { limit: number; offset: number }) =>
     api.listUsers({ ...query, orderBy: "-updated_at" }, call);
   let newest: number | null = null;
   let pages = 0;
-  for await (const page of walkByOffset(list, START)) {
+  for await (const page of walkByOffset(list, START, FIRST_PAGE)) {
     signal.throwIfAborted();
-    newest ??= updatedAtOf(page.items[0]);
-    tally.count(await applyPage(sql, "users", page, { lagMs }));
+    if (pages === 0) {
+      newest = updatedAtOf(page.items[0]);
+      if (!(await showsSomebodyKnown(work, page.items))) await refuseWrongInstance(sql, api, call);
+    }
+    tally.count(await applyPage(sql, "users", page, { lagMs, fence, dryRun }));
     tally.seen += page.items.length;
+    work.witness = idOf(page.items[0]) ?? work.witness;
     const oldest = updatedAtOf(page.items.at(-1));
-    // Clerk's lists trail its writes: what was written just before the watermark may have come into them since.
-    if (oldest === null || oldest < watermark - lagMs) break;
+    if (oldest === null || oldest < sinceMs - lagMs) break;
     if (++pages === MOST_PAGES) return "too_much";
   }
-  const isSame = await countsAgree(sql, parts, startedAtMs - lagMs, call);
-  await tally.save();
-  if (newest !== null) await saveWatermark(sql, newest);
-  if (!isSame) return "counts_differ";
-  // A proof by induction: only what was proved up to the watermark is now proved up to here.
-  if (asOfMs !== null) await advanceAsOf(sql, startedAtMs - lagMs);
-  return "complete";
+  return { newest };
 }
 
-/** Whether as many users were created before then here as at Clerk. */
-async function countsAgree(
-  sql: Sql,
-  { api }: ReconcileParts,
-  beforeMs: number,
-  call: Call,
-): Promise<boolean> {
-  const theirs = await api.countUsers({ createdAtBefore: beforeMs }, call);
-  const [ours] = await sql<{ n: number }[]>`
-    select count(*)::bigint as n from mirror_data.user_search where created_at < ${beforeMs}`;
-  return ours?.n === theirs;
+/** Then it is the Clerk that this mirror holds, and no request needs to find that out. */
+async function showsSomebodyKnown({ sql }: RunWork, items: readonly unknown[]): Promise<boolean> {
+  const ids = items.flatMap((item) => idOf(item) ?? []);
+  const [known] = await sql`
+    select from mirror_data.users where id in ${sql(ids.length > 0 ? ids : [""])} and payload is not null limit 1`;
+  return known !== undefined;
+}
+
+/** The counts, where they differ. `changed`: something happened meanwhile, and they say nothing. */
+async function compare(
+  work: RunWork,
+  bounds: Bounds,
+  before: Look,
+): Promise<"agree" | "explained" | "changed" | Counts> {
+  if (before.theirs === (await ownCount(work, bounds))) {
+    return (await userDeletionsSince(work.sql, before.position)) > 0 ? "changed" : "agree";
+  }
+  // Acted on only if it is seen twice.
+  await sleep(SECOND_LOOK_MS, work.signal);
+  const { theirs } = await look(work, bounds);
+  const ours = await ownCount(work, bounds);
+  if (theirs === ours) return "changed";
+  // Clerk's counts may still hold those who were deleted a moment ago.
+  const isExplained = theirs > ours && theirs - ours <= (await recentTombstones(work));
+  return isExplained ? "explained" : { theirs, ours };
+}
+
+interface Counts {
+  theirs: number;
+  ours: number;
+}
+
+/** All but the freshest: two index lookups, where counting all of them would read the whole index. */
+async function ownCount({ sql }: RunWork, { beforeMs }: Bounds): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select (select n from mirror_data.counters where name = 'users')
+      - (select count(*) from mirror_data.user_search where created_at >= ${beforeMs ?? Number.MAX_SAFE_INTEGER}) as n`;
+  return row?.n ?? 0;
+}
+
+async function recentTombstones({ sql, clock, lagMs }: RunWork): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select count(*)::bigint as n from mirror_data.users where deleted_at > ${clock.now() - lagMs}`;
+  return row?.n ?? 0;
+}
+
+/** How many places were read again, and repaired. */
+async function repairDrift(work: RunWork, bounds: Bounds, counts: Counts): Promise<number | "too_much"> {
+  const places = await locateDrift(work, { fromMs: null, toMs: (bounds.beforeMs ?? 0) - 1, ...counts });
+  if (places === null) return "too_much";
+  const missing: Gone[] = [];
+  for (const place of places) missing.push(...(await verifyBounds(work, place)));
+  await deleteGone(work, missing);
+  return places.length;
 }

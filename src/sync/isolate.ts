@@ -27,17 +27,18 @@ export async function applyIsolated(
   } catch (error) {
     if (!isPoison(error)) throw error;
   }
+  const { within, ...alone } = options;
   const results: Isolated[] = [];
   for (const item of items) {
     try {
-      const applied = await applyItems(sql, [item], { lagMs: options.lagMs });
+      const applied = await applyItems(sql, [item], alone);
       results.push({ kind: "applied", status: applied.statuses[0] ?? "stale", applied });
     } catch (error) {
       if (!isPoison(error)) throw error;
       results.push({ kind: "poison", error });
     }
   }
-  if (options.within) await applyItems(sql, [], options);
+  if (within) await applyItems(sql, [], options);
   return results;
 }
 

@@ -1,9 +1,6 @@
-import type { Sql } from "../db/client.js";
-import type { Clock } from "../db/clock.js";
+import type { Tx } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
-import type { Logger } from "../observability/logger.js";
-import type { Call } from "../upstream/client.js";
-import type { ClerkApi, Page } from "../upstream/users.js";
+import type { Page } from "../upstream/users.js";
 import { applyItems, type Item } from "./apply.js";
 import {
   type MissingMembership,
@@ -11,32 +8,19 @@ import {
   missingOrganizations,
   untilSettled,
 } from "./deletions.js";
+import { fenced } from "./lease.js";
 import { applyPage } from "./pages.js";
-import type { OnProgress, RunMode } from "./runs.js";
+import type { RunWork } from "./run-work.js";
 import { gone } from "./snapshot.js";
 import { idOf, walkByOffset } from "./walk.js";
 import { loadCheckpoint, START, saveCheckpoint } from "./windows.js";
 
-export interface OrganizationWalk {
-  sql: Sql;
-  api: ClerkApi;
-  clock: Pick<Clock, "now">;
-  lagMs: number;
-  log: Logger;
-  runId: string;
-  /** When the run began. */
-  startedAtMs: number;
-  mode: RunMode;
-  call: Call;
-  onProgress: OnProgress;
-}
-
-/** Walks all organizations; a full run then asks about those it was not shown. */
-export async function walkOrganizations(walk: OrganizationWalk): Promise<void> {
+/** Walks all organizations, from `begunAtMs` on; a full run then asks about those it was not shown. */
+export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promise<void> {
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "organizations", (query) => api.listOrganizations(query, call));
   if (!seen || walk.mode !== "full") return;
-  const missing = await missingOrganizations(sql, seen, walk.startedAtMs);
+  const missing = await missingOrganizations(sql, seen, begunAtMs);
   await untilSettled(missing, walk, call.signal);
   for (const { id } of missing) {
     const answer = await api.getOrganization(id, call);
@@ -53,23 +37,22 @@ export async function walkOrganizations(walk: OrganizationWalk): Promise<void> {
 }
 
 /** The same for memberships. */
-export async function walkMemberships(walk: OrganizationWalk): Promise<void> {
+export async function walkMemberships(walk: RunWork, begunAtMs: number): Promise<void> {
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "memberships", (query) => api.listMemberships(query, call));
   if (!seen || walk.mode !== "full") return;
-  const missing = await missingMemberships(sql, seen, walk.startedAtMs);
+  const missing = await missingMemberships(sql, seen, begunAtMs);
   await untilSettled(missing, walk, call.signal);
   for (const membership of missing) await confirmMembership(walk, membership);
 }
 
 /** The ids that the list showed, or null where it was not walked to its end now: there is none, or it is done already. */
 async function walkList(
-  walk: OrganizationWalk,
+  walk: RunWork,
   what: "organizations" | "memberships",
   list: (query: { limit: number; offset: number; orderBy: string }) => Promise<Page>,
 ): Promise<Set<string> | null> {
-  const { sql, runId, lagMs, onProgress } = walk;
-  const dryRun = walk.mode === "dry_run";
+  const { sql, runId, lagMs, fence, dryRun, onProgress } = walk;
   const start = walk.mode === "backfill" ? await loadCheckpoint(sql, runId, what) : START;
   if (start.done) return null;
   const seen = new Set<string>();
@@ -83,9 +66,8 @@ async function walkList(
   try {
     for await (const page of walkByOffset(counted, start)) {
       walk.call.signal?.throwIfAborted();
-      const within = (tx: Parameters<typeof saveCheckpoint>[0]) =>
-        saveCheckpoint(tx, runId, what, page.checkpoint);
-      await applyPage(sql, what, page, { lagMs, dryRun, within });
+      const within = (tx: Tx) => saveCheckpoint(tx, { runId, what }, page.checkpoint);
+      await applyPage(sql, what, page, { lagMs, fence, dryRun, within });
       for (const item of page.items) seen.add(idOf(item) ?? "");
       onProgress({ phase: what, done: seen.size, total });
     }
@@ -94,7 +76,7 @@ async function walkList(
     // An instance without organizations refuses their lists.
     if (!hasNone(error)) throw error;
     walk.log.info({ reason: error.message }, `Clerk has no ${what} here`);
-    await saveCheckpoint(sql, runId, what, { ...start, done: true });
+    await fenced(sql, fence, (tx) => saveCheckpoint(tx, { runId, what }, { ...start, done: true }));
     return null;
   }
 }
@@ -106,7 +88,7 @@ function hasNone(error: unknown): error is AppError {
 /** What Clerk answers where organizations are off, or not part of the plan. */
 const NONE = new Set<unknown>([402, 403, 404]);
 
-async function confirmMembership(walk: OrganizationWalk, missing: MissingMembership): Promise<void> {
+async function confirmMembership(walk: RunWork, missing: MissingMembership): Promise<void> {
   const { sql, api, call } = walk;
   const { id, organizationId, userId } = missing;
   try {

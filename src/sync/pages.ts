@@ -3,6 +3,7 @@ import type { Sql, Tx } from "../db/client.js";
 import type { Applied, Effect, Item } from "./apply.js";
 import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
 import { applyIsolated, isPoison } from "./isolate.js";
+import { type Fence, fenced } from "./lease.js";
 import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./prefilter.js";
 import {
   embeddedOrganization,
@@ -18,6 +19,7 @@ export type PageEffects = Map<string, Effect>;
 
 export interface PageOptions {
   lagMs: number;
+  fence: Fence;
   /** Commits with the page: its checkpoint. */
   within?: (tx: Tx) => Promise<void>;
   /** Compares and writes nothing; the effects are then what would be. */
@@ -82,48 +84,39 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   sql: Sql,
   kind: PageKind<T>,
   page: ListedPage,
-  { lagMs, within, dryRun = false }: PageOptions,
+  { lagMs, fence, within, dryRun = false }: PageOptions,
 ): Promise<PageEffects> {
+  const keepDead = (id: string, object: unknown, error: Error) =>
+    fenced(sql, fence, (tx) => keepDeadUser(tx, id, object, error));
   const snapshots: T[] = [];
   for (const item of page.items) {
     try {
       snapshots.push(kind.snapshot(item, page.startedAtMs));
     } catch (error) {
       if (!isPoison(error)) throw error;
-      if (!dryRun) await keepDeadUser(sql, idForLetter(item), item, error);
+      if (!dryRun) await keepDead(idForLetter(item), item, error);
     }
   }
   const glances = snapshots.length > 0 ? await kind.glance(sql, snapshots) : [];
-  if (dryRun) return foreseen(snapshots, glances);
-
   const news = snapshots.filter((_, index) => glances[index] !== "repeat");
-  const results = await applyIsolated(sql, news.map(kind.item), { lagMs, ...(within && { within }) });
+  if (news.length === 0 && !within) return new Map();
+  const options = { lagMs, fence, dryRun, ...(within && { within }) };
+  const results = await applyIsolated(sql, news.map(kind.item), options);
   const effects: PageEffects = new Map();
   const stored: string[] = [];
   for (const [index, result] of results.entries()) {
     const snapshot = news[index];
     if (!snapshot) continue;
     if (result.kind === "poison") {
-      await keepDeadUser(sql, snapshot.id, snapshot.object, result.error);
+      if (dryRun) continue;
+      await keepDead(snapshot.id, snapshot.object, result.error);
       continue;
     }
     stored.push(deadUserId(snapshot.id));
     const effect = kind.effects(result.applied).get(snapshot.id);
     if (effect) effects.set(snapshot.id, effect);
   }
-  if (stored.length > 0) await dropDeadLetters(sql, stored);
-  return effects;
-}
-
-function foreseen<T extends { id: string }>(
-  snapshots: readonly T[],
-  glances: readonly Glance[],
-): PageEffects {
-  const effects: PageEffects = new Map();
-  for (const [index, { id }] of snapshots.entries()) {
-    if (glances[index] === "unknown") effects.set(id, "created");
-    if (glances[index] === "differs") effects.set(id, "updated");
-  }
+  if (stored.length > 0 && !dryRun) await fenced(sql, fence, (tx) => dropDeadLetters(tx, stored));
   return effects;
 }
 

@@ -1,7 +1,7 @@
 import { AppError } from "../lib/errors.js";
 import type { Call } from "../upstream/client.js";
 import type { ClerkApi, Page } from "../upstream/users.js";
-import type { Checkpoint } from "./windows.js";
+import type { Bounds, Checkpoint } from "./windows.js";
 
 /** One page of a walk, and where the walk stands once the page is applied. */
 export interface WalkedPage {
@@ -17,50 +17,57 @@ export const PAGE_SIZE = 500;
 const MOST_RESTARTS = 10;
 
 /**
- * All users of Clerk from `start` on, oldest first. By cursor, whose cost is flat; where the upstream knows none (the
- * page behind a cursor shows what came before it), by offset. A user may come twice; none that lives is left out.
+ * All users of Clerk within these bounds from `start` on, oldest first. By cursor, whose cost is flat; where the upstream
+ * knows none (the page behind a cursor shows what came before it), by offset. A user may come twice; none that lives is
+ * left out.
  */
-export async function* walkUsers(api: ClerkApi, start: Checkpoint, call: Call): AsyncGenerator<WalkedPage> {
-  if (start.offset > 0) yield* walkUsersByOffset(api, start, call);
-  else yield* walkUsersByCursor(api, start, call);
+export async function* walkUsers(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
+  if (start.offset > 0) yield* walkUsersByOffset(api, bounds, start, call);
+  else yield* walkUsersByCursor(api, bounds, start, call);
 }
 
-async function* walkUsersByCursor(api: ClerkApi, start: Checkpoint, call: Call): AsyncGenerator<WalkedPage> {
+async function* walkUsersByCursor(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
   let { cursorId, cursorCreatedAtMs } = start;
-  let createdAtAfter: number | null = null;
+  let afterMs = bounds.afterMs;
   let seen = 0;
   for (;;) {
-    const page = await pageBehind(cursorId, createdAtAfter);
+    const page = await pageBehind(cursorId);
     if (page === "cursor_refused") {
       // The user it names was deleted meanwhile: go on from the time it was created at, whoever shares it once more.
-      createdAtAfter = (cursorCreatedAtMs ?? 0) - 1;
+      afterMs = (cursorCreatedAtMs ?? 0) - 1;
       cursorId = null;
       continue;
     }
     if (cursorId !== null && isBefore(page.items, cursorId, cursorCreatedAtMs)) {
-      yield* walkUsersByOffset(api, { ...start, cursorId: null, offset: 0 }, call);
+      yield* walkUsersByOffset(api, bounds, { ...start, cursorId: null, offset: 0 }, call);
       return;
     }
     seen += page.items.length;
     const last = page.items.at(-1);
     cursorId = idOf(last) ?? cursorId;
     cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
-    const done = isLast(page, seen);
+    const done = isLast(page, seen, PAGE_SIZE);
     yield { ...page, checkpoint: { cursorId, cursorCreatedAtMs, offset: 0, done } };
     if (done) return;
   }
 
-  async function pageBehind(
-    startingAfter: string | null,
-    after: number | null,
-  ): Promise<Page | "cursor_refused"> {
+  async function pageBehind(startingAfter: string | null): Promise<Page | "cursor_refused"> {
     try {
       return await api.listUsers(
         {
-          limit: PAGE_SIZE,
-          orderBy: "+created_at",
+          ...{ limit: PAGE_SIZE, orderBy: "+created_at" },
+          ...boundsQuery({ ...bounds, afterMs }),
           ...(startingAfter !== null && { startingAfter }),
-          ...(after !== null && { createdAtAfter: after }),
         },
         call,
       );
@@ -72,10 +79,22 @@ async function* walkUsersByCursor(api: ClerkApi, start: Checkpoint, call: Call):
   }
 }
 
-async function* walkUsersByOffset(api: ClerkApi, start: Checkpoint, call: Call): AsyncGenerator<WalkedPage> {
-  const pages = walkByOffset((query) => api.listUsers({ ...query, orderBy: "+created_at" }, call), start);
-  for await (const page of pages) yield page;
+async function* walkUsersByOffset(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
+  const list = (query: { limit: number; offset: number }) =>
+    api.listUsers({ ...query, orderBy: "+created_at", ...boundsQuery(bounds) }, call);
+  yield* walkByOffset(list, start);
 }
+
+/** As Clerk is asked for users within bounds. */
+export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
+  ...(afterMs !== null && { createdAtAfter: afterMs }),
+  ...(beforeMs !== null && { createdAtBefore: beforeMs }),
+});
 
 /** Rows that a page shares with the one before it: so many may vanish in between without a gap. */
 const OVERLAP = 10;
@@ -87,11 +106,13 @@ const OVERLAP = 10;
 export async function* walkByOffset(
   list: (query: { limit: number; offset: number }) => Promise<Page>,
   start: Checkpoint,
+  firstPageSize = PAGE_SIZE,
 ): AsyncGenerator<WalkedPage> {
   let { cursorId, offset } = start;
   for (let restarts = 0; ; ) {
     const from = Math.max(0, offset - OVERLAP);
-    const page = await list({ limit: PAGE_SIZE, offset: from });
+    const limit = offset === 0 ? firstPageSize : PAGE_SIZE;
+    const page = await list({ limit, offset: from });
     const overlap = cursorId === null ? 0 : page.items.findIndex((item) => idOf(item) === cursorId) + 1;
     if (cursorId !== null && overlap === 0) {
       if (++restarts > MOST_RESTARTS) {
@@ -106,7 +127,7 @@ export async function* walkByOffset(
     const items = page.items.slice(overlap);
     offset = from + page.items.length;
     cursorId = idOf(items.at(-1)) ?? cursorId;
-    const done = items.length === 0 || isLast(page, offset);
+    const done = items.length === 0 || isLast(page, offset, limit);
     yield {
       items,
       startedAtMs: page.startedAtMs,
@@ -124,9 +145,9 @@ function isBefore(items: readonly unknown[], cursorId: string, cursorCreatedAtMs
 }
 
 /** A short page is the last one, unless the upstream says that there is more: some give less than they are asked for. */
-function isLast(page: Page, seen: number): boolean {
+function isLast(page: Page, seen: number, asked: number): boolean {
   if (page.items.length === 0) return true;
-  return page.totalCount === null ? page.items.length < PAGE_SIZE : seen >= page.totalCount;
+  return page.totalCount === null ? page.items.length < asked : seen >= page.totalCount;
 }
 
 export function idOf(item: unknown): string | null {

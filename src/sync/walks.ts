@@ -1,17 +1,17 @@
 import { backoffMs, sleep } from "../lib/async.js";
-import { AppError } from "../lib/errors.js";
-import type { Completeness } from "./completeness.js";
-import { runIncremental } from "./incremental.js";
-import { type ReconcileParts, type RunOptions, runWalk } from "./reconcile.js";
+import { createExecutor, type ExecutorParts } from "./execute.js";
+import { createLead, RETRY_MS } from "./lead.js";
+import { createLease, LeaseLost } from "./lease.js";
 import {
   createRun,
-  failInterruptedRuns,
   findRun,
   finishRun,
+  nextQueued,
   type OnProgress,
+  queueAgain,
   type Run,
   type RunMode,
-  startRun,
+  requeueInterrupted,
   unfinishedBackfill,
 } from "./runs.js";
 
@@ -21,172 +21,138 @@ export interface WalkOptions {
   onProgress?: OnProgress;
 }
 
-/** Backfills and reconciles, one at a time in this process. */
+/** Backfills and reconciles, by one process at a time: the one that holds the lease. */
 export interface Walks {
-  /** Runs one now, behind those that wait, and returns it ended: look at its `state`. A backfill resumes. */
+  /**
+   * Does one run and returns it ended: look at its `state`. Where another process holds the lease, that one does it, and
+   * this one follows. A backfill resumes.
+   */
   execute(mode: RunMode, options: WalkOptions): Promise<Run>;
-  /** Queues a run for `run` to execute and returns its id. */
+  /** Queues a run for whoever holds the lease, and returns its id. */
   enqueue(mode: RunMode): Promise<string>;
-  /** The next incremental run is due now: something may have been missed. */
+  /** A check is due now: something may have been missed. */
   checkSoon(): void;
-  /** Backfills an empty mirror, then executes what is queued and the runs of each interval, until aborted. */
+  /** Waits for the lease, and does all that is to be done while it has it; until aborted. */
   run(signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
 }
 
-export interface WalksParts extends ReconcileParts {
-  completeness: Completeness;
-  /** Notes whose users a backfill brings: the mirror may have been emptied since the start, and have forgotten. */
+export interface WalksParts extends ExecutorParts {
   claimUpstream: () => Promise<void>;
-  /** Of incremental and of full runs; 0: only on demand. */
   intervalMs: number;
   fullIntervalMs: number;
 }
 
-/** What failed is tried again soon, but not at once for ever. */
-const RETRY_MS = { first: 1000, longest: 60_000 };
+/** How often those without the lease look whether they can have it, and how far the run has come that they wait for. */
+const STANDBY_MS = 1000;
+const FOLLOW_MS = 250;
 
 export function createWalks(parts: WalksParts): Walks {
   const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = parts;
   const { sql } = parts.database;
-  const queue: { id: string; mode: RunMode }[] = [];
-  let wake = () => {};
-  /** A difference of counts may be two moments of a busy Clerk; one that stays is a user too many or too few. */
-  let countsDiffered = false;
-  let last: Promise<unknown> = Promise.resolve();
-  const due = { incremental: nextDue(intervalMs), full: nextDue(fullIntervalMs) };
-  let failedChecks = 0;
-
-  /** One walk after the other: two would ask Clerk the same things twice. */
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = last.then(work, work);
-    last = turn.catch(() => {});
-    return turn;
-  }
-
-  async function walk(id: string, mode: RunMode, options: WalkOptions): Promise<Run> {
-    const { signal, allowPurge = false, onProgress = () => {} } = options;
-    await startRun(sql, id, clock.now());
-    log.info({ run: id, mode }, "walk started");
-    try {
-      const run = { id, mode, allowPurge, signal, onProgress };
-      await (mode === "incremental" ? check(run) : runWalk(parts, run));
-      await finishRun(sql, id, { state: "succeeded", error: null, nowMs: clock.now() });
-      await completeness.refresh();
-    } catch (error) {
-      // Stopping is no failure: a backfill goes on from its checkpoint at the next start.
-      signal.throwIfAborted();
-      const state = error instanceof AppError && error.code === "conflict" ? "stopped" : "failed";
-      const message = error instanceof Error ? error.message : String(error);
-      log.error({ run: id, mode, err: error }, `walk ${state}`);
-      await finishRun(sql, id, { state, error: message, nowMs: clock.now() });
-    }
-    const run = await findRun(sql, id);
-    if (!run) throw new Error(`the run ${id} has vanished`);
-    log.info(
-      { run: id, mode, state: run.state, users: run.users.seen, differences: run.differences },
-      "walk ended",
-    );
-    return run;
-  }
-
-  /** What changed lately; and everything, where that is not enough. */
-  async function check(run: RunOptions): Promise<void> {
-    const end = await runIncremental(parts, run);
-    const differedBefore = countsDiffered;
-    countsDiffered = end === "counts_differ";
-    if (end === "complete" || (end === "counts_differ" && !differedBefore)) return;
-    log.info({ run: run.id, reason: end }, "an incremental run becomes a full one");
-    await runWalk(parts, { ...run, mode: "full" });
-    countsDiffered = false;
-  }
+  const lease = createLease({ sql, log });
+  const executor = createExecutor(parts);
+  const lead = createLead({
+    sql,
+    clock,
+    log,
+    completeness,
+    executor,
+    claimUpstream,
+    intervalMs,
+    fullIntervalMs,
+  });
+  let leads = false;
+  let checkWanted = false;
 
   async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
-    return inTurn(async () => {
-      const resumed = mode === "backfill" ? await unfinishedBackfill(sql) : null;
-      return walk(resumed ?? (await createRun(sql, mode, clock.now())), mode, options);
-    });
+    const id = await queued(mode, options.allowPurge ?? false);
+    try {
+      for (;;) {
+        const run = (await serveUntil(id, options)) ?? (await findRun(sql, id));
+        if (!run) throw new Error(`the run ${id} has vanished`);
+        if (run.state !== "queued" && run.state !== "running") return run;
+        options.onProgress?.({ phase: "users", done: run.users.seen, total: run.users.expected });
+        await sleep(FOLLOW_MS, options.signal);
+      }
+    } catch (error) {
+      // Whoever asked for it has left. A backfill is gone on with; anything else was for nobody but them.
+      if (options.signal.aborted && mode !== "backfill") {
+        const end = { state: "failed", error: "It was interrupted.", nowMs: clock.now() } as const;
+        await finishRun(sql, id, end).catch(() => {});
+      }
+      throw error;
+    }
+  }
+
+  async function queued(mode: RunMode, allowPurge: boolean): Promise<string> {
+    const resumed = mode === "backfill" ? await unfinishedBackfill(sql) : null;
+    if (!resumed) return createRun(sql, mode, clock.now(), { allowPurge });
+    await queueAgain(sql, resumed);
+    return resumed;
+  }
+
+  /** Null: another process holds the lease. */
+  async function serveUntil(id: string, { signal, onProgress }: WalkOptions): Promise<Run | null> {
+    const held = await lease.acquire();
+    if (!held) return null;
+    try {
+      await requeueInterrupted(sql, clock.now());
+      for (let next = await nextQueued(sql); next; next = await nextQueued(sql)) {
+        const isAsked = next.id === id && onProgress;
+        const run = await executor.execute(held, next, { signal, ...(isAsked && { onProgress }) });
+        if (run.id === id) return run;
+      }
+      return null;
+    } finally {
+      await held.release();
+    }
   }
 
   async function enqueue(mode: RunMode): Promise<string> {
     const id = await createRun(sql, mode, clock.now());
-    queue.push({ id, mode });
-    wake();
+    lead.wake();
     return id;
-  }
-
-  async function backfill(signal: AbortSignal, onProgress: OnProgress | undefined): Promise<void> {
-    await claimUpstream();
-    for (let attempt = 0; !signal.aborted; attempt++) {
-      const run = await execute("backfill", { signal, ...(onProgress && { onProgress }) });
-      if (run.state === "succeeded") return;
-      await sleep(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
-    }
   }
 
   async function run(signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
     let failures = 0;
-    let isClean = false;
     while (!signal.aborted) {
       try {
-        if (!isClean) await failInterruptedRuns(sql, clock.now());
-        isClean = true;
-        await completeness.refresh();
+        const held = await lease.acquire();
         failures = 0;
-        if (!completeness.isBackfilled()) await backfill(signal, onProgress);
-        await serveQueue(signal);
+        if (!held) {
+          await standBy(signal);
+          continue;
+        }
+        log.info({ epoch: held.epoch }, "this process walks");
+        leads = true;
+        if (checkWanted) lead.checkSoon();
+        checkWanted = false;
+        await lead
+          .run(held, AbortSignal.any([signal, held.signal]), onProgress)
+          .finally(() => held.release());
       } catch (error) {
         if (signal.aborted) return;
+        if (error instanceof LeaseLost) log.warn({ reason: error.message }, "this process walks no more");
         // Postgres is away: nothing is lost, the next round finds out where things stand.
-        log.warn({ err: error }, "walks pause until the database answers");
-        await untilWoken(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal);
+        else log.warn({ err: error }, "walks pause until the database answers");
+        await sleep(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal).catch(() => {});
+      } finally {
+        leads = false;
       }
     }
   }
 
-  /** Executes what is queued, and the runs that are due, until aborted or not backfilled any more. */
-  async function serveQueue(signal: AbortSignal): Promise<void> {
-    // Somebody may empty the mirror while it runs: then it is filled again.
-    while (!signal.aborted && completeness.isBackfilled()) {
-      const queued = queue.shift();
-      if (queued) await inTurn(() => walk(queued.id, queued.mode, { signal }));
-      else if (Date.now() >= due.full) {
-        await execute("full", { signal });
-        due.full = nextDue(fullIntervalMs);
-      } else if (Date.now() >= due.incremental) {
-        await checkWhenDue(signal);
-      } else await untilWoken(Math.min(due.full, due.incremental) - Date.now(), signal);
-    }
-  }
-
-  /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
-  async function checkWhenDue(signal: AbortSignal): Promise<void> {
-    // Whoever asks for a check while this one runs gets another.
-    due.incremental = Number.POSITIVE_INFINITY;
-    let failed = true;
-    try {
-      failed = (await execute("incremental", { signal })).state === "failed";
-    } finally {
-      const next = failed
-        ? Date.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
-        : nextDue(intervalMs);
-      failedChecks = failed ? failedChecks + 1 : 0;
-      due.incremental = Math.min(due.incremental, next);
-    }
+  async function standBy(signal: AbortSignal): Promise<void> {
+    if (checkWanted) await createRun(sql, "incremental", clock.now());
+    checkWanted = false;
+    await sleep(STANDBY_MS, signal).catch(() => {});
   }
 
   function checkSoon(): void {
-    due.incremental = Date.now();
-    wake();
-  }
-
-  async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    wake = () => woken.abort();
-    // A longer timer would fire at once.
-    await sleep(Math.min(ms, 2 ** 31 - 1), AbortSignal.any([signal, woken.signal])).catch(() => {});
+    if (leads) lead.checkSoon();
+    else checkWanted = true;
   }
 
   return { execute, enqueue, checkSoon, run };
 }
-
-const nextDue = (afterMs: number) => (afterMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + afterMs);

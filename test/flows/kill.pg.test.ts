@@ -24,20 +24,16 @@ async function started(options: Parameters<typeof startSandbox>[0]): Promise<San
   return sandbox;
 }
 
-/** Of the backfill: the check that follows it at once asks for pages in another order. */
+/** Of the backfill: what is looked at before and after it is not read by the page. */
 const pagesOf = (sandbox: Sandbox) =>
-  sandbox.requests.filter(
-    ({ path, search }) =>
-      path === "/v1/users" && new URLSearchParams(search).get("order_by") === "+created_at",
-  ).length;
+  sandbox.requests.filter(({ path, search }) => path === "/v1/users" && search.includes("limit=500")).length;
 
 describe("a server killed with kill -9", () => {
   test("goes on with its backfill from where it was, and ends equal to Clerk", async ({ db }) => {
     const sandbox = await started({ users: 6000, organizations: 3 });
     const reached = new Promise<void>((resolve) => {
-      let pages = 0;
       sandbox.onListPage = () => {
-        if (++pages === 7) resolve();
+        if (pagesOf(sandbox) >= 7) resolve();
       };
     });
     // Each page takes its time, so that the process dies in the middle.
@@ -50,8 +46,9 @@ describe("a server killed with kill -9", () => {
 
     const second = await spawnMirror({ sandbox, databaseUrl: db.url });
     children.push(second.child);
-    // 6,000 users are 12 full pages and the one that shows the end.
-    expect(pagesOf(sandbox) - before).toBeLessThan(13 - 4);
+    // 6,000 users in two windows are 12 full pages, and for each window the one that shows the end. Of the 7 that were
+    // asked for, the last of each window may not have been applied.
+    expect(pagesOf(sandbox) - before).toBeLessThanOrEqual(14 - 5);
     const [run] = await db.sql`select count(*) as n from mirror_data.runs where mode = 'backfill'`;
     expect(run?.n).toBe(1);
     const [index] = await db.sql`select to_regclass('mirror_data.user_search_trigrams') as name`;

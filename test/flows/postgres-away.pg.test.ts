@@ -110,6 +110,9 @@ describe("while Postgres is stopped and started under load", () => {
     expect(((await after.json()) as Wire).first_name).toBe("Written without Postgres");
     expect((await read(`/v1/users/${second}`)).status).toBe(404);
     await sandbox.webhooks.settle();
+    // A pool that had no use for its connections meanwhile finds out now that they are gone: Clerk answers once more.
+    const source = async () => (await read("/v1/users")).headers.get("x-mirror-source");
+    await expect.poll(source).toBe("local");
     await expectSame(server.url, sandbox);
   });
 

@@ -117,7 +117,7 @@ async function startMirror(database: Database) {
       users: createUserQueries(database, { nowMs: clock.now, availability: unwatched }),
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough(shared),
-      completeness: { isBackfilled: () => true, asOfMs: () => null },
+      completeness: { isBackfilled: () => true, asOfMs: () => null, membershipsAsOfMs: () => null },
       unapplied,
     },
     clerk: {

@@ -28,7 +28,9 @@ export const RUN: Run = {
   users: { seen: 3, expected: 4 },
   windows: { total: 1, done: 0 },
   differences: { missed_create: 0, missed_update: 0, missed_delete: 0 },
+  difference_ids: {},
   requests: 1,
+  eta: null,
   error: null,
 };
 
@@ -121,7 +123,11 @@ export function standInApp(overrides: Overrides = {}) {
           return { kind: "gone" };
         },
       },
-      completeness: { isBackfilled: () => true, asOfMs: () => 1_700_000_000_000 },
+      completeness: {
+        isBackfilled: () => true,
+        asOfMs: () => 1_700_000_000_000,
+        membershipsAsOfMs: () => 1_600_000_000_000,
+      },
       unapplied: { concerns: () => false },
     },
     clerk: {

@@ -22,7 +22,9 @@ async function get(path: string, users: Partial<Users> = {}, overrides: Override
 /** A mirror that holds `user_1`, a tombstone of `user_gone`, and nothing else. */
 const standInUsers = () => standInApp().parts.users;
 
-const coldStart = { completeness: { isBackfilled: () => false, asOfMs: () => null } };
+const coldStart = {
+  completeness: { isBackfilled: () => false, asOfMs: () => null, membershipsAsOfMs: () => null },
+};
 const upstream = { "X-Mirror-Read": "upstream" };
 const reads = [
   "/v1/users",
@@ -33,7 +35,9 @@ const reads = [
 
 test.each(reads)("answers %s itself, and says as of when", async (path) => {
   const { status, source, asOf, asked } = await get(path);
-  expect([status, source, asOf, asked]).toEqual([200, "local", "1700000000000", []]);
+  // Memberships have a proof of their own.
+  const proved = path.endsWith("memberships") ? "1600000000000" : "1700000000000";
+  expect([status, source, asOf, asked]).toEqual([200, "local", proved, []]);
 });
 
 test("counts in Clerk's shape", async () => {

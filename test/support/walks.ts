@@ -11,13 +11,15 @@ import type { TestDatabase } from "./database.js";
 export interface WalkOptions {
   lagMs?: number;
   purgeLimit?: number;
+  /** How many users a planned window holds, about. */
+  windowUsers?: number;
   /** Wraps what the walks ask Clerk through. */
   api?: (api: ClerkApi) => ClerkApi;
 }
 
 /** The walks of a mirror over this sandbox, without a server. */
 export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: WalkOptions = {}) {
-  const { lagMs = 0, purgeLimit = 1 } = options;
+  const { lagMs = 0, purgeLimit = 1, windowUsers } = options;
   const log = silentLogger();
   const upstream = createUpstream({
     apiUrl: sandbox.url,
@@ -41,6 +43,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     requests: () => upstream.requests,
     intervalMs: 0,
     fullIntervalMs: 0,
+    ...(windowUsers !== undefined && { windowUsers }),
   });
   const signal = AbortSignal.timeout(60_000);
   return {
@@ -49,6 +52,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     full: (allowPurge = false) => walks.execute("full", { signal, allowPurge }),
     incremental: () => walks.execute("incremental", { signal }),
     dryRun: () => walks.execute("dry_run", { signal }),
+    drift: () => walks.execute("drift", { signal }),
   };
 }
 

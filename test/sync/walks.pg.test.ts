@@ -68,11 +68,7 @@ describe("a backfill", () => {
 
   test("goes on behind a cursor that was deleted under it, and leaves nobody out", async ({ db }) => {
     const sandbox = await started();
-    let pages = 0;
-    sandbox.onListPage = () => {
-      // Before the second page, the third list with that of the newest: the last user of the first, whom the walk names as its cursor.
-      if (++pages === 3) sandbox.clerk.deleteUser(String(oldestFirst(sandbox)[499]?.id));
-    };
+    sandbox.walkFaults.cursorDeletions = 1;
     const { backfill, full } = await walksOver(db, sandbox);
     expect(await backfill()).toMatchObject({ state: "succeeded" });
     expect(await full()).toMatchObject({
@@ -84,8 +80,8 @@ describe("a backfill", () => {
   test("walks an upstream without cursors by offset, while users are deleted behind it", async ({ db }) => {
     const sandbox = await started({ cursorPaging: false });
     let pages = 0;
-    sandbox.onListPage = () => {
-      if (++pages === 5)
+    sandbox.onListPage = (query) => {
+      if (query.get("limit") === "500" && ++pages === 3)
         for (const user of oldestFirst(sandbox).slice(0, 40)) sandbox.clerk.deleteUser(String(user.id));
     };
     const { backfill, full } = await walksOver(db, sandbox);
@@ -151,7 +147,8 @@ describe("a backfill", () => {
     const sandbox = await started({ users: 2600 });
     sandbox.faults.add({
       match: "GET /v1/users$",
-      after: 5,
+      // Three lists are looked at before the first page.
+      after: 3 + 4,
       times: 1,
       status: 401,
       body: { errors: [{ message: "", long_message: "", code: "clerk_key_invalid" }] },
@@ -309,13 +306,13 @@ describe("an incremental run", () => {
     // This one's webhook arrived: what it says is newer than what was missed.
     const later = sandbox.clerk.updateUser(idAt(sandbox, 4), { first_name: "Later" });
     await applyItems(db.sql, [{ users: [userSnapshot(later, "webhook", Date.now())] }], { lagMs: 0 });
-    const pages = listed(sandbox).length;
+    const asked = sandbox.requests.length;
     const run = await incremental();
     expect(run).toMatchObject({
       state: "succeeded",
       differences: { missed_create: 1, missed_update: 1, missed_delete: 0 },
     });
-    expect(listed(sandbox).length - pages).toBe(1);
+    expect(sandbox.requests.length - asked).toBe(2);
     await expectEqual(db.sql, db, sandbox);
   });
 
@@ -327,7 +324,7 @@ describe("an incremental run", () => {
     const before = await versions(db.sql);
     const proof = async () => Number((await db.sql`select as_of from mirror_data.upstream`)[0]?.as_of);
     const proved = await proof();
-    expect(await incremental()).toMatchObject({ state: "succeeded", requests: 3 });
+    expect(await incremental()).toMatchObject({ state: "succeeded", requests: 2 });
     expect(await versions(db.sql)).toEqual(before);
     expect(await proof()).toBeGreaterThan(proved);
   });
@@ -339,16 +336,6 @@ describe("an incremental run", () => {
     await db.sql`update mirror_data.upstream set as_of = null`;
     await incremental();
     expect(await db.sql`select as_of from mirror_data.upstream`).toEqual([{ as_of: null }]);
-  });
-
-  test("becomes a full run when the counts differ twice, and so finds a lost deletion", async ({ db }) => {
-    const sandbox = await started({ users: 50 });
-    const { backfill, incremental } = await walksOver(db, sandbox);
-    await backfill();
-    sandbox.clerk.deleteUser(idAt(sandbox, 7));
-    expect(await incremental()).toMatchObject({ state: "succeeded", differences: { missed_delete: 0 } });
-    expect(await incremental()).toMatchObject({ state: "succeeded", differences: { missed_delete: 1 } });
-    await expectEqual(db.sql, db, sandbox);
   });
 
   test("becomes a full run where no walk has left a watermark", async ({ db }) => {

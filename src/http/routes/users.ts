@@ -18,7 +18,7 @@ export interface UsersParts {
   users: UserQueries;
   memberships: MembershipQueries;
   readThrough: ReadThrough;
-  completeness: Pick<Completeness, "isBackfilled" | "asOfMs">;
+  completeness: Pick<Completeness, "isBackfilled" | "asOfMs" | "membershipsAsOfMs">;
   availability: Pick<Availability, "guard">;
   unapplied: Pick<Unapplied, "concerns">;
   versions: Pick<Versions, "isReached">;
@@ -106,7 +106,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const { local, userId } = c.get("route");
     if (local === null) return next();
     c.get("headers")["x-mirror-source"] = "local";
-    const asOfMs = completeness.asOfMs();
+    const asOfMs = local === "memberships" ? completeness.membershipsAsOfMs() : completeness.asOfMs();
     if (asOfMs !== null) c.get("headers")["x-mirror-as-of"] = String(asOfMs);
     switch (local) {
       case "list":

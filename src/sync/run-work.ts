@@ -1,0 +1,88 @@
+import type { Database, Sql } from "../db/client.js";
+import type { Clock } from "../db/clock.js";
+import { createGate } from "../lib/async.js";
+import type { Logger } from "../observability/logger.js";
+import type { Call } from "../upstream/client.js";
+import type { Priority } from "../upstream/rate-limit.js";
+import type { ClerkApi } from "../upstream/users.js";
+import type { Fence } from "./lease.js";
+import { createTally, type RunTally } from "./run-tally.js";
+import type { OnProgress, Run, RunMode } from "./runs.js";
+
+/** What every run needs of the process. */
+export interface ReconcileParts {
+  database: Pick<Database, "sql">;
+  api: ClerkApi;
+  clock: Pick<Clock, "now">;
+  /** How many requests Clerk was sent so far. */
+  requests: () => number;
+  lagMs: number;
+  purgeLimit: number;
+  log: Logger;
+  /** How many users a planned window holds, about. */
+  windowUsers?: number;
+}
+
+/** What is asked of one run. */
+export interface RunOptions {
+  mode: RunMode;
+  allowPurge: boolean;
+  signal: AbortSignal;
+  onProgress: OnProgress;
+  fence: Fence;
+}
+
+/** One run under way: what its parts share. */
+export interface RunWork {
+  sql: Sql;
+  api: ClerkApi;
+  clock: Pick<Clock, "now">;
+  lagMs: number;
+  purgeLimit: number;
+  windowUsers: number;
+  log: Logger;
+  runId: string;
+  mode: RunMode;
+  /** Compares and changes nothing. */
+  dryRun: boolean;
+  allowPurge: boolean;
+  signal: AbortSignal;
+  call: Call;
+  onProgress: OnProgress;
+  fence: Fence;
+  tally: RunTally;
+  /** When it began for the first time: what it proves, it proves for then. */
+  startedAtMs: number;
+  /** Somebody whom Clerk has just shown. */
+  witness: string | null;
+  /** Pages are fetched side by side, and applied few at a time: reads and webhooks need connections too. */
+  applyGate: ReturnType<typeof createGate>;
+}
+
+/** Ten pages: enough windows to go on side by side, and few enough to plan with few counts. */
+const WINDOW_USERS = 5000;
+const APPLIED_AT_ONCE = 2;
+/** A check is short and urgent: a walk of everything must not keep it waiting. */
+const PRIORITY: Record<RunMode, Priority> = {
+  incremental: "repair",
+  drift: "repair",
+  backfill: "walk",
+  full: "walk",
+  dry_run: "walk",
+};
+
+export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions): RunWork {
+  const { api, clock, lagMs, purgeLimit, log, requests, windowUsers = WINDOW_USERS } = parts;
+  const { mode, signal, fence } = options;
+  const { sql } = parts.database;
+  return {
+    ...{ sql, api, clock, lagMs, purgeLimit, windowUsers, log, ...options },
+    runId: run.id,
+    dryRun: mode === "dry_run" || mode === "drift",
+    call: { priority: PRIORITY[mode], signal },
+    tally: createTally({ sql, fence, run, requests }),
+    startedAtMs: run.started_at ?? clock.now(),
+    witness: null,
+    applyGate: createGate(APPLIED_AT_ONCE),
+  };
+}
