@@ -2,7 +2,6 @@ import { Hono } from "hono";
 import type { SandboxClock } from "./clock.js";
 import type { Faults, HttpFault } from "./faults.js";
 import { jsonBody, type SandboxEnv } from "./http.js";
-import type { ListedUsers } from "./list-lag.js";
 import type { Store } from "./store.js";
 import type { Traffic } from "./traffic.js";
 import type { WalkFaults } from "./walk-faults.js";
@@ -13,7 +12,7 @@ export interface ControlParts {
   clock: SandboxClock;
   faults: Faults;
   walkFaults: WalkFaults;
-  listed: ListedUsers;
+  lags: { setList(ms: number): void; setCount(ms: number): void; setCountIgnores(names: string[]): void };
   sender: Sender;
   traffic: Traffic;
 }
@@ -26,13 +25,15 @@ export interface ControlParts {
  * - `POST /_sandbox/traffic` `{per_second}`: things that happen by themselves; 0: none
  * - `POST /_sandbox/clock` `{advance_ms}`
  * - `POST /_sandbox/faults` one fault as in `faults.ts`; `DELETE /_sandbox/faults`: all off
- * - `POST /_sandbox/webhook_faults` any of `drop, duplicate, reorder, delay, privateMetadataNull`
+ * - `POST /_sandbox/webhook_faults` any of `drop, duplicate, reorder, delay, lossRate, privateMetadataNull`
  * - `POST /_sandbox/walk_faults` any of `deletions, cursorDeletions, backdated`, each for so many pages of the list
  * - `POST /_sandbox/list_lag` `{ms}`: lists and counts trail what was written; 0: not at all
+ * - `POST /_sandbox/count_lag` `{ms}`: counts alone do
+ * - `POST /_sandbox/count_ignores` `{names}`: parameters that counts pass over from now on
  * - `POST /_sandbox/settle`: answers when every message was taken or given up
  */
 export function controlApi(parts: ControlParts): Hono<SandboxEnv> {
-  const { store, clock, faults, walkFaults, listed, sender, traffic } = parts;
+  const { store, clock, faults, walkFaults, lags, sender, traffic } = parts;
   return new Hono<SandboxEnv>()
     .get("/state", (c) =>
       c.json({
@@ -73,7 +74,16 @@ export function controlApi(parts: ControlParts): Hono<SandboxEnv> {
       return c.json({});
     })
     .post("/list_lag", async (c) => {
-      listed.setLag(Number((await jsonBody(c)).ms));
+      lags.setList(Number((await jsonBody(c)).ms));
+      return c.json({});
+    })
+    .post("/count_lag", async (c) => {
+      lags.setCount(Number((await jsonBody(c)).ms));
+      return c.json({});
+    })
+    .post("/count_ignores", async (c) => {
+      const { names } = await jsonBody(c);
+      lags.setCountIgnores(Array.isArray(names) ? names.map(String) : []);
       return c.json({});
     })
     .post("/settle", async (c) => {

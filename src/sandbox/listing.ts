@@ -28,9 +28,10 @@ const KEYS: Record<string, Key> = {
 /** Lists of users, sorted once and kept while nothing changes: a walk of 100,000 asks for 200 pages of one list. */
 export function createListing(
   store: Store,
-  listed: ListedUsers,
+  { listed, counted }: { listed: ListedUsers; counted: ListedUsers },
   { cursorPaging }: { cursorPaging: boolean },
 ) {
+  let countIgnores: readonly string[] = [];
   let kept: { version: number; orderBy: string; users: User[] } | null = null;
 
   function sorted(orderBy: string): User[] {
@@ -67,12 +68,20 @@ export function createListing(
   }
 
   function count(query: URLSearchParams): number {
-    const tests = userTests(store, query);
-    if (tests.length === 0) return listed.users().size;
-    return [...listed.users().values()].filter((user) => tests.every((test) => test(user))).length;
+    const heeded = new URLSearchParams([...query].filter(([name]) => !countIgnores.includes(name)));
+    const tests = userTests(store, heeded);
+    if (tests.length === 0) return counted.users().size;
+    return [...counted.users().values()].filter((user) => tests.every((test) => test(user))).length;
   }
 
-  return { list, count };
+  return {
+    list,
+    count,
+    /** Parameters that counts, not lists, pass over from now on, as some stand-ins do. */
+    setCountIgnores(names: readonly string[]) {
+      countIgnores = names;
+    },
+  };
 }
 
 export type Listing = ReturnType<typeof createListing>;

@@ -69,15 +69,26 @@ export async function startSandbox(options: SandboxOptions = {}) {
   });
   const store = createStore(clock, random, (event) => {
     listed.note(event);
+    counted.note(event);
     sender.send(event);
   });
   const listed = createListedUsers(store);
+  const counted = createListedUsers(store);
+  const listing = createListing(store, { listed, counted }, { cursorPaging });
   const users = createUsers(store);
   const walks = createWalkFaults(store, users);
   const organizations = createOrganizations(store);
   seed(store, users, organizations, { users: options.users ?? 0, organizations: options.organizations ?? 0 });
   if (options.webhook) sender.setEndpoint(options.webhook);
   const faults = createFaults();
+  const lags = {
+    setList(ms: number) {
+      listed.setLag(ms);
+      counted.setLag(ms);
+    },
+    setCount: counted.setLag,
+    setCountIgnores: listing.setCountIgnores,
+  };
   const traffic = createTraffic(store, users, organizations);
   const requests: SandboxRequest[] = [];
   let onListPage: (query: URLSearchParams) => void = () => {};
@@ -90,7 +101,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
       usersApi({
         store,
         users,
-        listing: createListing(store, listed, { cursorPaging }),
+        listing,
         onListPage(query) {
           walks.happen(query);
           onListPage(query);
@@ -103,10 +114,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const app = new Hono<SandboxEnv>()
     .onError(answerError)
     .notFound((c) => answerError(notFound("resource", c.req.path), c))
-    .route(
-      "/_sandbox",
-      controlApi({ store, clock, faults, walkFaults: walks.faults, listed, sender, traffic }),
-    )
+    .route("/_sandbox", controlApi({ store, clock, faults, walkFaults: walks.faults, lags, sender, traffic }))
     .use(recorded(requests))
     .use(faulty(faults))
     .route("/", api);
@@ -124,7 +132,11 @@ export async function startSandbox(options: SandboxOptions = {}) {
     faults,
     walkFaults: walks.faults,
     /** Lists and counts, not single users, trail what was written by so much; 0: not at all. */
-    setListLag: listed.setLag,
+    setListLag: lags.setList,
+    /** Counts alone do. */
+    setCountLag: lags.setCount,
+    /** Parameters that counts pass over from now on. */
+    setCountIgnores: lags.setCountIgnores,
     requests,
     webhooks: sender,
     traffic,

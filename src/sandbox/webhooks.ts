@@ -27,6 +27,8 @@ export interface WebhookFaults {
   /** Held back until one more message was sent. */
   reorder: number;
   delay: { times: number; ms: number };
+  /** The share of all messages that is never sent, from 0 to 1. */
+  lossRate: number;
   /** User events say null for private metadata, as some of Clerk's do. */
   privateMetadataNull: boolean;
 }
@@ -55,6 +57,7 @@ export function createSender(options: SenderOptions) {
     duplicate: 0,
     reorder: 0,
     delay: { times: 0, ms: 0 },
+    lossRate: 0,
     privateMetadataNull: false,
   };
   let endpoint: WebhookEndpoint | null = null;
@@ -73,6 +76,7 @@ export function createSender(options: SenderOptions) {
       faults.drop--;
       return;
     }
+    if (random.chance(faults.lossRate)) return;
     if (faults.reorder > 0 && !held) {
       faults.reorder--;
       held = message;

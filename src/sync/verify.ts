@@ -4,7 +4,7 @@ import { applyItems } from "./apply.js";
 import { confirmMissing, type Gone, missingUsers, untilSettled } from "./deletions.js";
 import { refusePurge } from "./guards.js";
 import { fenced, LeaseLost } from "./lease.js";
-import { applyPage, type PageEffects } from "./pages.js";
+import { applyPage } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { gone } from "./snapshot.js";
 import { idOf, type WalkedPage, walkUsers } from "./walk.js";
@@ -75,7 +75,7 @@ export async function verifyBounds(work: RunWork, bounds: Bounds): Promise<Gone[
   const begunAtMs = clock.now();
   const seen = new Set<string>();
   for await (const page of pagesOf(work, bounds, START)) {
-    tally.count(await applyWalked(work, page));
+    await applyWalked(work, page);
     for (const item of page.items) seen.add(idOf(item) ?? "");
   }
   const missing = await missingUsers(sql, seen, bounds, begunAtMs);
@@ -121,13 +121,13 @@ async function applyWalked(
   work: RunWork,
   page: WalkedPage,
   within?: Parameters<typeof applyPage>[3]["within"],
-): Promise<PageEffects> {
+): Promise<void> {
   const { sql, lagMs, fence, dryRun, tally, onProgress } = work;
   const options = { lagMs, fence, dryRun, ...(within && { within }) };
   const effects = await work.applyGate(() => applyPage(sql, "users", page, options));
+  if (work.mode !== "backfill") tally.count(effects);
   work.witness = idOf(page.items.at(-1)) ?? work.witness;
   tally.seen += page.items.length;
   await tally.save();
   onProgress({ phase: "users", done: tally.seen, total: tally.expected });
-  return effects;
 }

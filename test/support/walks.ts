@@ -13,13 +13,14 @@ export interface WalkOptions {
   purgeLimit?: number;
   /** How many users a planned window holds, about. */
   windowUsers?: number;
+  fullIntervalMs?: number;
   /** Wraps what the walks ask Clerk through. */
   api?: (api: ClerkApi) => ClerkApi;
 }
 
 /** The walks of a mirror over this sandbox, without a server. */
 export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: WalkOptions = {}) {
-  const { lagMs = 0, purgeLimit = 1, windowUsers } = options;
+  const { lagMs = 0, purgeLimit = 1, windowUsers, fullIntervalMs = 0 } = options;
   const log = silentLogger();
   const upstream = createUpstream({
     apiUrl: sandbox.url,
@@ -42,7 +43,7 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     claimUpstream: async () => {},
     requests: () => upstream.requests,
     intervalMs: 0,
-    fullIntervalMs: 0,
+    fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
   });
   const signal = AbortSignal.timeout(60_000);
