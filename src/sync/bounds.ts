@@ -1,6 +1,6 @@
 import { fenced } from "./lease.js";
 import type { RunWork } from "./run-work.js";
-import { boundsQuery, PAGE_SIZE } from "./walk.js";
+import { boundsQuery, createdAtOf, PAGE_SIZE } from "./walk.js";
 import type { Bounds } from "./windows.js";
 
 /** A count may change between two requests; one that is wrong is wrong each time. */
@@ -32,8 +32,8 @@ async function tryBounds(work: RunWork): Promise<boolean | null> {
   const everybody = await countWithin(work, { afterMs: null, beforeMs: null });
   const offset = Math.floor(everybody / 2);
   const { items } = await api.listUsers({ limit: 1, offset, orderBy: "+created_at" }, call);
-  const atMs = (items[0] as { created_at?: unknown } | undefined)?.created_at;
-  if (typeof atMs !== "number") return null;
+  const atMs = createdAtOf(items[0]);
+  if (atMs === null) return null;
   const impossible = { afterMs: atMs, beforeMs: atMs };
   if ((await countWithin(work, impossible)) !== 0) return false;
   if ((await api.listUsers({ limit: 1, ...boundsQuery(impossible) }, call)).items.length > 0) return false;

@@ -74,14 +74,12 @@ async function halves(work: RunWork, span: Counted, middleMs: number): Promise<C
   ];
 }
 
-/** How many users the mirror holds within these bounds. */
-export async function countOurs(
-  { sql }: Pick<RunWork, "sql">,
-  { afterMs, beforeMs }: Bounds,
-): Promise<number> {
+/** How many users the mirror holds within these bounds, or would hold after a dry run. */
+async function countOurs({ sql, foreseen }: RunWork, { afterMs, beforeMs }: Bounds): Promise<number> {
+  const lowest = afterMs ?? Number.MIN_SAFE_INTEGER;
+  const highest = beforeMs ?? Number.MAX_SAFE_INTEGER;
   const [row] = await sql<{ n: number }[]>`
     select count(*)::bigint as n from mirror_data.user_search
-    where created_at > ${afterMs ?? Number.MIN_SAFE_INTEGER}
-      and created_at < ${beforeMs ?? Number.MAX_SAFE_INTEGER}`;
-  return row?.n ?? 0;
+    where created_at > ${lowest} and created_at < ${highest}`;
+  return (row?.n ?? 0) + [...foreseen.values()].filter((at) => at > lowest && at < highest).length;
 }

@@ -6,10 +6,10 @@ import { locateDrift } from "./drift.js";
 import { feedPosition, userDeletionsSince } from "./feed.js";
 import { refuseWrongInstance } from "./guards.js";
 import { fenced } from "./lease.js";
-import { applyPage } from "./pages.js";
+import { applyPage, type PageEffects } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { deleteGone, verifyBounds } from "./verify.js";
-import { idOf, updatedAtOf, walkByOffset } from "./walk.js";
+import { createdAtOf, idOf, updatedAtOf, walkByOffset } from "./walk.js";
 import { type Bounds, EVERYBODY, START } from "./windows.js";
 
 /**
@@ -22,8 +22,6 @@ export type IncrementalEnd = "complete" | "unsettled" | "too_much";
 const MOST_PAGES = 20;
 /** The first page is small: mostly nothing has changed, and each minute it is read. */
 const FIRST_PAGE = 100;
-/** Counts that differ by what is under way agree a moment later. */
-const SECOND_LOOK_MS = 1000;
 /** To compare, to compare again once what differed is repaired, and once more where something happened meanwhile. */
 const ATTEMPTS = 3;
 
@@ -101,7 +99,9 @@ async function readChanges(work: RunWork, sinceMs: number): Promise<{ newest: nu
       newest = updatedAtOf(page.items[0]);
       if (!(await showsSomebodyKnown(work, page.items))) await refuseWrongInstance(sql, api, call);
     }
-    tally.count(await applyPage(sql, "users", page, { lagMs, fence, dryRun }));
+    const effects = await applyPage(sql, "users", page, { lagMs, fence, dryRun });
+    tally.count(effects);
+    if (dryRun) foresee(work, page.items, effects);
     tally.seen += page.items.length;
     work.witness = idOf(page.items[0]) ?? work.witness;
     const oldest = updatedAtOf(page.items.at(-1));
@@ -109,6 +109,13 @@ async function readChanges(work: RunWork, sinceMs: number): Promise<{ newest: nu
     if (++pages === MOST_PAGES) return "too_much";
   }
   return { newest };
+}
+
+function foresee({ foreseen }: RunWork, items: readonly unknown[], effects: PageEffects): void {
+  for (const item of items) {
+    const id = idOf(item) ?? "";
+    if (effects.get(id) === "created") foreseen.set(id, createdAtOf(item) ?? 0);
+  }
 }
 
 /** Then it is the Clerk that this mirror holds, and no request needs to find that out. */
@@ -129,7 +136,7 @@ async function compare(
     return (await userDeletionsSince(work.sql, before.position)) > 0 ? "changed" : "agree";
   }
   // Acted on only if it is seen twice.
-  await sleep(SECOND_LOOK_MS, work.signal);
+  await sleep(work.secondLookMs, work.signal);
   const { theirs } = await look(work, bounds);
   const ours = await ownCount(work, bounds);
   if (theirs === ours) return "changed";
@@ -144,11 +151,12 @@ interface Counts {
 }
 
 /** All but the freshest: two index lookups, where counting all of them would read the whole index. */
-async function ownCount({ sql }: RunWork, { beforeMs }: Bounds): Promise<number> {
+async function ownCount({ sql, foreseen }: RunWork, bounds: Bounds): Promise<number> {
+  const beforeMs = bounds.beforeMs ?? Number.MAX_SAFE_INTEGER;
   const [row] = await sql<{ n: number }[]>`
     select (select n from mirror_data.counters where name = 'users')
-      - (select count(*) from mirror_data.user_search where created_at >= ${beforeMs ?? Number.MAX_SAFE_INTEGER}) as n`;
-  return row?.n ?? 0;
+      - (select count(*) from mirror_data.user_search where created_at >= ${beforeMs}) as n`;
+  return (row?.n ?? 0) + [...foreseen.values()].filter((at) => at < beforeMs).length;
 }
 
 async function recentTombstones({ sql, clock, lagMs }: RunWork): Promise<number> {

@@ -1,5 +1,6 @@
 import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
 import type { RunWork } from "./run-work.js";
+import { createdAtOf } from "./walk.js";
 import { type Window, windowsBetween } from "./windows.js";
 
 /** More windows only cost more counts: so many go on side by side at most. */
@@ -22,8 +23,8 @@ export async function planByCounts(work: RunWork): Promise<Window[]> {
     return windowsBetween([]);
   }
   const { items } = await api.listUsers({ limit: 1, orderBy: "+created_at" }, call);
-  const oldestMs = (items[0] as { created_at?: unknown } | undefined)?.created_at;
-  if (typeof oldestMs !== "number") return windowsBetween([]);
+  const oldestMs = createdAtOf(items[0]);
+  if (oldestMs === null) return windowsBetween([]);
   const most = Math.max(windowUsers, Math.ceil(total / MOST_WINDOWS));
   const spans = await divide(work, { fromMs: oldestMs, toMs: clock.now(), users: total }, most);
   return windowsBetween(

@@ -21,6 +21,8 @@ export interface ReconcileParts {
   log: Logger;
   /** How many users a planned window holds, about. */
   windowUsers?: number;
+  /** How long after counts that differ both sides are counted again. */
+  secondLookMs?: number;
 }
 
 /** What is asked of one run. */
@@ -40,6 +42,7 @@ export interface RunWork {
   lagMs: number;
   purgeLimit: number;
   windowUsers: number;
+  secondLookMs: number;
   log: Logger;
   runId: string;
   mode: RunMode;
@@ -55,6 +58,8 @@ export interface RunWork {
   startedAtMs: number;
   /** Somebody whom Clerk has just shown. */
   witness: string | null;
+  /** When those were created whom a dry run would have stored: they count as if they were here. */
+  foreseen: Map<string, number>;
   /** Pages are fetched side by side, and applied few at a time: reads and webhooks need connections too. */
   applyGate: ReturnType<typeof createGate>;
 }
@@ -62,6 +67,8 @@ export interface RunWork {
 /** Ten pages: enough windows to go on side by side, and few enough to plan with few counts. */
 const WINDOW_USERS = 5000;
 const APPLIED_AT_ONCE = 2;
+/** Counts that differ by what is under way agree a moment later. */
+const SECOND_LOOK_MS = 1000;
 /** A check is short and urgent: a walk of everything must not keep it waiting. */
 const PRIORITY: Record<RunMode, Priority> = {
   incremental: "repair",
@@ -72,17 +79,19 @@ const PRIORITY: Record<RunMode, Priority> = {
 };
 
 export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions): RunWork {
-  const { api, clock, lagMs, purgeLimit, log, requests, windowUsers = WINDOW_USERS } = parts;
+  const { api, clock, lagMs, purgeLimit, log, requests } = parts;
+  const { windowUsers = WINDOW_USERS, secondLookMs = SECOND_LOOK_MS } = parts;
   const { mode, signal, fence } = options;
   const { sql } = parts.database;
   return {
-    ...{ sql, api, clock, lagMs, purgeLimit, windowUsers, log, ...options },
+    ...{ sql, api, clock, lagMs, purgeLimit, windowUsers, secondLookMs, log, ...options },
     runId: run.id,
     dryRun: mode === "dry_run" || mode === "drift",
     call: { priority: PRIORITY[mode], signal },
     tally: createTally({ sql, fence, run, requests }),
     startedAtMs: run.started_at ?? clock.now(),
     witness: null,
+    foreseen: new Map(),
     applyGate: createGate(APPLIED_AT_ONCE),
   };
 }

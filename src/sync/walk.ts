@@ -155,7 +155,7 @@ export function idOf(item: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-const createdAtOf = (item: unknown) => timeOf(item, "created_at");
+export const createdAtOf = (item: unknown) => timeOf(item, "created_at");
 export const updatedAtOf = (item: unknown) => timeOf(item, "updated_at");
 
 function timeOf(item: unknown, name: string): number | null {

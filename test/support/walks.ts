@@ -1,6 +1,7 @@
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
 import { createCompleteness } from "../../src/sync/completeness.js";
+import { createRefetcher } from "../../src/sync/refetch.js";
 import { ensureUpstreamIdentity } from "../../src/sync/upstream-identity.js";
 import { createWalks } from "../../src/sync/walks.js";
 import { createUpstream } from "../../src/upstream/client.js";
@@ -43,16 +44,19 @@ export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: Wal
     claimUpstream: async () => {},
     requests: () => upstream.requests,
     intervalMs: 0,
+    secondLookMs: 20,
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
   });
   const signal = AbortSignal.timeout(60_000);
+  const refetcher = createRefetcher({ sql: db.sql, api, lagMs, log });
   return {
     walks,
     backfill: () => walks.execute("backfill", { signal }),
     full: (allowPurge = false) => walks.execute("full", { signal, allowPurge }),
     incremental: () => walks.execute("incremental", { signal }),
     dryRun: () => walks.execute("dry_run", { signal }),
+    refetch: () => refetcher.drain(signal),
     drift: () => walks.execute("drift", { signal }),
   };
 }
