@@ -24,7 +24,7 @@ import { createReadThrough } from "./sync/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/refetch.js";
 import { createReplay } from "./sync/replay.js";
 import { createRetention } from "./sync/retention.js";
-import { findRun, type OnProgress } from "./sync/runs.js";
+import { findRun, latestRuns, type OnProgress } from "./sync/runs.js";
 import { createUnapplied } from "./sync/unapplied.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
@@ -231,7 +231,11 @@ async function serve(
     availability,
     versions,
     admin: {
-      status: createStatusReader({ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 }),
+      status: createStatusReader({
+        ...{ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
+        rateLimit: config.upstream.rateLimit,
+        lastRuns: (limit) => latestRuns(sql, limit),
+      }),
       reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
     },
     deadLetters: {

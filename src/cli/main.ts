@@ -10,7 +10,7 @@ import { rebuildCommand, resetCommand } from "./rebuild.js";
 import { sandboxCommand } from "./sandbox.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
-import { backfillCommand, reconcileCommand } from "./sync.js";
+import { backfillCommand, driftCommand, reconcileCommand } from "./sync.js";
 import { usersCommand } from "./users.js";
 
 /** Failed; used wrongly; configured wrongly (sysexits' EX_CONFIG). */
@@ -35,6 +35,7 @@ for (const command of [
   migrateCommand(),
   backfillCommand(),
   reconcileCommand(),
+  driftCommand(),
   statusCommand(),
   usersCommand(),
   deadLettersCommand(),

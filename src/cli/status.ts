@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { createStatusReader, type Status } from "../query/status.js";
+import { latestRuns, type Run } from "../sync/runs.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
@@ -12,30 +13,48 @@ export function statusCommand(): Command {
 }
 
 function status(flags: { json?: boolean }): Promise<void> {
-  return withStore(async ({ database, embedded }) => {
-    const read = await createStatusReader({ sql: database.sql, embedded, webhooks: null }).read();
+  return withStore(async ({ database: { sql }, embedded }, config) => {
+    const reader = createStatusReader({
+      ...{ sql, embedded, webhooks: null, rateLimit: config.upstream.rateLimit },
+      lastRuns: (limit) => latestRuns(sql, limit),
+    });
+    const read = await reader.read();
     print(flags, read, describe(read));
   });
 }
 
 function describe(status: Status): string {
-  const runs = status.last_runs.map((run) => [
+  const { upstream, budget, drift, database, versions, walker } = status;
+  const outcomes = Object.entries(status.webhooks.outcomes).map(([outcome, n]) => `${n} ${outcome}`);
+  const { missed_create, missed_update, missed_delete } = drift.repaired;
+  const left = drift.found.missed_delete - missed_delete;
+  const used = budget.used.urgent + budget.used.background;
+  return [
+    `State        ${status.state}`,
+    `Upstream     ${upstream ? `${upstream.api_url} (${upstream.environment})` : "none yet"}`,
+    `Users        ${status.users} here${upstream?.users == null ? "" : `; Clerk counted ${upstream.users} at ${when(upstream.counted_at)}`}`,
+    `In           ${status.organizations} organizations, ${status.memberships} memberships`,
+    `Complete as of  ${when(status.as_of)}; memberships ${when(status.memberships_as_of)}`,
+    `Drift        ${missed_create} missing, ${missed_update} out of date, ${missed_delete} deleted were repaired in 7 days${left > 0 ? `; ${left} wait for \`reconcile --full --allow-purge\`` : ""}`,
+    `Webhooks     ${outcomes.join(", ") || "none yet"}`,
+    `In doubt     ${status.refetches} to ask Clerk again, ${status.dead_letters} dead letters`,
+    `Requests     ${used} of ${budget.limit} in the last 10 s${budget.share < 1 ? `; lowered to ${Math.round(budget.share * 100)} % after a 429` : ""}`,
+    `Walks        ${walker ? `by ${walker.holder}` : "by nobody at present"}`,
+    `Postgres     ${versions.postgres}${database.embedded ? ` (embedded, ${database.embedded.location})` : ""}`,
+    ...(status.last_runs.length > 0 ? ["", runsTable(status.last_runs as Run[])] : []),
+  ].join("\n");
+}
+
+function runsTable(runs: readonly Run[]): string {
+  const rows = runs.map((run) => [
     run.mode,
     run.state,
     when(run.started_at),
-    `${run.users_seen} users`,
+    `${run.users.seen}${run.users.expected === null ? "" : ` of ${run.users.expected}`}`,
+    run.windows.total > 0 ? `${run.windows.done} of ${run.windows.total}` : "",
+    String(run.requests),
+    run.eta === null ? "" : when(run.eta),
     run.error ?? "",
   ]);
-  const outcomes = Object.entries(status.webhooks.outcomes).map(([outcome, n]) => `${n} ${outcome}`);
-  return [
-    `State        ${status.state}`,
-    `Upstream     ${status.upstream ? `${status.upstream.api_url} (${status.upstream.environment})` : "none yet"}`,
-    `Users        ${status.users}`,
-    `In           ${status.organizations} organizations, ${status.memberships} memberships`,
-    `Complete as of  ${when(status.as_of)}`,
-    `Webhooks     ${outcomes.join(", ") || "none yet"}`,
-    `In doubt     ${status.refetches} to ask Clerk again, ${status.dead_letters} dead letters`,
-    `Postgres     ${status.database.version}${status.database.embedded ? ` (embedded, ${status.database.embedded.location})` : ""}`,
-    ...(runs.length > 0 ? ["", table(["RUN", "STATE", "STARTED", "SEEN", ""], runs)] : []),
-  ].join("\n");
+  return table(["RUN", "STATE", "STARTED", "USERS", "WINDOWS", "REQUESTS", "ENDS ABOUT", ""], rows);
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { AppError } from "../lib/errors.js";
 import { openMirror, openStore } from "../runtime.js";
-import type { Run, RunMode } from "../sync/runs.js";
+import { REASONS, type Run, type RunMode } from "../sync/runs.js";
 import { commandLogger, configWithKey, untilInterrupted } from "./context.js";
 import { print } from "./output.js";
 import { createProgress } from "./progress.js";
@@ -29,17 +29,34 @@ export function reconcileCommand(): Command {
     .description(
       "Compare the mirror with Clerk, repair what differs, and delete whom Clerk doesn't know any more",
     )
-    .option("--full", "walk everything (what a reconcile does unless told otherwise)")
+    .option("--full", "compare every user; otherwise what changed lately, and how many there are")
     .option("--dry-run", "say what differs and change nothing")
     .option("--allow-purge", "delete even more than PURGE_LIMIT")
     .option("--json", "print the run as JSON")
     .addHelpText(
       "after",
-      "\nA full walk waits until Clerk's lists have caught up with its writes (UPSTREAM_LAG) before it deletes.",
+      `
+Before it deletes anybody it asks Clerk about them, once Clerk's lists have caught up with its writes
+(UPSTREAM_LAG). More deletions than PURGE_LIMIT stop it. Beside a running server, that one does the work.`,
     )
     .action((flags: Flags) =>
       walk(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags),
     );
+}
+
+/** `user-mirror drift`. */
+export function driftCommand(): Command {
+  return new Command("drift")
+    .description("Say where the mirror differs from Clerk, and change nothing; a handful of requests")
+    .option("--full", "compare every user, not only what changed lately and how many there are")
+    .option("--json", "print the run as JSON")
+    .addHelpText(
+      "after",
+      `
+Reads what changed since the last check, and compares counts: where they differ, halving finds the place, at
+about 2·log2(n/500) requests for one user among n. \`user-mirror reconcile\` repairs what this finds.`,
+    )
+    .action((flags: Flags) => walk(flags.full ? "dry_run" : "drift", flags));
 }
 
 async function walk(mode: RunMode, flags: Flags): Promise<void> {
@@ -67,14 +84,25 @@ async function walk(mode: RunMode, flags: Flags): Promise<void> {
   }
 }
 
+/** So many ids are printed; `--json` has the first hundred. */
+const MOST_IDS = 10;
+
 function summary(run: Run): string {
   const { missed_create, missed_update, missed_delete } = run.differences;
   const lines = [`${run.mode} ${run.state}: ${run.users.seen} users in ${run.requests} requests to Clerk.`];
   if (run.mode !== "backfill") {
-    const [found, verb] = run.mode === "dry_run" ? ["Found", "would be"] : ["Repaired", "were"];
+    const isDry = run.mode === "dry_run" || run.mode === "drift";
+    const [found, verb] = isDry ? ["Found", "would be"] : ["Repaired", "were"];
     lines.push(
-      `${found}: ${missed_create} missing, ${missed_update} out of date; ${missed_delete} ${verb} deleted.`,
+      `${found}: ${missed_create} missing, ${missed_update} out of date; ${missed_delete} ${run.state === "stopped" ? "would be" : verb} deleted.`,
     );
+  }
+  for (const reason of REASONS) {
+    const ids = run.difference_ids[reason] ?? [];
+    const more = run.differences[reason] - MOST_IDS;
+    if (ids.length > 0) {
+      lines.push(`  ${reason}: ${ids.slice(0, MOST_IDS).join(" ")}${more > 0 ? ` and ${more} more` : ""}`);
+    }
   }
   if (run.error) lines.push(run.error);
   return lines.join("\n");

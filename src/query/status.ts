@@ -1,34 +1,41 @@
+import { type BudgetState, readBudget } from "../db/budget.js";
 import type { Sql } from "../db/client.js";
+import { version } from "../lib/package.js";
+
+/** How many users were other here than at Clerk, by what the mirror should have been told of. */
+type Drift = { missed_create: number; missed_update: number; missed_delete: number };
 
 /** How the mirror is, as `GET /mirror/status` and `user-mirror status` show it. Times in milliseconds. */
 export type Status = {
-  state: "backfilling" | "live";
+  /** `degraded`: the last walk failed or was stopped; what is served is as old as `as_of`. */
+  state: "backfilling" | "live" | "degraded";
   users: number;
   organizations: number;
   memberships: number;
-  /** The moment up to which a walk proved the mirror complete. */
+  /** The moment up to which a walk proved the users complete. */
   as_of: number | null;
+  memberships_as_of: number | null;
   backfilled_at: number | null;
-  upstream: { api_url: string; environment: string; instance_id: string | null } | null;
-  last_runs: LastRun[];
+  upstream: {
+    api_url: string;
+    environment: string;
+    instance_id: string | null;
+    /** How many users Clerk counted when it was last asked; a check leaves the freshest out. */
+    users: number | null;
+    counted_at: number | null;
+  } | null;
+  last_runs: object[];
+  /** What runs of the last 7 days found, and how much of it they repaired. */
+  drift: { found: Drift; repaired: Drift };
+  /** Which process walks; null: none at present. */
+  walker: { holder: string; expires_at: number } | null;
+  budget: BudgetState & { limit: number };
   dead_letters: number;
   refetches: number;
   /** Webhooks of the last 7 days by outcome. */
   webhooks: { configured: boolean | null; outcomes: Record<string, number> };
-  database: { version: string; embedded: { location: string; locale: string } | null };
-};
-
-type LastRun = {
-  id: string;
-  mode: string;
-  state: string;
-  started_at: number | null;
-  finished_at: number | null;
-  users_seen: number;
-  users_expected: number | null;
-  requests: number;
-  differences: { missed_create: number; missed_update: number; missed_delete: number };
-  error: string | null;
+  versions: { mirror: string; node: string; postgres: string };
+  database: { embedded: { location: string; locale: string } | null };
 };
 
 export interface StatusParts {
@@ -36,59 +43,104 @@ export interface StatusParts {
   embedded: { location: string; locale: string } | null;
   /** Whether a signing secret is set; null where only the server knows. */
   webhooks: boolean | null;
+  rateLimit: number;
+  /** The latest first. */
+  lastRuns: (limit: number) => Promise<{ state: string; mode: string }[]>;
 }
 
-export function createStatusReader({ sql, embedded, webhooks }: StatusParts): {
-  read(): Promise<Status>;
-} {
+const LAST_RUNS = 5;
+const DRIFT_MS = 7 * 86_400_000;
+
+export function createStatusReader(parts: StatusParts): { read(): Promise<Status> } {
+  const { sql, embedded, webhooks, rateLimit, lastRuns } = parts;
+
   async function read(): Promise<Status> {
-    const [counters, [upstream], runs, [open], outcomes, [server]] = await Promise.all([
+    const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
       sql<{ name: string; n: number }[]>`select name, n from mirror_data.counters`,
-      sql<
-        {
-          api_url: string;
-          environment: string;
-          instance_id: string | null;
-          backfilled_at: number | null;
-          as_of: number | null;
-        }[]
-      >`select api_url, environment, instance_id, backfilled_at, as_of from mirror_data.upstream`,
-      sql<LastRun[]>`
-        select id, mode, state, started_at, finished_at, users_seen, users_expected, requests,
-          json_build_object('missed_create', missed_create, 'missed_update', missed_update,
-            'missed_delete', missed_delete) as differences, error
-        from mirror_data.runs order by queued_at desc, id desc limit 5`,
-      sql<{ memberships: number; dead_letters: number; refetches: number }[]>`
+      sql<UpstreamRow[]>`
+        select api_url, environment, instance_id, counted, counted_at, backfilled_at, as_of, memberships_as_of
+        from mirror_data.upstream`,
+      lastRuns(LAST_RUNS),
+      readDrift(sql),
+      sql<OpenRow[]>`
         select (select count(*) from mirror.organization_memberships) as memberships,
           (select count(*) from mirror_data.dead_letters) as dead_letters,
-          (select count(*) from mirror_data.refetches) as refetches`,
+          (select count(*) from mirror_data.refetches) as refetches,
+          l.holder, l.expires_at
+        from (select) as one left join mirror_data.leases l
+          on l.expires_at > extract(epoch from clock_timestamp()) * 1000`,
       sql<{ outcome: string; n: number }[]>`
         select outcome, count(*)::bigint as n from mirror_data.deliveries group by outcome order by outcome`,
       sql<{ version: string }[]>`select current_setting('server_version') as version`,
+      readBudget(sql),
     ]);
     const counted = (name: string) => counters.find((counter) => counter.name === name)?.n ?? 0;
     return {
-      state: upstream?.backfilled_at == null ? "backfilling" : "live",
+      state: upstream?.backfilled_at == null ? "backfilling" : isTroubled(runs) ? "degraded" : "live",
       users: counted("users"),
       organizations: counted("organizations"),
       memberships: open?.memberships ?? 0,
       as_of: upstream?.as_of ?? null,
+      memberships_as_of: upstream?.memberships_as_of ?? null,
       backfilled_at: upstream?.backfilled_at ?? null,
-      upstream: upstream
-        ? { api_url: upstream.api_url, environment: upstream.environment, instance_id: upstream.instance_id }
-        : null,
+      upstream: upstream ? presentUpstream(upstream) : null,
       last_runs: runs,
+      drift,
+      walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
+      budget: { limit: rateLimit, ...budget },
       dead_letters: open?.dead_letters ?? 0,
       refetches: open?.refetches ?? 0,
       webhooks: {
         configured: webhooks,
         outcomes: Object.fromEntries(outcomes.map(({ outcome, n }) => [outcome, n])),
       },
-      database: {
-        version: server?.version ?? "",
-        embedded: embedded && { location: embedded.location, locale: embedded.locale },
-      },
+      versions: { mirror: version(), node: process.versions.node, postgres: server?.version ?? "" },
+      database: { embedded: embedded && { location: embedded.location, locale: embedded.locale } },
     };
   }
   return { read };
+}
+
+interface UpstreamRow {
+  api_url: string;
+  environment: string;
+  instance_id: string | null;
+  counted: number | null;
+  counted_at: number | null;
+  backfilled_at: number | null;
+  as_of: number | null;
+  memberships_as_of: number | null;
+}
+
+interface OpenRow {
+  memberships: number;
+  dead_letters: number;
+  refetches: number;
+  holder: string | null;
+  expires_at: number;
+}
+
+function presentUpstream({ api_url, environment, instance_id, counted, counted_at }: UpstreamRow) {
+  return { api_url, environment, instance_id, users: counted, counted_at };
+}
+
+/** The walk that ended last decides; dry ones tell nothing. */
+function isTroubled(runs: readonly { state: string; mode: string }[]): boolean {
+  const ended = runs.find(
+    ({ state, mode }) => /^(succeeded|failed|stopped)$/.test(state) && !/^d/.test(mode),
+  );
+  return ended !== undefined && ended.state !== "succeeded";
+}
+
+async function readDrift(sql: Sql): Promise<Status["drift"]> {
+  const [row] = await sql<(Drift & { not_deleted: number })[]>`
+    select coalesce(sum(missed_create), 0)::bigint as missed_create,
+      coalesce(sum(missed_update), 0)::bigint as missed_update,
+      coalesce(sum(missed_delete), 0)::bigint as missed_delete,
+      coalesce(sum(missed_delete) filter (where state = 'stopped'), 0)::bigint as not_deleted
+    from mirror_data.runs
+    where mode in ('incremental', 'full')
+      and queued_at > extract(epoch from clock_timestamp()) * 1000 - ${DRIFT_MS}::bigint`;
+  const { not_deleted = 0, ...found } = row ?? { missed_create: 0, missed_update: 0, missed_delete: 0 };
+  return { found, repaired: { ...found, missed_delete: found.missed_delete - not_deleted } };
 }

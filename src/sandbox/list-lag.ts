@@ -39,9 +39,12 @@ export function createListedUsers(store: Store): ListedUsers {
       return -1 - shownVersion;
     },
     setLag(ms) {
-      if (lagMs === 0 && ms > 0) shown = new Map(structuredClone([...store.users]));
+      // What is on its way stays on its way: a lag that is set twice must not hide a change for ever.
+      if (lagMs === 0 || ms === 0) {
+        shown = new Map(ms > 0 ? structuredClone([...store.users]) : []);
+        due = [];
+      }
       lagMs = ms;
-      due = [];
     },
     note({ type, data }) {
       if (lagMs === 0) return;

@@ -3,11 +3,9 @@ import { AppError } from "../lib/errors.js";
 import type { Call } from "../upstream/client.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { knownUsers } from "./deletions.js";
-import { deletionsSince } from "./runs.js";
 
 /** Reconciles that together delete no more users than this need no asking, however small the mirror. */
 const PURGE_AT_LEAST = 20;
-const DAY_MS = 86_400_000;
 
 /** A key of another instance would turn every user of this one into a deletion: somebody known must still be there. */
 export async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): Promise<void> {
@@ -23,13 +21,12 @@ export async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): 
   );
 }
 
-/** Stops what looks like an accident upstream before it deletes: throws `conflict`, naming the way to allow it. */
+/** Stops what looks like an accident upstream before it deletes, together with what the last day's reconciles did (`before`): throws `conflict`, naming the way to allow it. */
 export async function refusePurge(
   sql: Sql,
   deleting: number,
-  { purgeLimit, nowMs }: { purgeLimit: number; nowMs: number },
+  { purgeLimit, before }: { purgeLimit: number; before: number },
 ): Promise<void> {
-  const before = await deletionsSince(sql, nowMs - DAY_MS);
   const [row] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
   const total = (row?.n ?? 0) + before;
   const together = deleting + before;

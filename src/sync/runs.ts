@@ -150,7 +150,7 @@ export async function requeueInterrupted(sql: Sql | Tx, nowMs: number): Promise<
 export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select coalesce(sum(missed_delete), 0)::bigint as n from mirror_data.runs
-    where mode in ('full', 'incremental') and coalesce(finished_at, started_at) >= ${sinceMs}`;
+    where mode in ('full', 'incremental') and state <> 'stopped' and coalesce(finished_at, started_at) >= ${sinceMs}`;
   return row?.n ?? 0;
 }
 

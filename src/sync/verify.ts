@@ -6,6 +6,7 @@ import { refusePurge } from "./guards.js";
 import { fenced, LeaseLost } from "./lease.js";
 import { applyPage } from "./pages.js";
 import type { RunWork } from "./run-work.js";
+import { deletionsSince } from "./runs.js";
 import { gone } from "./snapshot.js";
 import { idOf, type WalkedPage, walkUsers } from "./walk.js";
 import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from "./windows.js";
@@ -13,6 +14,7 @@ import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from 
 /** So many windows are walked side by side: enough to use the budget although each answer takes its time. */
 const AT_ONCE = 8;
 const DELETIONS_PER_BATCH = 500;
+const DAY_MS = 86_400_000;
 
 /**
  * Does the work for each window that is still open, several at a time. One that fails doesn't stop the others; in the
@@ -87,21 +89,22 @@ export async function verifyBounds(work: RunWork, bounds: Bounds): Promise<Gone[
   return confirmed.gone;
 }
 
-/** Deletes those whom Clerk doesn't know any more, all or, beyond PURGE_LIMIT, none. */
+/** Deletes those whom Clerk doesn't know any more, all or, beyond PURGE_LIMIT, none: then they are only counted. */
 export async function deleteGone(work: RunWork, all: readonly Gone[]): Promise<void> {
   const { sql, clock, purgeLimit, tally, dryRun, lagMs, fence } = work;
   if (all.length === 0) return;
-  if (!work.allowPurge && !dryRun) await refusePurge(sql, all.length, { purgeLimit, nowMs: clock.now() });
-  for (let from = 0; from < all.length && !dryRun; from += DELETIONS_PER_BATCH) {
-    const batch = all.slice(from, from + DELETIONS_PER_BATCH);
-    const users = batch.map(({ id, startedAtMs }) => gone(id, "refetch", startedAtMs));
-    await applyItems(sql, [{ users }], { lagMs, fence });
-  }
+  const before = await deletionsSince(sql, clock.now() - DAY_MS);
   tally.differs(
     "missed_delete",
     all.map(({ id }) => id),
   );
   await tally.save();
+  if (!work.allowPurge && !dryRun) await refusePurge(sql, all.length, { purgeLimit, before });
+  for (let from = 0; from < all.length && !dryRun; from += DELETIONS_PER_BATCH) {
+    const batch = all.slice(from, from + DELETIONS_PER_BATCH);
+    const users = batch.map(({ id, startedAtMs }) => gone(id, "refetch", startedAtMs));
+    await applyItems(sql, [{ users }], { lagMs, fence });
+  }
 }
 
 async function* pagesOf(

@@ -43,6 +43,41 @@ test("with a list lag, lists and counts trail what was written, and single users
   expect(await count()).toBe(0);
 });
 
+test("a lag that is set again keeps what is on its way", async () => {
+  sandbox = await startSandbox({ users: 1, clockMs: 1_750_000_000_000 });
+  await control("list_lag", { ms: 1000 });
+  sandbox.clerk.createUser({ first_name: "Created" });
+  await control("list_lag", { ms: 1000 });
+  expect(await count()).toBe(1);
+  sandbox.clock.advance(1000);
+  expect(await count()).toBe(2);
+});
+
+test("with a count lag, counts alone trail; and they can be made to pass parameters over", async () => {
+  sandbox = await startSandbox({ users: 3, clockMs: 1_750_000_000_000 });
+  await control("count_lag", { ms: 1000 });
+  sandbox.clerk.createUser({ first_name: "Created" });
+  expect([(await names()).length, await count()]).toEqual([4, 3]);
+  await control("count_lag", { ms: 0 });
+  const never = "/v1/users/count?created_at_after=1&created_at_before=1";
+  const counted = async () => (await get<{ total_count: number }>(never)).body.total_count;
+  expect(await counted()).toBe(0);
+  await control("count_ignores", { names: ["created_at_before"] });
+  expect(await counted()).toBe(4);
+  expect((await get<Wire[]>(never.replace("/count", ""))).body).toEqual([]);
+});
+
+test("loses about the share of webhooks that it is told to", async () => {
+  const webhook = { url: "http://127.0.0.1:9/", secret: "whsec_c2VjcmV0" };
+  sandbox = await startSandbox({ webhook, retryScheduleMs: [] });
+  await control("webhook_faults", { lossRate: 0.25 });
+  for (let n = 0; n < 400; n++) sandbox.clerk.createUser({});
+  await sandbox.webhooks.settle();
+  const sent = sandbox.webhooks.deliveries.filter(({ attempts }) => attempts.length > 0).length;
+  expect(sent).toBeGreaterThan(260);
+  expect(sent).toBeLessThan(340);
+});
+
 test("under a walk somebody is deleted, somebody comes who should have come before, and a cursor is refused", async () => {
   sandbox = await startSandbox({ users: 30 });
   await control("walk_faults", { deletions: 1, backdated: 1, cursorDeletions: 1 });
