@@ -13,13 +13,14 @@ export interface Line {
 
 const HEAD = ["", "per second", "p50 ms", "p99 ms", "reference", "ratio", "goal", "met"];
 
-/** As Markdown, columns aligned. */
-export function tableOf(lines: readonly Line[]): string {
-  const rows = [HEAD, ...lines.map(cells)];
-  const widths = HEAD.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+export const tableOf = (lines: readonly Line[]): string => markdown(HEAD, lines.map(cells));
+
+/** A table as Markdown, columns aligned. */
+export function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
+  const rows = [head, ...body];
+  const widths = head.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
   const print = (row: readonly string[]) =>
     `| ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join(" | ")} |`;
-  const [head = [], ...body] = rows;
   return [print(head), print(widths.map((width) => "-".repeat(width))), ...body.map(print)].join("\n");
 }
 

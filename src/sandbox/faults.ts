@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { Random } from "./random.js";
 
 /** What a request to the stand-in meets before it is answered. */
 export interface HttpFault {
@@ -8,6 +9,8 @@ export interface HttpFault {
   times?: number;
   /** Passed over before the first is hit. */
   after?: number;
+  /** It hits this share of them, by chance: from 0 to 1; all where absent. */
+  share?: number;
   delayMs?: number;
   /** Answered with this instead of being handled. */
   status?: number;
@@ -19,7 +22,7 @@ export interface HttpFault {
 }
 
 /** The faults that are switched on, asked once for each request. */
-export function createFaults() {
+export function createFaults(random: Pick<Random, "chance">) {
   const active: HttpFault[] = [];
 
   function next(method: string, path: string): HttpFault | null {
@@ -30,6 +33,7 @@ export function createFaults() {
         fault.after--;
         continue;
       }
+      if (fault.share !== undefined && !random.chance(fault.share)) continue;
       if (fault.times === undefined) return fault;
       if (fault.times > 0) {
         fault.times--;

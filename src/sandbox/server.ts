@@ -80,7 +80,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const organizations = createOrganizations(store);
   seed(store, users, organizations, { users: options.users ?? 0, organizations: options.organizations ?? 0 });
   if (options.webhook) sender.setEndpoint(options.webhook);
-  const faults = createFaults();
+  const faults = createFaults(createRandom((options.seed ?? 1) + 2_000_003));
   const lags = {
     setList(ms: number) {
       listed.setLag(ms);
