@@ -51,14 +51,14 @@ export function createCountingClerk(users: number) {
     const start = cursor
       ? Math.max(from, range({ afterMs: cursor.created_at - 1, beforeMs: null })[0])
       : from;
-    const isBehind = (one: Person) =>
+    const isBehind = (one: { id: string; created_at: number }) =>
       !cursor ||
       one.created_at > cursor.created_at ||
       (one.created_at === cursor.created_at && one.id > cursor.id);
     const wanted = query.limit + (query.offset ?? 0);
     const others = added().filter((one) => within(one.created_at, bounds) && isBehind(one));
     for (let n = start; n < to && found.length < wanted; n++) {
-      if (lives(n) && isBehind(original(n))) found.push(original(n));
+      if (lives(n) && isBehind({ id: idOf(n), created_at: createdAt(n) })) found.push(original(n));
     }
     const all = [...found, ...others].sort((a, b) => a.created_at - b.created_at || (a.id < b.id ? -1 : 1));
     return all.slice(query.offset ?? 0, wanted);
@@ -129,18 +129,37 @@ const idOf = (n: number) => `user_${n.toString(36).padStart(10, "0")}`;
 
 function person(id: string, created_at: number, updated_at: number): Person {
   return {
-    ...{ id, object: "user", created_at, updated_at, external_id: null, username: id.slice(5) },
-    ...{
-      first_name: "Ada",
-      last_name: `Number ${id.slice(5)}`,
-      image_url: "https://img.example/1",
-      has_image: false,
-    },
-    ...{ primary_email_address_id: null, primary_phone_number_id: null, primary_web3_wallet_id: null },
-    ...{ public_metadata: {}, private_metadata: {}, unsafe_metadata: {} },
-    ...{ email_addresses: [], phone_numbers: [], web3_wallets: [], passkeys: [], external_accounts: [] },
-    ...{ saml_accounts: [], enterprise_accounts: [], password_enabled: true, two_factor_enabled: false },
-    ...{ totp_enabled: false, backup_code_enabled: false, banned: false, locked: false },
-    ...{ lockout_expires_in_seconds: null, last_active_at: null, last_sign_in_at: null },
+    id,
+    object: "user",
+    created_at,
+    updated_at,
+    external_id: null,
+    username: id.slice(5),
+    first_name: "Ada",
+    last_name: `Number ${id.slice(5)}`,
+    image_url: "https://img.example/1",
+    has_image: false,
+    primary_email_address_id: null,
+    primary_phone_number_id: null,
+    primary_web3_wallet_id: null,
+    public_metadata: {},
+    private_metadata: {},
+    unsafe_metadata: {},
+    email_addresses: [],
+    phone_numbers: [],
+    web3_wallets: [],
+    passkeys: [],
+    external_accounts: [],
+    saml_accounts: [],
+    enterprise_accounts: [],
+    password_enabled: true,
+    two_factor_enabled: false,
+    totp_enabled: false,
+    backup_code_enabled: false,
+    banned: false,
+    locked: false,
+    lockout_expires_in_seconds: null,
+    last_active_at: null,
+    last_sign_in_at: null,
   };
 }

@@ -118,29 +118,36 @@ export const budget = mirrorData.table(
 );
 
 /** One backfill or reconcile: queued by any process, executed by the one that holds the lease. */
-export const runs = mirrorData.table("runs", {
-  id: key("id").primaryKey(),
-  mode: key("mode").notNull(),
-  state: key("state").notNull(),
-  queuedAt: ms("queued_at").notNull(),
-  startedAt: ms("started_at"),
-  finishedAt: ms("finished_at"),
-  usersSeen: integer("users_seen").notNull().default(0),
-  usersExpected: integer("users_expected"),
-  missedCreate: integer("missed_create").notNull().default(0),
-  missedUpdate: integer("missed_update").notNull().default(0),
-  missedDelete: integer("missed_delete").notNull().default(0),
-  requests: integer("requests").notNull().default(0),
-  error: text("error"),
-  /** May delete more than PURGE_LIMIT. */
-  allowPurge: boolean("allow_purge").notNull().default(false),
-  /** Spread over FULL_RECONCILE_INTERVAL, a window at a time. */
-  rolling: boolean("rolling").notNull().default(false),
-  /** How often it was begun: one that its process doesn't survive is given up at last. */
-  attempts: integer("attempts").notNull().default(0),
-  /** The first users found different, by reason. */
-  differenceIds: jsonb("difference_ids").notNull().default({}),
-});
+export const runs = mirrorData.table(
+  "runs",
+  {
+    id: key("id").primaryKey(),
+    mode: key("mode").notNull(),
+    state: key("state").notNull(),
+    queuedAt: ms("queued_at").notNull(),
+    startedAt: ms("started_at"),
+    finishedAt: ms("finished_at"),
+    usersSeen: integer("users_seen").notNull().default(0),
+    usersExpected: integer("users_expected"),
+    missedCreate: integer("missed_create").notNull().default(0),
+    missedUpdate: integer("missed_update").notNull().default(0),
+    missedDelete: integer("missed_delete").notNull().default(0),
+    requests: integer("requests").notNull().default(0),
+    error: text("error"),
+    /** May delete more than PURGE_LIMIT. */
+    allowPurge: boolean("allow_purge").notNull().default(false),
+    /** Spread over FULL_RECONCILE_INTERVAL, a window at a time. */
+    rolling: boolean("rolling").notNull().default(false),
+    /** How often it was begun: one that its process doesn't survive is given up at last. */
+    attempts: integer("attempts").notNull().default(0),
+    /** The first users found different, by reason. */
+    differenceIds: jsonb("difference_ids").notNull().default({}),
+  },
+  (t) => [
+    index("runs_queued_at").on(t.queuedAt),
+    index("runs_open").on(t.state).where(sql`${t.state} in ('queued', 'running')`),
+  ],
+);
 
 /** One range of `created_at` that a run walks (bounds excluded), with its checkpoint: the last user applied. */
 export const windows = mirrorData.table(

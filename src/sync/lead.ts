@@ -40,6 +40,8 @@ export interface Lead {
 
 /** What failed is tried again soon, but not at once for ever. */
 export const RETRY_MS = { first: 1000, longest: 60_000 };
+/** A run on demand may have moved the date meanwhile, or the mirror may have been emptied. */
+const LONGEST_NAP_MS = 60_000;
 /** Another process may queue a run at any time. */
 const LOOK_MS = 1000;
 
@@ -108,8 +110,12 @@ export function createLead(parts: LeadParts): Lead {
   async function dueRolling(): Promise<RollingRun | null> {
     const now = clock.now();
     const current = await currentRolling(sql, fullIntervalMs);
-    if (current) return current.dueMs <= now ? current : null;
-    if (now < (await lastFullStart(sql)) + fullIntervalMs) return null;
+    const dueMs = current?.dueMs ?? (await lastFullStart(sql)) + fullIntervalMs;
+    if (now < dueMs) {
+      rolling.notBeforeMs = Date.now() + Math.min(dueMs - now, LONGEST_NAP_MS);
+      return null;
+    }
+    if (current) return current;
     const id = await createRun(sql, "full", now, { rolling: true });
     await startRun(sql, id, now);
     return { id, dueMs: now };

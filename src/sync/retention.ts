@@ -15,6 +15,8 @@ const DAY_MS = 86_400_000;
 const DELIVERIES_MS = 7 * DAY_MS;
 const CHANGES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
+/** Checks come each minute, and mostly find nothing. */
+const CHECKS_MS = 7 * DAY_MS;
 const INTERVAL_MS = 600_000;
 /** Short transactions: nobody waits for one of them. */
 const PER_STATEMENT = 5000;
@@ -39,7 +41,10 @@ export function createRetention(options: { sql: Sql; clock: Pick<Clock, "now">; 
           limit ${PER_STATEMENT})`,
     );
     const runs = await sql`
-      with old as (delete from mirror_data.runs where finished_at < ${now - RUNS_MS} returning id)
+      with old as (
+        delete from mirror_data.runs
+        where finished_at < ${now - RUNS_MS} or (mode = 'incremental' and finished_at < ${now - CHECKS_MS})
+        returning id)
       delete from mirror_data.windows where run_id in (select id from old)`;
     return deliveries + changes + runs.count;
   }

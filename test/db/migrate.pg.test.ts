@@ -29,7 +29,7 @@ describe("migrating", () => {
       await Promise.all(Array.from({ length: 5 }, () => migrateDatabase({ url })));
       await migrateDatabase({ url });
       const [row] = await sql`select count(*)::int as n from mirror_data.__drizzle_migrations`;
-      expect(row?.n).toBe(5);
+      expect(row?.n).toBe(6);
     });
   });
 

@@ -18,6 +18,9 @@ test("what is older than a week goes, what is younger and the feed's last row st
     await sql`
       insert into mirror_data.runs (id, mode, state, queued_at, finished_at)
       values (${id}, 'full', 'succeeded', ${at}, ${at - 83 * DAY_MS})`;
+    await sql`
+      insert into mirror_data.runs (id, mode, state, queued_at, finished_at)
+      values (${`${id} check`}, 'incremental', 'succeeded', ${at}, ${at})`;
     await sql`insert into mirror_data.windows (run_id, what, position) values (${id}, 'users', 0)`;
   }
   const retention = createRetention({ sql, clock: { now: () => NOW_MS }, log: silentLogger() });
@@ -26,7 +29,7 @@ test("what is older than a week goes, what is younger and the feed's last row st
     (await sql.unsafe(`select ${column} as id from mirror_data.${table}`)).map((row) => row.id);
   expect(await left("deliveries", "message_id")).toEqual(["young"]);
   expect(await left("changes", "id")).toEqual(["young"]);
-  expect(await left("runs", "id")).toEqual(["young"]);
+  expect(await left("runs", "id")).toEqual(["young", "young check"]);
   expect(await left("windows", "run_id")).toEqual(["young"]);
 
   await sql`update mirror_data.changes set at = 0`;
