@@ -29,7 +29,17 @@ export interface ConnectOptions {
   applicationName?: string;
 }
 
-const SEARCH_TIMEOUT_MS = 500;
+/** What a search is planned and stopped by. Settings of the search pool's own connections: nobody else's plans change. */
+export const SEARCH_SETTINGS = {
+  // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`).
+  statement_timeout: 500,
+  // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
+  plan_cache_mode: "force_custom_plan",
+  // Shipped page costs expect a disk: they scan an order of 40 ms where the trigram index answers in 0.6.
+  seq_page_cost: 0.02,
+  random_page_cost: 0.02,
+  jit: "off",
+} as const;
 
 /** Opens no connection yet. Repeatable; every call has pools of its own. */
 export function connect(options: ConnectOptions): Database {
@@ -47,17 +57,7 @@ export function connect(options: ConnectOptions): Database {
   const search = postgres(url, {
     ...base,
     max: searchPoolMax,
-    connection: {
-      // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`).
-      statement_timeout: SEARCH_TIMEOUT_MS,
-      application_name: `${applicationName} search`,
-      // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
-      plan_cache_mode: "force_custom_plan",
-      // Shipped page costs expect a disk: they scan an order of 40 ms where the trigram index answers in 0.6.
-      seq_page_cost: 0.02,
-      random_page_cost: 0.02,
-      jit: "off",
-    },
+    connection: { ...SEARCH_SETTINGS, application_name: `${applicationName} search` },
   });
   // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
   const forDrizzle = postgres(url, {

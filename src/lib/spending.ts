@@ -32,7 +32,7 @@ export const NOTHING_SPENT: Spending = { slots: [], pausedUntilMs: 0, lowered: {
 
 /** What is granted within so small a part of the window is kept as one number. */
 const SLOTS_PER_WINDOW = 100;
-/** Whoever shares the limit with us gets room after a 429; what was given up comes back in two minutes. */
+/** Whoever shares the limit with us gets room after a 429; what was given up comes back by a twentieth in 10 seconds. */
 const LOWERED_TO = 0.7;
 const LOWEST_SHARE = 0.1;
 const REGAINED_PER_MS = 0.05 / 10_000;

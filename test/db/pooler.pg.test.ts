@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrateDatabase } from "../../src/db/migrate.js";
+import { startSandbox } from "../../src/sandbox/server.js";
 import { startPgBouncer, startPostgres15 } from "../support/external-postgres.js";
+import { expectSame, startMirror } from "../support/mirror.js";
 
 describe("DATABASE_URL through PgBouncer", () => {
   let postgres: Awaited<ReturnType<typeof startPostgres15>>;
@@ -22,11 +24,25 @@ describe("DATABASE_URL through PgBouncer", () => {
     }
   });
 
-  test("in session mode it is migrated", async () => {
+  test("in session mode everything works: backfill, webhooks, searches and writes", async () => {
     const pooler = await startPgBouncer(postgres.url, "session");
+    const sandbox = await startSandbox({ users: 60, organizations: 2 });
+    const server = await startMirror({ sandbox, databaseUrl: pooler.url });
     try {
-      await migrateDatabase({ url: pooler.url });
+      sandbox.clerk.createUser({ first_name: "Xylophila", last_name: "Queried" });
+      await sandbox.webhooks.settle();
+      await expectSame(server.url, sandbox);
+      const headers = { Authorization: `Bearer ${sandbox.secretKey}` };
+      const found = await fetch(`${server.url}/v1/users?query=xylophil`, { headers });
+      expect(found.headers.get("x-mirror-source")).toBe("local");
+      const [user] = (await found.json()) as { id: string; last_name: string }[];
+      expect(user?.last_name).toBe("Queried");
+      const written = await fetch(`${server.url}/v1/users/${user?.id}`, { method: "DELETE", headers });
+      expect(written.status).toBe(200);
+      await expectSame(server.url, sandbox);
     } finally {
+      await server.stop();
+      await sandbox.close();
       await pooler.remove();
     }
   });

@@ -65,6 +65,17 @@ describe("a backfill in windows", () => {
     expect(await full()).toMatchObject({ state: "succeeded", differences });
   });
 
+  test("gets through an unreliable Clerk, window by window", async ({ db }) => {
+    const sandbox = await started();
+    sandbox.faults.add({ match: "GET /v1/users", share: 0.1, status: 500, body: "<html>" });
+    sandbox.faults.add({ match: "GET /v1/users", share: 0.05, cut: "before" });
+    sandbox.faults.add({ match: "GET /v1/users", times: 2, after: 20, status: 429, retryAfter: 1 });
+    sandbox.faults.add({ match: "GET /v1/users", share: 0.3, delayMs: 100 });
+    const { backfill } = await walksOver(db, sandbox, { windowUsers: 100 });
+    expect(await backfill()).toMatchObject({ state: "succeeded", error: null });
+    expect(await storedUsers(db)).toEqual(clerkUsers(sandbox));
+  });
+
   test("survives users who came in the same millisecond, more than any page shows", async ({ db }) => {
     const sandbox = await started({ users: 50 });
     for (let n = 0; n < 700; n++) {
