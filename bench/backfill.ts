@@ -43,7 +43,7 @@ export async function benchBackfill(users: number, say: (text: string) => void):
   try {
     for (const conditions of CONDITIONS) {
       say(conditions.name);
-      rows.push(await measured(store, sandbox, conditions, users));
+      rows.push(await measured(store, sandbox, conditions, users, say));
     }
   } finally {
     await store.close();
@@ -70,6 +70,7 @@ async function measured(
   sandbox: SandboxProcess,
   { name, limit, faults }: Conditions,
   users: number,
+  say: (text: string) => void,
 ): Promise<string[]> {
   const { sql } = database;
   await emptyMirror(sql);
@@ -94,7 +95,12 @@ async function measured(
   const rss = watchRss();
   const cpu = process.cpuUsage();
   const begun = performance.now();
-  const run = await walks.execute("backfill", { signal: new AbortController().signal });
+  const phases = new Map<string, number>();
+  const run = await walks.execute("backfill", {
+    signal: new AbortController().signal,
+    onProgress: ({ phase }) => phases.set(phase, (performance.now() - begun) / 1000),
+  });
+  say([...phases].map(([phase, at]) => `${phase} until ${at.toFixed(1)} s`).join(", "));
   const seconds = (performance.now() - begun) / 1000;
   if (run.state !== "succeeded") throw new Error(`the backfill ${run.state}: ${run.error}`);
   const { user, system } = process.cpuUsage(cpu);

@@ -9,7 +9,7 @@ import { fenced } from "./lease.js";
 import { applyPage, type PageEffects } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { deleteGone, verifyBounds } from "./verify.js";
-import { createdAtOf, idOf, updatedAtOf, walkByOffset } from "./walk.js";
+import { createdAtOf, idOf, PAGE_SIZE, updatedAtOf, walkByOffset } from "./walk.js";
 import { type Bounds, EVERYBODY, START } from "./windows.js";
 
 /**
@@ -18,8 +18,12 @@ import { type Bounds, EVERYBODY, START } from "./windows.js";
  */
 export type IncrementalEnd = "complete" | "unsettled" | "too_much";
 
-/** More changed than this many pages show: a walk of everything costs no more and also finds deletions. */
-const MOST_PAGES = 20;
+/**
+ * More changed than so many pages show, or than a quarter of all pages: a walk of everything costs little more then, and
+ * can be resumed.
+ */
+const LEAST_MOST_PAGES = 20;
+const mostPages = (users: number) => Math.max(LEAST_MOST_PAGES, Math.ceil(users / PAGE_SIZE / 4));
 /** The first page is small: mostly nothing has changed, and each minute it is read. */
 const FIRST_PAGE = 100;
 /** To compare, to compare again once what differed is repaired, and once more where something happened meanwhile. */
@@ -45,7 +49,7 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
     const begunAtMs = clock.now();
     const bounds = keeps ? { afterMs: null, beforeMs: begunAtMs - lagMs } : EVERYBODY;
     const before = await look(work, bounds);
-    const read = await readChanges(work, sinceMs);
+    const read = await readChanges(work, sinceMs, mostPages(before.theirs));
     if (read === "too_much") return "too_much";
     newest ??= read.newest;
     sinceMs = Math.max(sinceMs, read.newest ?? 0);
@@ -87,7 +91,11 @@ async function look(work: RunWork, bounds: Bounds): Promise<Look> {
 }
 
 /** Users by `-updated_at`, back to `sinceMs`, and to what Clerk's lists may not have shown yet when that was read. */
-async function readChanges(work: RunWork, sinceMs: number): Promise<{ newest: number | null } | "too_much"> {
+async function readChanges(
+  work: RunWork,
+  sinceMs: number,
+  most: number,
+): Promise<{ newest: number | null } | "too_much"> {
   const { sql, api, call, lagMs, fence, dryRun, tally, signal } = work;
   const list = (query: { limit: number; offset: number }) =>
     api.listUsers({ ...query, orderBy: "-updated_at" }, call);
@@ -106,7 +114,7 @@ async function readChanges(work: RunWork, sinceMs: number): Promise<{ newest: nu
     work.witness = idOf(page.items[0]) ?? work.witness;
     const oldest = updatedAtOf(page.items.at(-1));
     if (oldest === null || oldest < sinceMs - lagMs) break;
-    if (++pages === MOST_PAGES) return "too_much";
+    if (++pages === most) return "too_much";
   }
   return { newest };
 }

@@ -1,5 +1,6 @@
 import type { Sql } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
+import { refuseWrongInstance } from "./guards.js";
 import { fenced } from "./lease.js";
 import { planByOwnUsers } from "./plan.js";
 import { closeWindow, plannedWindows, prepare, walkOthers } from "./reconcile.js";
@@ -41,13 +42,15 @@ export async function lastFullStart(sql: Sql): Promise<number> {
  * when all are done, walks the organizations. Returns whether it was the last part.
  */
 export async function stepRolling(work: RunWork): Promise<boolean> {
-  const { sql, runId } = work;
+  const { sql, api, call, runId } = work;
   const planned = await loadWindows(sql, runId);
   if (planned.length === 0) {
     await prepare(work);
     await plannedWindows(work, planByOwnUsers);
     return false;
   }
+  // Hours lie between two parts.
+  await refuseWrongInstance(sql, api, call);
   const next = planned.find(({ checkpoint }) => !checkpoint.done);
   if (!next) {
     await walkOthers(work);
