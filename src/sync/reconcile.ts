@@ -15,7 +15,15 @@ import { planByCounts, planByOwnUsers } from "./plan.js";
 import type { RunWork } from "./run-work.js";
 import { deleteGone, loadWindow, overWindows, verifyBounds } from "./verify.js";
 import { updatedAtOf } from "./walk.js";
-import { EVERYBODY, loadWindows, START, saveCheckpoint, saveWindows, type Window } from "./windows.js";
+import {
+  EVERYBODY,
+  loadWindows,
+  reopenWindows,
+  START,
+  saveCheckpoint,
+  saveWindows,
+  type Window,
+} from "./windows.js";
 
 /**
  * Fills the mirror: reads all of Clerk, window by window, and goes on from the checkpoints of an earlier attempt. What
@@ -50,6 +58,8 @@ export async function runFull(work: RunWork): Promise<void> {
   const { sql, fence, startedAtMs, lagMs, onProgress } = work;
   await prepare(work);
   const watermark = await newestUpdate(work);
+  // Who was found missing by an attempt that was interrupted is forgotten with it: its windows are read again.
+  await fenced(sql, fence, (tx) => reopenWindows(tx, work.runId));
   const missing: Gone[] = [];
   await overWindows(work, await plannedWindows(work, planByOwnUsers), async (window) => {
     missing.push(...(await verifyBounds(work, window)));

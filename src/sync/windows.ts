@@ -49,6 +49,10 @@ export async function saveWindows(sql: Sql | Tx, runId: string, windows: readonl
   }
 }
 
+export async function reopenWindows(sql: Sql | Tx, runId: string): Promise<void> {
+  await sql`update mirror_data.windows set done = false where run_id = ${runId} and what = 'users'`;
+}
+
 /** The windows of users that were planned for this run; empty before that. */
 export async function loadWindows(sql: Sql, runId: string): Promise<Window[]> {
   const rows = await sql<WindowRow[]>`

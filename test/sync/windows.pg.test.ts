@@ -194,6 +194,43 @@ describe("a full run in windows", () => {
     expect(await storedUsers(db)).toEqual(clerkUsers(sandbox));
   });
 
+  test("that was interrupted forgets nobody whom it had found missing", async ({ db }) => {
+    const sandbox = await started({ users: 600 });
+    const options = { windowUsers: 100 };
+    await (await walksOver(db, sandbox, options)).backfill();
+    const gone = sandbox.clerk.users().filter((_, n) => n % 60 === 0);
+    for (const { id } of gone) sandbox.clerk.deleteUser(String(id));
+    const interrupted = new AbortController();
+    let confirmed = 0;
+    const { walks } = await walksOver(db, sandbox, {
+      ...options,
+      api: (api) => ({
+        ...api,
+        // Some windows are closed, and another waits for Clerk's word about who is missing in it.
+        async listUsers(query, call) {
+          if (query.userIds && ++confirmed > 1) {
+            const closed = () =>
+              db.sql`select from mirror_data.windows where what = 'users' and done and run_id = ${runId}`;
+            await expect.poll(async () => (await closed()).count).toBeGreaterThan(0);
+            interrupted.abort();
+          }
+          return api.listUsers(query, call);
+        },
+      }),
+    });
+    const runId = await walks.enqueue("full");
+    await walks.run(interrupted.signal);
+    const state = async () =>
+      (await db.sql`select state from mirror_data.runs where id = ${runId}`)[0]?.state;
+    expect(await state()).toBe("running");
+    const again = new AbortController();
+    const running = (await walksOver(db, sandbox, options)).walks.run(again.signal);
+    await expect.poll(state, { timeout: 10_000 }).toBe("succeeded");
+    again.abort();
+    await running;
+    expect(await storedUsers(db)).toEqual(clerkUsers(sandbox));
+  });
+
   test("spread over its interval reads every window again, and repairs as it goes", async ({ db }) => {
     const sandbox = await started({ users: 600 });
     const options = { windowUsers: 100, fullIntervalMs: 2000 };
