@@ -113,7 +113,8 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
       fence,
       async release() {
         ended.abort();
-        await renewing;
+        // A renewal that Postgres never answers must not keep this process from asking anew.
+        await Promise.race([renewing, sleep(renewMs)]);
         holds = false;
         await sql`update mirror_data.leases set expires_at = 0 where name = ${NAME} and epoch = ${epoch}`.catch(
           () => {},

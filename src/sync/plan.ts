@@ -43,9 +43,7 @@ async function divide(work: RunWork, span: Span, most: number): Promise<Span[]> 
     { fromMs, toMs: middleMs, users: older },
     { fromMs: middleMs + 1, toMs, users: users - older },
   ];
-  const parts: Span[] = [];
-  for (const half of halves) parts.push(...(await divide(work, half, most)));
-  return parts;
+  return (await Promise.all(halves.map((half) => divide(work, half, most)))).flat();
 }
 
 /** Small neighbours together: a window costs at least one request. */

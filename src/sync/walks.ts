@@ -63,6 +63,7 @@ export function createWalks(parts: WalksParts): Walks {
   });
   let leads = false;
   let checkWanted = false;
+  let wake = () => {};
 
   async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
     const id = await queued(mode, options.allowPurge ?? false);
@@ -128,17 +129,16 @@ export function createWalks(parts: WalksParts): Walks {
         leads = true;
         if (checkWanted) lead.checkSoon();
         checkWanted = false;
-        await lead
-          .run(held, AbortSignal.any([signal, held.signal]), onProgress)
-          .finally(() => held.release());
+        await lead.run(held, AbortSignal.any([signal, held.signal]), onProgress).finally(() => {
+          leads = false;
+          return held.release();
+        });
       } catch (error) {
         if (signal.aborted) return;
         if (error instanceof LeaseLost) log.warn({ reason: error.message }, "this process walks no more");
         // Postgres is away: nothing is lost, the next round finds out where things stand.
         else log.warn({ err: error }, "walks pause until the database answers");
-        await sleep(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal).catch(() => {});
-      } finally {
-        leads = false;
+        await nap(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal);
       }
     }
   }
@@ -146,12 +146,19 @@ export function createWalks(parts: WalksParts): Walks {
   async function standBy(signal: AbortSignal): Promise<void> {
     if (checkWanted) await createRun(sql, "incremental", clock.now());
     checkWanted = false;
-    await sleep(STANDBY_MS, signal).catch(() => {});
+    await nap(STANDBY_MS, signal);
+  }
+
+  async function nap(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    wake = () => woken.abort();
+    await sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => {});
   }
 
   function checkSoon(): void {
-    if (leads) lead.checkSoon();
-    else checkWanted = true;
+    if (leads) return lead.checkSoon();
+    checkWanted = true;
+    wake();
   }
 
   return { execute, enqueue, checkSoon, run };
