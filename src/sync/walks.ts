@@ -156,9 +156,9 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   function checkSoon(): void {
-    if (leads) return lead.checkSoon();
-    checkWanted = true;
-    wake();
+    checkWanted = !leads;
+    if (leads) lead.checkSoon();
+    else wake();
   }
 
   return { execute, enqueue, checkSoon, run };
