@@ -233,7 +233,6 @@ async function serve(
     admin: {
       status: createStatusReader({
         ...{ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
-        rateLimit: config.upstream.rateLimit,
         lastRuns: (limit) => latestRuns(sql, limit),
       }),
       reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },

@@ -13,9 +13,9 @@ export function statusCommand(): Command {
 }
 
 function status(flags: { json?: boolean }): Promise<void> {
-  return withStore(async ({ database: { sql }, embedded }, config) => {
+  return withStore(async ({ database: { sql }, embedded }) => {
     const reader = createStatusReader({
-      ...{ sql, embedded, webhooks: null, rateLimit: config.upstream.rateLimit },
+      ...{ sql, embedded, webhooks: null },
       lastRuns: (limit) => latestRuns(sql, limit),
     });
     const read = await reader.read();
@@ -32,17 +32,22 @@ function describe(status: Status): string {
   return [
     `State        ${status.state}`,
     `Upstream     ${upstream ? `${upstream.api_url} (${upstream.environment})` : "none yet"}`,
-    `Users        ${status.users} here${upstream?.users == null ? "" : `; Clerk counted ${upstream.users} at ${when(upstream.counted_at)}`}`,
+    `Users        ${status.users}${countsOf(upstream)}`,
     `In           ${status.organizations} organizations, ${status.memberships} memberships`,
     `Complete as of  ${when(status.as_of)}; memberships ${when(status.memberships_as_of)}`,
     `Drift        ${missed_create} missing, ${missed_update} out of date, ${missed_delete} deleted were repaired in 7 days${left > 0 ? `; ${left} wait for \`reconcile --full --allow-purge\`` : ""}`,
     `Webhooks     ${outcomes.join(", ") || "none yet"}`,
     `In doubt     ${status.refetches} to ask Clerk again, ${status.dead_letters} dead letters`,
-    `Requests     ${used} of ${budget.limit} in the last 10 s${budget.share < 1 ? `; lowered to ${Math.round(budget.share * 100)} % after a 429` : ""}`,
+    `Requests     ${used}${budget.limit === null ? "" : ` of ${budget.limit}`} in the last 10 s${budget.share < 1 ? `; lowered to ${Math.round(budget.share * 100)} % after a 429` : ""}`,
     `Walks        ${walker ? `by ${walker.holder}` : "by nobody at present"}`,
     `Postgres     ${versions.postgres}${database.embedded ? ` (embedded, ${database.embedded.location})` : ""}`,
     ...(status.last_runs.length > 0 ? ["", runsTable(status.last_runs as Run[])] : []),
   ].join("\n");
+}
+
+function countsOf(upstream: Status["upstream"]): string {
+  if (upstream?.users == null) return "";
+  return `; at ${when(upstream.counted_at)} Clerk had ${upstream.users} and the mirror ${upstream.users_here}`;
 }
 
 function runsTable(runs: readonly Run[]): string {

@@ -47,7 +47,7 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
           const [clock] = await tx<{ now: number }[]>`
             select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
           const { after, result } = change(spending, clock?.now ?? 0);
-          await tx`update mirror_data.budget set spending = ${JSON.stringify(after)}::text::jsonb`;
+          await tx`update mirror_data.budget set spending = ${JSON.stringify({ ...after, limit })}::text::jsonb`;
           return result;
         }) as Promise<T>,
     );
@@ -81,6 +81,8 @@ async function lockSpending(tx: Tx): Promise<Spending> {
 
 /** How the budget stands, for people. */
 export interface BudgetState {
+  /** UPSTREAM_RATE_LIMIT of whoever asked last; null: nobody has. */
+  limit: number | null;
   /** Requests granted in the last 10 seconds. */
   used: Amount;
   /** The part of UPSTREAM_RATE_LIMIT that is used at present: below 1 after Clerk answered 429. */
@@ -89,12 +91,13 @@ export interface BudgetState {
 }
 
 export async function readBudget(sql: Sql): Promise<BudgetState> {
-  const [row] = await sql<{ spending: Spending | null; now: number }[]>`
+  const [row] = await sql<{ spending: (Spending & { limit?: number }) | null; now: number }[]>`
     select (select spending from mirror_data.budget) as spending,
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
-  const spending = row?.spending ?? NOTHING_SPENT;
+  const { limit = null, ...spending } = row?.spending ?? { ...NOTHING_SPENT };
   const nowMs = row?.now ?? 0;
   return {
+    limit,
     used: spentSince(spending, nowMs - CLERKS_WINDOW_MS),
     share: currentShare(spending, nowMs),
     paused_until: spending.pausedUntilMs > nowMs ? spending.pausedUntilMs : null,

@@ -70,8 +70,9 @@ export const upstream = mirrorData.table(
     watermark: ms("watermark"),
     /** Whether its lists and counts keep to bounds of `created_at`; null: not looked at yet. */
     keepsToBounds: boolean("keeps_to_bounds"),
-    /** How many users Clerk counted, and when it was asked. */
+    /** How many users Clerk counted, how many of the same age were here, and when. */
     counted: integer("counted"),
+    countedHere: integer("counted_here"),
     countedAt: ms("counted_at"),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],

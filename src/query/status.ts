@@ -20,8 +20,9 @@ export type Status = {
     api_url: string;
     environment: string;
     instance_id: string | null;
-    /** How many users Clerk counted when it was last asked; a check leaves the freshest out. */
+    /** How many users Clerk counted when it was last asked, and how many were here; a check leaves out the freshest. */
     users: number | null;
+    users_here: number | null;
     counted_at: number | null;
   } | null;
   last_runs: object[];
@@ -29,7 +30,7 @@ export type Status = {
   drift: { found: Drift; repaired: Drift };
   /** Which process walks; null: none at present. */
   walker: { holder: string; expires_at: number } | null;
-  budget: BudgetState & { limit: number };
+  budget: BudgetState;
   dead_letters: number;
   refetches: number;
   /** Webhooks of the last 7 days by outcome. */
@@ -43,7 +44,6 @@ export interface StatusParts {
   embedded: { location: string; locale: string } | null;
   /** Whether a signing secret is set; null where only the server knows. */
   webhooks: boolean | null;
-  rateLimit: number;
   /** The latest first. */
   lastRuns: (limit: number) => Promise<{ state: string; mode: string }[]>;
 }
@@ -52,13 +52,13 @@ const LAST_RUNS = 5;
 const DRIFT_MS = 7 * 86_400_000;
 
 export function createStatusReader(parts: StatusParts): { read(): Promise<Status> } {
-  const { sql, embedded, webhooks, rateLimit, lastRuns } = parts;
+  const { sql, embedded, webhooks, lastRuns } = parts;
 
   async function read(): Promise<Status> {
     const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
       sql<{ name: string; n: number }[]>`select name, n from mirror_data.counters`,
       sql<UpstreamRow[]>`
-        select api_url, environment, instance_id, counted, counted_at, backfilled_at, as_of, memberships_as_of
+        select api_url, environment, instance_id, counted, counted_here, counted_at, backfilled_at, as_of, memberships_as_of
         from mirror_data.upstream`,
       lastRuns(LAST_RUNS),
       readDrift(sql),
@@ -87,7 +87,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
       last_runs: runs,
       drift,
       walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
-      budget: { limit: rateLimit, ...budget },
+      budget,
       dead_letters: open?.dead_letters ?? 0,
       refetches: open?.refetches ?? 0,
       webhooks: {
@@ -106,6 +106,7 @@ interface UpstreamRow {
   environment: string;
   instance_id: string | null;
   counted: number | null;
+  counted_here: number | null;
   counted_at: number | null;
   backfilled_at: number | null;
   as_of: number | null;
@@ -120,8 +121,9 @@ interface OpenRow {
   expires_at: number;
 }
 
-function presentUpstream({ api_url, environment, instance_id, counted, counted_at }: UpstreamRow) {
-  return { api_url, environment, instance_id, users: counted, counted_at };
+function presentUpstream(row: UpstreamRow) {
+  const { api_url, environment, instance_id, counted, counted_here, counted_at } = row;
+  return { api_url, environment, instance_id, users: counted, users_here: counted_here, counted_at };
 }
 
 /** The walk that ended last decides; dry ones tell nothing. */

@@ -67,9 +67,14 @@ export async function saveWatermark(sql: Sql | Tx, watermark: number): Promise<v
   await sql`update mirror_data.upstream set watermark = greatest(watermark, ${watermark}::bigint)`;
 }
 
-/** What Clerk counted, for people to compare. */
-export async function saveCounted(sql: Sql | Tx, users: number, nowMs: number): Promise<void> {
-  await sql`update mirror_data.upstream set counted = ${users}, counted_at = ${nowMs}`;
+/** What was counted on both sides, for people to compare. */
+export async function saveCounted(
+  sql: Sql | Tx,
+  { theirs, ours }: { theirs: number; ours: number },
+  nowMs: number,
+): Promise<void> {
+  await sql`
+    update mirror_data.upstream set counted = ${theirs}, counted_here = ${ours}, counted_at = ${nowMs}`;
 }
 
 /** At the start of a backfill, which may be resumed later: what changes from then on is not behind it. */

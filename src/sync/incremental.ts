@@ -83,11 +83,8 @@ interface Look {
 }
 
 async function look(work: RunWork, bounds: Bounds): Promise<Look> {
-  const { sql, clock, fence } = work;
-  const position = await feedPosition(sql);
-  const theirs = await countWithin(work, bounds);
-  await fenced(sql, fence, (tx) => saveCounted(tx, theirs, clock.now()));
-  return { theirs, position };
+  const position = await feedPosition(work.sql);
+  return { theirs: await countWithin(work, bounds), position };
 }
 
 /** Users by `-updated_at`, back to `sinceMs`, and to what Clerk's lists may not have shown yet when that was read. */
@@ -140,13 +137,13 @@ async function compare(
   bounds: Bounds,
   before: Look,
 ): Promise<"agree" | "explained" | "changed" | Counts> {
-  if (before.theirs === (await ownCount(work, bounds))) {
+  const first = await countBoth(work, bounds, before);
+  if (first.theirs === first.ours) {
     return (await userDeletionsSince(work.sql, before.position)) > 0 ? "changed" : "agree";
   }
   // Acted on only if it is seen twice.
   await sleep(work.secondLookMs, work.signal);
-  const { theirs } = await look(work, bounds);
-  const ours = await ownCount(work, bounds);
+  const { theirs, ours } = await countBoth(work, bounds, await look(work, bounds));
   if (theirs === ours) return "changed";
   // Clerk's counts may still hold those who were deleted a moment ago.
   const isExplained = theirs > ours && theirs - ours <= (await recentTombstones(work));
@@ -156,6 +153,13 @@ async function compare(
 interface Counts {
   theirs: number;
   ours: number;
+}
+
+async function countBoth(work: RunWork, bounds: Bounds, { theirs }: Look): Promise<Counts> {
+  const { sql, clock, fence } = work;
+  const counts = { theirs, ours: await ownCount(work, bounds) };
+  await fenced(sql, fence, (tx) => saveCounted(tx, counts, clock.now()));
+  return counts;
 }
 
 /** All but the freshest: two index lookups, where counting all of them would read the whole index. */

@@ -5,6 +5,7 @@ import {
   advanceMembershipsAsOf,
   keepFirstWatermark,
   markBackfilled,
+  saveCounted,
   saveWatermark,
 } from "./completeness.js";
 import type { Gone } from "./deletions.js";
@@ -77,10 +78,13 @@ export async function runFull(work: RunWork): Promise<void> {
 
 /** What every walk of everything begins with. */
 export async function prepare(work: RunWork): Promise<void> {
-  const { sql, api, call, tally } = work;
+  const { sql, api, call, clock, fence, tally } = work;
   await refuseWrongInstance(sql, api, call);
   await keepsToBounds(work, { again: true });
-  tally.expected = await countWithin(work, EVERYBODY);
+  const theirs = await countWithin(work, EVERYBODY);
+  const [held] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
+  await fenced(sql, fence, (tx) => saveCounted(tx, { theirs, ours: held?.n ?? 0 }, clock.now()));
+  tally.expected = theirs;
   await tally.save();
 }
 

@@ -52,6 +52,7 @@ describe("the budget of all processes", () => {
     expect(second.granted).toEqual({ urgent: 10, background: 0 });
     expect(second.retryMs).toBeGreaterThan(5000);
     expect(await readBudget(db.sql)).toEqual({
+      limit: 20,
       used: { urgent: 10, background: 10 },
       share: 1,
       paused_until: null,
