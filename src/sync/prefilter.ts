@@ -30,11 +30,14 @@ interface UserGlanceRow extends GlanceRow {
  * WAL, against 16,000 for a guarded upsert. Only repeats of what Clerk's API said: a webhook's row takes a higher rank.
  */
 export async function glanceAtUsers(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Glance[]> {
-  const rows = await sql<UserGlanceRow[]>`
-    select u.id, u.updated_at, u.source, u.private_metadata, u.payload_hash, u.locked_until,
+  const rows = await look<UserGlanceRow>(
+    sql,
+    `select u.id, u.updated_at, u.source, u.private_metadata, u.payload_hash, u.locked_until,
       a.last_active_at, a.last_sign_in_at
     from mirror_data.users u left join mirror_data.user_activity a using (id)
-    where u.id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+    where u.id = any($1::text::text[])`,
+    snapshots,
+  );
   return glances(rows, snapshots, isSameUser);
 }
 
@@ -43,10 +46,12 @@ export async function glanceAtOrganizations(
   sql: Sql,
   snapshots: readonly Live<ClerkOrganization>[],
 ): Promise<Glance[]> {
-  const rows = await sql<(GlanceRow & { payload: string | null })[]>`
-    select id, updated_at, source, private_metadata, payload
-    from mirror_data.organizations
-    where id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+  const rows = await look<PayloadRow>(
+    sql,
+    `select id, updated_at, source, private_metadata, payload
+    from mirror_data.organizations where id = any($1::text::text[])`,
+    snapshots,
+  );
   return glances(
     rows,
     snapshots,
@@ -59,16 +64,31 @@ export async function glanceAtMemberships(
   sql: Sql,
   snapshots: readonly Live<ClerkMembership>[],
 ): Promise<Glance[]> {
-  const rows = await sql<(GlanceRow & { payload: string | null })[]>`
-    select id, updated_at, source, private_metadata, payload
-    from mirror_data.organization_memberships
-    where id = any(${textArray(snapshots.map(({ id }) => id))}::text::text[])`;
+  const rows = await look<PayloadRow>(
+    sql,
+    `select id, updated_at, source, private_metadata, payload
+    from mirror_data.organization_memberships where id = any($1::text::text[])`,
+    snapshots,
+  );
   return glances(
     rows,
     snapshots,
     ({ payload }, { private_metadata, organization, public_user_data, ...rest }) =>
       payload === JSON.stringify(rest),
   );
+}
+
+interface PayloadRow extends GlanceRow {
+  payload: string | null;
+}
+
+/** Planned each time: a plan that was kept from when the tables were empty would read them from end to end. */
+function look<R extends GlanceRow>(
+  sql: Sql,
+  text: string,
+  snapshots: readonly { id: string }[],
+): Promise<R[]> {
+  return sql.unsafe<R[]>(text, [textArray(snapshots.map(({ id }) => id))], { prepare: false });
 }
 
 function glances<R extends GlanceRow, T extends Json>(
