@@ -6,8 +6,16 @@ import type { Logger } from "../observability/logger.js";
 /** Refuses, in the transaction it is given, what a process writes that doesn't hold the lease any more. */
 export type Fence = (tx: Tx) => Promise<void>;
 
+/**
+ * Statements take a page as arrays of a megabyte; planning for their very values copies and parses them again and again,
+ * at half a second a page for the first five of every connection.
+ */
+const PLAN_ONCE = "plan_cache_mode";
+
 /** For what is loaded where nobody else can walk. */
-export const unfenced: Fence = async () => {};
+export const unfenced: Fence = async (tx) => {
+  await tx`select set_config(${PLAN_ONCE}, 'force_generic_plan', true)`;
+};
 
 /** The right to walk, held by one process at a time. */
 export interface HeldLease {
@@ -83,8 +91,10 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
     const ended = new AbortController();
 
     async function fence(tx: Tx): Promise<void> {
-      const held = tx`select from mirror_data.leases where name = ${NAME} and epoch = ${epoch} for share`;
-      if ((await held).count > 0) return;
+      const held = await tx`
+        select set_config(${PLAN_ONCE}, 'force_generic_plan', true)
+        from mirror_data.leases where name = ${NAME} and epoch = ${epoch} for share`;
+      if (held.count > 0) return;
       const error = new LeaseLost("Another process walks now: it took this one for dead.");
       lost.abort(error);
       throw error;

@@ -92,10 +92,19 @@ describe("the lease", () => {
     await Promise.all([before.release(), next.release()]);
   });
 
-  test("ends a transaction whose process stopped in the middle", async ({ db }) => {
+  test("ends a transaction whose process stopped in the middle, and plans its statements once", async ({
+    db,
+  }) => {
     const held = await acquired(leaseOf(db.sql));
-    const [row] = await fenced(db.sql, held.fence, (tx) => tx`show idle_in_transaction_session_timeout`);
-    expect(row).toEqual({ idle_in_transaction_session_timeout: "5s" });
+    const settings = await fenced(
+      db.sql,
+      held.fence,
+      (tx) =>
+        tx`select current_setting('idle_in_transaction_session_timeout') as idle, current_setting('plan_cache_mode') as plans`,
+    );
+    expect(settings).toEqual([{ idle: "5s", plans: "force_generic_plan" }]);
+    // Of this transaction alone.
+    expect(await db.sql`show plan_cache_mode`).toEqual([{ plan_cache_mode: "auto" }]);
     await held.release();
   });
 
