@@ -15,6 +15,8 @@ export interface Config {
   };
   /** `url` null: the embedded Postgres in `dataDir`. */
   database: { url: string | null; poolMax: number; dataDir: string };
+  /** 0: off. */
+  cache: { maxBytes: number };
   server: { host: string; port: number };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
@@ -73,6 +75,7 @@ export function loadConfig(
       poolMax: values.DATABASE_POOL_MAX ?? 4 * availableParallelism(),
       dataDir: values.DATA_DIR,
     },
+    cache: { maxBytes: values.CACHE_MAX_BYTES },
     server: { host: values.HOST, port: values.PORT },
     keys: {
       mirrorApiKey: values.MIRROR_API_KEY ?? null,
@@ -116,6 +119,25 @@ function duration({ atLeastMs = 0 } = {}) {
     const ms = Math.round(Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]);
     if (ms < atLeastMs) return refuse(context, `must be at least ${atLeastMs}ms`);
     return ms <= MAX_TIMER_MS ? ms : refuse(context, "must be at most 24d");
+  });
+}
+
+const UNIT_BYTES = {
+  B: 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+  KB: 1000,
+  MB: 1000 ** 2,
+  GB: 1000 ** 3,
+};
+
+/** `64MiB`, `500MB`, `0`, or a number of bytes. */
+function bytes() {
+  return z.string().transform((text, context) => {
+    const [, amount, unit = "B"] = /^(\d{1,12})(B|KiB|MiB|GiB|KB|MB|GB)?$/.exec(text) ?? [];
+    const value = Number(amount ?? Number.NaN) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES];
+    return value <= 2 ** 40 ? value : refuse(context, "must be a size such as 64MiB, at most 1024GiB, or 0");
   });
 }
 
@@ -209,6 +231,7 @@ const schema = z.object({
     .optional(),
   DATABASE_POOL_MAX: integer(1, 1000).optional(),
   DATA_DIR: z.string().default(".data"),
+  CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
   HOST: z.string().default("127.0.0.1"),
   PORT: integer(0, 65_535).default(8787),
   MIRROR_API_KEY: z.string().regex(TOKEN, "must be visible ASCII characters without spaces").optional(),

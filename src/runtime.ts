@@ -1,5 +1,7 @@
 import { createAuthenticator } from "./auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
+import { createNotifications, type Notifications } from "./cache/notifications.js";
+import { createUserCache, type UserCache } from "./cache/user-cache.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
 import { findApiKey } from "./db/api-keys.js";
 import { type Availability, createAvailability } from "./db/availability.js";
@@ -17,6 +19,7 @@ import type { Logger } from "./observability/logger.js";
 import { createMembershipQueries } from "./query/memberships.js";
 import { createStatusReader } from "./query/status.js";
 import { createUserQueries } from "./query/users.js";
+import type { OnCommitted } from "./sync/apply.js";
 import { type Completeness, createCompleteness } from "./sync/completeness.js";
 import { dropDeadLetters, listDeadLetters } from "./sync/dead-letters.js";
 import { createIngest } from "./sync/ingest.js";
@@ -94,6 +97,10 @@ export interface Mirror {
   upstream: Upstream;
   api: ClerkApi;
   completeness: Completeness;
+  cache: UserCache;
+  notifications: Notifications;
+  /** For whatever commits before somebody is answered. */
+  onCommitted: OnCommitted;
   refetcher: Refetcher;
   walks: Walks;
 }
@@ -124,7 +131,14 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
-  const refetcher = createRefetcher({ sql, api, lagMs, log });
+  const notifications = createNotifications({
+    url: database.url,
+    onChange: (ids) => cache.invalidate(ids),
+    log,
+  });
+  const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
+  const onCommitted: OnCommitted = ({ users }) => cache.invalidate(users.keys());
+  const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
   const walks = createWalks({
     ...{ database, api, clock, lagMs, log, completeness, claimUpstream },
     requests: () => upstream.requests,
@@ -132,7 +146,10 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     intervalMs: reconcile.intervalMs,
     fullIntervalMs: reconcile.fullIntervalMs,
   });
-  return { store, availability, upstream, api, completeness, refetcher, walks };
+  return {
+    ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
+    ...{ refetcher, walks },
+  };
 }
 
 /** What this process may spend while it can't ask what the others have. */
@@ -193,7 +210,8 @@ async function serve(
   log: Logger,
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
-  const { store, availability, upstream, api, completeness, refetcher, walks } = mirror;
+  const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
+  const { onCommitted, refetcher, walks } = mirror;
   const { database, clock } = store;
   const { sql } = database;
   const { lagMs } = config.upstream;
@@ -216,7 +234,9 @@ async function serve(
   availability.onReturn(unapplied.retry);
   // Webhooks may have been given up meanwhile.
   availability.onReturn(async () => walks.checkSoon());
-  const ingest = createIngest({ sql, availability, versions, clock, lagMs, instanceId: onlyInstance, log });
+  const ingest = createIngest({
+    ...{ sql, availability, versions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
+  });
   const app = createApp({
     log,
     authenticate: withStoredKeys(
@@ -233,6 +253,7 @@ async function serve(
     admin: {
       status: createStatusReader({
         ...{ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
+        cache: cache.stats,
         lastRuns: (limit) => latestRuns(sql, limit),
       }),
       reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
@@ -243,15 +264,17 @@ async function serve(
       drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now, availability }),
+      users: createUserQueries(database, { nowMs: clock.now, availability, cache }),
       memberships: createMembershipQueries(database),
-      readThrough: createReadThrough({ sql, api, lagMs }),
+      readThrough: createReadThrough({ sql, api, lagMs, onCommitted }),
       completeness,
       unapplied,
     },
     clerk: {
       forward: createForwarder(upstream, { apiVersion: config.clerk.apiVersion }),
-      writeThrough: createWriteThrough({ sql, availability, unapplied, refetcher, clock, lagMs, log }),
+      writeThrough: createWriteThrough({
+        ...{ sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log },
+      }),
     },
   });
   const server = await listen(app, config.server);
@@ -259,7 +282,7 @@ async function serve(
 
   const stopping = new AbortController();
   const retention = createRetention({ sql, clock, log });
-  const loops = [availability, completeness, refetcher, unapplied, retention];
+  const loops = [availability, completeness, refetcher, unapplied, retention, notifications];
   const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));
   return {

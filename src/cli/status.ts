@@ -15,7 +15,7 @@ export function statusCommand(): Command {
 function status(flags: { json?: boolean }): Promise<void> {
   return withStore(async ({ database: { sql }, embedded }) => {
     const reader = createStatusReader({
-      ...{ sql, embedded, webhooks: null },
+      ...{ sql, embedded, webhooks: null, cache: null },
       lastRuns: (limit) => latestRuns(sql, limit),
     });
     const read = await reader.read();

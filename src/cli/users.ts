@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { noCache } from "../cache/user-cache.js";
 import { unwatched } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import { parseListParams, parseUserFilter, type RawParams } from "../query/filter.js";
@@ -66,7 +67,7 @@ export function usersCommand(): Command {
 
 function withUsers(work: (queries: UserQueries) => Promise<void>): Promise<void> {
   return withStore(({ database, clock }) =>
-    work(createUserQueries(database, { nowMs: clock.now, availability: unwatched })),
+    work(createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache })),
   );
 }
 

@@ -12,6 +12,9 @@ export type Tx = postgresType.TransactionSql<{ bigint: number }>;
 
 export type Orm = PostgresJsDatabase<typeof schema>;
 
+/** What every commit that changes something readable is announced on, as `{"ids":[…]}` or `*`: a part of the SQL contract. */
+export const NOTIFY_CHANNEL = "mirror_changes";
+
 /** The pools of one process. `sql` for point reads and writes, `search` for anything that may be slow. */
 export interface Database {
   readonly url: string;

@@ -1,4 +1,4 @@
-import type { Sql } from "./client.js";
+import { NOTIFY_CHANNEL, type Sql } from "./client.js";
 import { ensureSearchIndex } from "./search-index.js";
 
 /** All that comes from Clerk, and what is known about how complete it is. Keys stay, as does the feed's numbering. */
@@ -16,6 +16,6 @@ export async function emptyMirror(sql: Sql): Promise<void> {
     await tx.unsafe(`truncate ${TABLES.map((table) => `mirror_data.${table}`).join(", ")}`);
     await tx`update mirror_data.counters set n = 0`;
     await ensureSearchIndex(tx);
-    await tx`select pg_notify('mirror_changes', '*')`;
+    await tx`select pg_notify(${NOTIFY_CHANNEL}, '*')`;
   });
 }

@@ -33,6 +33,7 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
       if (by === "write") await writeThrough.applyUnanswered(route.effect);
       throw error;
     });
+    c.set("readFrom", "clerk");
     const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
     // What was committed is committed: an answer goes out without the header rather than not at all.
     const version = by === "write" && isApplied ? await versions.current().catch(() => null) : null;

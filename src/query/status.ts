@@ -1,3 +1,4 @@
+import type { CacheStats } from "../cache/user-cache.js";
 import { type BudgetState, readBudget } from "../db/budget.js";
 import type { Sql } from "../db/client.js";
 import { version } from "../lib/package.js";
@@ -31,6 +32,8 @@ export type Status = {
   /** Which process walks; null: none at present. */
   walker: { holder: string; expires_at: number } | null;
   budget: BudgetState;
+  /** Of the process that answers; null where only a server knows. */
+  cache: CacheStats | null;
   dead_letters: number;
   refetches: number;
   /** Webhooks of the last 7 days by outcome. */
@@ -44,6 +47,7 @@ export interface StatusParts {
   embedded: { location: string; locale: string } | null;
   /** Whether a signing secret is set; null where only the server knows. */
   webhooks: boolean | null;
+  cache: (() => CacheStats) | null;
   /** The latest first. */
   lastRuns: (limit: number) => Promise<{ state: string; mode: string }[]>;
 }
@@ -52,7 +56,7 @@ const LAST_RUNS = 5;
 const DRIFT_MS = 7 * 86_400_000;
 
 export function createStatusReader(parts: StatusParts): { read(): Promise<Status> } {
-  const { sql, embedded, webhooks, lastRuns } = parts;
+  const { sql, embedded, webhooks, cache, lastRuns } = parts;
 
   async function read(): Promise<Status> {
     const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
@@ -88,6 +92,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
       drift,
       walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
       budget,
+      cache: cache?.() ?? null,
       dead_letters: open?.dead_letters ?? 0,
       refetches: open?.refetches ?? 0,
       webhooks: {

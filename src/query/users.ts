@@ -1,26 +1,35 @@
 import { LRUCache } from "lru-cache";
+import type { UserCache } from "../cache/user-cache.js";
 import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Database } from "../db/client.js";
 import { hasLettersBeyondAscii } from "../db/search-index.js";
+import { etagOf } from "../lib/etag.js";
 import { compileFilter, Parameters, type Where } from "./compile.js";
 import { invalid, type ListParams, type UserFilter } from "./filter.js";
 import { countStatement, type PageRequest, pageStatement } from "./page.js";
 import { createPointReads } from "./point-reads.js";
-import { presentUser, type UserText, type View } from "./present.js";
+import { hasEnd, presentUser, type UserText, type View } from "./present.js";
 import { search } from "./search-pool.js";
 
 export type { View };
 
-/** One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. */
+/** Where an answer was read. */
+export type ReadFrom = "memory" | "postgres";
+
+/**
+ * One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. `etag` null: the text changes by itself, for
+ * a running lockout counts down.
+ */
 export type UserLookup =
-  | { kind: "live"; json: string; lockedUntilMs: number | null }
+  | { kind: "live"; json: string; etag: string | null; from: ReadFrom }
   | { kind: "gone" }
   | { kind: "unknown" };
 
 /** The Clerk-compatible reads of users. All show what is committed when they are asked. */
 export interface UserQueries {
-  get(id: string, view: View): Promise<UserLookup>;
+  /** From memory only what Postgres would answer too. */
+  get(id: string, view: View, from?: ReadFrom): Promise<UserLookup>;
   /** The JSON text of an array of users. Rejects with `invalid_request` where the cursor is no user. */
   list(params: ListParams, view: View): Promise<string>;
   /** The length of the whole list under the same filter. */
@@ -37,9 +46,15 @@ interface UserRow extends Omit<UserText, "payload"> {
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
+export interface UserQueryParts {
+  nowMs: () => number;
+  availability: Pick<Availability, "guard">;
+  cache: Pick<UserCache, "get" | "begin">;
+}
+
 export function createUserQueries(
   database: Pick<Database, "sql" | "search">,
-  { nowMs, availability }: { nowMs: () => number; availability: Pick<Availability, "guard"> },
+  { nowMs, availability, cache }: UserQueryParts,
 ): UserQueries {
   const { sql } = database;
   // A run that hangs must not keep those waiting who come after Postgres has returned.
@@ -56,13 +71,24 @@ export function createUserQueries(
     return letters;
   }
 
-  async function get(id: string, view: View): Promise<UserLookup> {
-    const row = await userById(id);
-    if (!row) return { kind: "unknown" };
-    const { payload } = row;
-    if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
-    const json = presentUser({ ...row, payload }, view, nowMs());
-    return { kind: "live", json, lockedUntilMs: row.locked_until };
+  async function get(id: string, view: View, from: ReadFrom = "memory"): Promise<UserLookup> {
+    const variant = view.privateMetadata ? "private" : "public";
+    const known = from === "memory" ? cache.get(id, variant) : undefined;
+    if (known) return { ...known, kind: "live", from: "memory" };
+    const flight = cache.begin(id);
+    try {
+      const row = await userById(id);
+      if (!row) return { kind: "unknown" };
+      const { payload } = row;
+      if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
+      const json = presentUser({ ...row, payload }, view, nowMs());
+      if (hasEnd(row.locked_until)) return { kind: "live", json, etag: null, from: "postgres" };
+      const user = { json, etag: etagOf(json) };
+      flight.keep(variant, user);
+      return { ...user, kind: "live", from: "postgres" };
+    } finally {
+      flight.end();
+    }
   }
 
   async function usersById(ids: readonly string[]): Promise<Map<string, UserRow>> {

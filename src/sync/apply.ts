@@ -37,9 +37,14 @@ export interface ApplyOptions {
   fence?: (tx: Tx) => Promise<void>;
   /** Runs in the transaction: a walk's checkpoint commits with its rows or not at all. */
   within?: (tx: Tx) => Promise<void>;
+  /** Told before this returns, so that no answer is given while an older state is still served from memory. */
+  onCommitted?: OnCommitted | undefined;
   /** Does everything and takes it back: what is returned is what would have been. */
   dryRun?: boolean;
 }
+
+/** What of a commit is readable now, and was not before. */
+export type OnCommitted = (applied: Applied) => void;
 
 /** A snapshot and the index of the item it came in. */
 export interface Incoming<S> {
@@ -66,11 +71,13 @@ export interface Effects {
  */
 export async function applyItems(sql: Sql, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
   try {
-    return (await sql.begin(async (tx) => {
-      const applied = await applyWithin(tx, items, options);
-      if (options.dryRun) throw new TakenBack(applied);
-      return applied;
+    const applied = (await sql.begin(async (tx) => {
+      const effects = await applyWithin(tx, items, options);
+      if (options.dryRun) throw new TakenBack(effects);
+      return effects;
     })) as Applied;
+    options.onCommitted?.(applied);
+    return applied;
   } catch (error) {
     if (error instanceof TakenBack) return error.applied;
     throw error;

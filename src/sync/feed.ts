@@ -1,5 +1,5 @@
 import { plainArray, textArray } from "../db/bulk.js";
-import type { Sql, Tx } from "../db/client.js";
+import { NOTIFY_CHANNEL, type Sql, type Tx } from "../db/client.js";
 
 export interface Change {
   type: `${"user" | "organization" | "membership"}.${"upserted" | "deleted"}`;
@@ -20,7 +20,6 @@ const FEED_LOCK = 7_310_214_402;
 /** A NOTIFY payload over 8,000 bytes aborts its transaction; above this many ids one `*` says "everything". */
 const NOTIFY_MAX_BYTES = 7500;
 const NOTIFY_MAX_IDS = 1000;
-export const NOTIFY_CHANNEL = "mirror_changes";
 
 /**
  * Last of all in an applying transaction: the lock is held through commit, so that the order of positions is the order

@@ -6,7 +6,7 @@ import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { sqlText } from "../lib/text.js";
 import type { Logger } from "../observability/logger.js";
-import type { Item } from "./apply.js";
+import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
 import { itemOfEvent, userIdOf } from "./events.js";
 import { createGroupCommit } from "./group-commit.js";
@@ -41,18 +41,19 @@ export interface IngestOptions {
   versions: Pick<Versions, "current">;
   clock: Pick<Clock, "now">;
   lagMs: number;
+  onCommitted?: OnCommitted;
   /** Events of another instance are refused; null: of any are taken. */
   instanceId: string | null;
   log: Logger;
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { sql, availability, versions, clock, lagMs, instanceId, log } = options;
+  const { sql, availability, versions, clock, lagMs, onCommitted, instanceId, log } = options;
   const group = createGroupCommit<Item, Committed>({ commit });
 
   async function commit(items: readonly Item[]): Promise<Committed[]> {
     // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
-    const results = await availability.guard(() => applyIsolated(sql, items, { lagMs }));
+    const results = await availability.guard(() => applyIsolated(sql, items, { lagMs, onCommitted }));
     const version = await versions.current().catch(() => null);
     return results.map((result) => ({ result, version }));
   }

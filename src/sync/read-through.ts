@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/client.js";
 import type { ClerkApi } from "../upstream/users.js";
-import { applyItems } from "./apply.js";
+import { applyItems, type OnCommitted } from "./apply.js";
 import { keepDeadUser } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import { userSnapshot } from "./snapshot.js";
@@ -25,12 +25,13 @@ export interface ReadThroughOptions {
   sql: Sql;
   api: Pick<ClerkApi, "getUser">;
   lagMs: number;
+  onCommitted?: OnCommitted;
 }
 
 /** How long Clerk's 404 is believed, and for how many ids. */
 const ABSENT = { ttl: 10_000, max: 10_000 };
 
-export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): ReadThrough {
+export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughOptions): ReadThrough {
   const absent = new LRUCache<string, true>(ABSENT);
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 
@@ -47,7 +48,8 @@ export function createReadThrough({ sql, api, lagMs }: ReadThroughOptions): Read
     }
     const object = answer.object as Record<string, unknown>;
     try {
-      await applyItems(sql, [{ users: [userSnapshot(object, "read", answer.startedAtMs)] }], { lagMs });
+      const users = [userSnapshot(object, "read", answer.startedAtMs)];
+      await applyItems(sql, [{ users }], { lagMs, onCommitted });
     } catch (error) {
       if (!isPoison(error)) throw error;
       await keepDeadUser(sql, id, object, error);

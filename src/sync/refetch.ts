@@ -3,7 +3,7 @@ import { sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 import type { Priority } from "../upstream/rate-limit.js";
 import type { ClerkApi } from "../upstream/users.js";
-import { applyItems } from "./apply.js";
+import { applyItems, type OnCommitted } from "./apply.js";
 import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import type { RefetchKind } from "./refetches.js";
@@ -22,6 +22,7 @@ export interface RefetcherOptions {
   sql: Sql;
   api: Pick<ClerkApi, "getUser" | "getOrganization">;
   lagMs: number;
+  onCommitted?: OnCommitted;
   log: Logger;
 }
 
@@ -32,7 +33,7 @@ const IDLE_MS = 1000;
 const SLOWEST_RETRY_SECONDS = 300;
 
 export function createRefetcher(options: RefetcherOptions): Refetcher {
-  const { sql, api, lagMs, log } = options;
+  const { sql, api, lagMs, onCommitted, log } = options;
 
   async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<void> {
     const answer = await api.getUser(id, { priority, ...(signal && { signal }) });
@@ -41,7 +42,7 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
         answer.kind === "live"
           ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
           : gone(id, "refetch", answer.startedAtMs);
-      await applyItems(sql, [{ users: [snapshot] }], { lagMs });
+      await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted });
       await dropDeadLetters(sql, [deadUserId(id)]);
     } catch (error) {
       if (!isPoison(error) || answer.kind === "gone") throw error;

@@ -4,7 +4,7 @@ import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
 import type { Logger } from "../observability/logger.js";
 import type { Effect } from "../upstream/paths.js";
-import type { Item } from "./apply.js";
+import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadUser } from "./dead-letters.js";
 import { applyIsolated, isPoison } from "./isolate.js";
 import type { Refetcher } from "./refetch.js";
@@ -50,11 +50,12 @@ export interface WriteThroughOptions {
   refetcher: Pick<Refetcher, "user">;
   clock: Pick<Clock, "now">;
   lagMs: number;
+  onCommitted?: OnCommitted;
   log: Logger;
 }
 
 export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
-  const { sql, availability, unapplied, refetcher, clock, lagMs, log } = options;
+  const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = options;
 
   async function applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean> {
     if (effect.kind === "none") return true;
@@ -107,7 +108,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     const results = await applyIsolated(
       sql,
       usable.map(({ item }) => item),
-      { lagMs },
+      { lagMs, onCommitted },
     );
     for (const [index, result] of results.entries()) {
       if (result.kind === "poison") await keep(usable[index]?.part, result.error);

@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
 import { connect } from "../../src/db/client.js";
 import { grantsSql } from "../../src/db/grants.js";
@@ -91,7 +92,7 @@ describe("PostgreSQL 15", () => {
     const database = connect({ url: server.url });
     const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
     await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
-    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched });
+    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
     const list = JSON.parse(
       await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true }),
     );

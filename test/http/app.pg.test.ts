@@ -2,6 +2,7 @@ import { createClerkClient } from "@clerk/backend";
 import { Hono } from "hono";
 import { Webhook } from "svix";
 import { afterEach, expect } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
 import { connect, type Database } from "../../src/db/client.js";
 import { createVersions } from "../../src/db/version.js";
@@ -114,7 +115,7 @@ async function startMirror(database: Database) {
     versions,
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now, availability: unwatched }),
+      users: createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache }),
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null, membershipsAsOfMs: () => null },

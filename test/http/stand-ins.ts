@@ -108,7 +108,7 @@ export function standInApp(overrides: Overrides = {}) {
       users: {
         get: async (id, view) =>
           id === "user_1"
-            ? { kind: "live", json: JSON.stringify({ id, view }), lockedUntilMs: null }
+            ? { kind: "live", json: JSON.stringify({ id, view }), etag: '"tag"', from: "postgres" }
             : { kind: id === "user_gone" ? "gone" : "unknown" },
         list: async (params, view) => JSON.stringify([{ id: "user_1", limit: params.limit, view }]),
         count: async () => 7,

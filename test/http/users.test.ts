@@ -111,7 +111,9 @@ test("asks Clerk for a user that it doesn't know, and answers what was stored", 
     users: {
       ...standInUsers().users,
       get: async (id) =>
-        stored ? { kind: "live", json: `{"id":"${id}"}`, lockedUntilMs: null } : { kind: "unknown" },
+        stored
+          ? { kind: "live", json: `{"id":"${id}"}`, etag: '"tag"', from: "postgres" }
+          : { kind: "unknown" },
     },
     readThrough: {
       async user(id) {

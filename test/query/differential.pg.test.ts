@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
 import { parseListParams, parseUserFilter } from "../../src/query/filter.js";
 import { createUserQueries } from "../../src/query/users.js";
@@ -268,7 +269,11 @@ describe("list and count", () => {
       })),
       { lagMs: 60_000 },
     );
-    const queries = createUserQueries(db.database, { nowMs: Date.now, availability: unwatched });
+    const queries = createUserQueries(db.database, {
+      nowMs: Date.now,
+      availability: unwatched,
+      cache: noCache,
+    });
     let matching = 0;
     await fc.assert(
       fc.asyncProperty(paramsOf(model), async (params) => {

@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
 import { parseListParams } from "../../src/query/filter.js";
 import { createUserQueries } from "../../src/query/users.js";
@@ -21,7 +22,11 @@ test("a lockout counts down and ends by itself, in what is read and in SQL, and 
   const users = stored.map((user) => userSnapshot(user, "page", now));
   await applyItems(db.sql, [{ users }], { lagMs: 0 });
   let nowMs = now;
-  const queries = createUserQueries(db.database, { nowMs: () => nowMs, availability: unwatched });
+  const queries = createUserQueries(db.database, {
+    nowMs: () => nowMs,
+    availability: unwatched,
+    cache: noCache,
+  });
   const shown = async () => {
     const one = await queries.get("user_1", view);
     const all = JSON.parse(await queries.list(parseListParams({ order_by: ["+created_at"] }), view));

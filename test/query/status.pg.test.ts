@@ -13,6 +13,7 @@ const statusOf = ({ sql }: TestDatabase) =>
     sql,
     embedded: null,
     webhooks: true,
+    cache: null,
     lastRuns: (limit) => latestRuns(sql, limit),
   }).read();
 

@@ -2,16 +2,15 @@ import { type Context, Hono } from "hono";
 import type { Availability } from "../../db/availability.js";
 import type { Versions } from "../../db/version.js";
 import { AppError } from "../../lib/errors.js";
+import { isNamedBy } from "../../lib/etag.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/filter.js";
 import type { MembershipQueries } from "../../query/memberships.js";
-import { hasEnd } from "../../query/present.js";
 import type { UserLookup, UserQueries, View } from "../../query/users.js";
 import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { Unapplied } from "../../sync/unapplied.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
-import { etagOf, isNamedBy } from "../etag.js";
 import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
 
 export interface UsersParts {
@@ -72,11 +71,14 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 
   async function getLocally(c: Context<HttpEnv>, id: string): Promise<Response> {
     const view = viewOf(c);
-    const known = await users.get(id, view);
+    // A version that was reached says what Postgres holds, and nothing of what was heard of it.
+    const from = c.req.header("X-Mirror-Min-Version") === undefined ? "memory" : "postgres";
+    const known = await users.get(id, view, from);
     if (known.kind === "live") return respondTagged(c, known);
     if (known.kind === "gone") throw noUser(id);
 
     c.get("headers")["x-mirror-source"] = "upstream";
+    c.set("readFrom", "clerk");
     const asked = await availability.guard(() => readThrough.user(id));
     if (asked.kind === "gone") throw noUser(id);
     // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
@@ -106,6 +108,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const { local, userId } = c.get("route");
     if (local === null) return next();
     c.get("headers")["x-mirror-source"] = "local";
+    c.set("readFrom", "postgres");
     const asOfMs = local === "memberships" ? completeness.membershipsAsOfMs() : completeness.asOfMs();
     if (asOfMs !== null) c.get("headers")["x-mirror-as-of"] = String(asOfMs);
     switch (local) {
@@ -125,8 +128,9 @@ const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toL
 
 /** With an ETag, unless the answer changes by itself: a running lockout counts down. */
 function respondTagged(c: Context<HttpEnv>, user: UserLookup & { kind: "live" }): Response {
-  if (hasEnd(user.lockedUntilMs)) return respond(c, user.json);
-  const etag = etagOf(user.json);
+  const { etag, from } = user;
+  c.set("readFrom", from);
+  if (etag === null) return respond(c, user.json);
   const headers = { etag, vary: "Authorization" };
   if (isNamedBy(c.req.header("If-None-Match"), etag)) return respond(c, null, 304, headers);
   return respond(c, user.json, 200, { ...JSON_TYPE, ...headers });

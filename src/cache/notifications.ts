@@ -1,0 +1,100 @@
+import { randomUUID } from "node:crypto";
+import { NOTIFY_CHANNEL } from "../db/client.js";
+import { postgres } from "../db/driver.js";
+import { sleep } from "../lib/async.js";
+import type { Logger } from "../observability/logger.js";
+
+/** Hears of every commit of any process, and knows when it doesn't. */
+export interface Notifications {
+  /** Whether what was committed is heard of: false from the moment the connection is lost, or has been silent for 3 s. */
+  isHearing(): boolean;
+  /** Listens until aborted, on a connection of its own. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface NotificationsOptions {
+  url: string;
+  /** The users that were changed; `all`: whoever, as after every time when nothing was heard. */
+  onChange: (ids: string[] | "all") => void;
+  log: Logger;
+}
+
+const HEARTBEAT_MS = 1000;
+/** A connection that swallows everything looks like one on which nothing happens, but for the heartbeat. */
+const SILENCE_MS = 3000;
+const RETRY_MS = 250;
+
+export function createNotifications({ url, onChange, log }: NotificationsOptions): Notifications {
+  const heartbeat = `mirror_heartbeat_${randomUUID().replaceAll("-", "")}`;
+  let hearingUntilMs = 0;
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await listen(signal).catch((error) => {
+        if (!signal.aborted) log.debug({ reason: error.message }, "notifications are not heard");
+      });
+      await sleep(RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  /** One connection's life; rejects when it has ended. */
+  async function listen(signal: AbortSignal): Promise<void> {
+    const lost = new AbortController();
+    const ended = AbortSignal.any([signal, lost.signal]);
+    let sentAtMs = 0;
+    const connection = postgres(url, {
+      ...{ max: 1, connect_timeout: 5, fetch_types: false, idle_timeout: 0, max_lifetime: null },
+      onnotice: () => {},
+      connection: { application_name: "user-mirror notifications" },
+      onclose() {
+        hearingUntilMs = 0;
+        lost.abort(new Error("The connection was closed."));
+      },
+      // Not among the types: what `listen` is made of, which hides when its connection was lost.
+      ...{
+        onnotify(channel: string, payload: string) {
+          if (lost.signal.aborted) return;
+          // What comes back had been sent at that moment, and with it everything committed until then.
+          if (channel === heartbeat) hearingUntilMs = sentAtMs + SILENCE_MS;
+          else onChange(changedIds(payload));
+        },
+      },
+    });
+    try {
+      await connection.unsafe(`listen ${NOTIFY_CHANNEL}; listen ${heartbeat}`);
+      // What was committed before this moment is seen by everything read from now on, and nothing else is kept.
+      onChange("all");
+      while (!ended.aborted) {
+        sentAtMs = performance.now();
+        await beat(connection, ended);
+        await sleep(HEARTBEAT_MS, ended);
+      }
+    } finally {
+      hearingUntilMs = 0;
+      lost.abort();
+      await connection.end({ timeout: 0 }).catch(() => {});
+    }
+    throw ended.reason;
+  }
+
+  async function beat(connection: ReturnType<typeof postgres>, ended: AbortSignal): Promise<void> {
+    const silence = sleep(SILENCE_MS, ended).then(() => {
+      throw new Error(`Nothing was heard for ${SILENCE_MS} ms.`);
+    });
+    silence.catch(() => {});
+    await Promise.race([connection`select pg_notify(${heartbeat}, '')`, silence]);
+  }
+
+  return { isHearing: () => performance.now() < hearingUntilMs, run };
+}
+
+/** Anything else than a list of ids says that anybody may have changed. */
+function changedIds(payload: string): string[] | "all" {
+  if (payload === "*") return "all";
+  try {
+    const { ids } = JSON.parse(payload) as { ids: string[] };
+    return Array.isArray(ids) ? ids : "all";
+  } catch {
+    return "all";
+  }
+}

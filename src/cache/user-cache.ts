@@ -1,0 +1,126 @@
+import { LRUCache } from "lru-cache";
+
+/** One variant of a user as it goes out. */
+export interface ReadyUser {
+  json: string;
+  etag: string;
+}
+
+/** What the reader of a user may see decides which variant is served. */
+export type Variant = "public" | "private";
+
+/** A read of Postgres that is under way and may be kept. */
+export interface Flight {
+  /** Keeps the answer, unless the user has changed since the flight began. */
+  keep(variant: Variant, user: ReadyUser): void;
+  /** Must be called, however the read ended. */
+  end(): void;
+}
+
+export interface UserCache {
+  /** What Postgres would answer now, or undefined: ask it. */
+  get(id: string, variant: Variant): ReadyUser | undefined;
+  /** Call it before Postgres is asked. */
+  begin(id: string): Flight;
+  /** These users, or all of them, are no longer what they were: nothing read before this call is served after it. */
+  invalidate(ids: Iterable<string> | "all"): void;
+  stats(): CacheStats;
+}
+
+export interface CacheStats {
+  /** False: it hears nothing of other processes' commits, and every read goes to Postgres. */
+  in_use: boolean;
+  entries: number;
+  bytes: number;
+  max_bytes: number;
+  hits: number;
+  misses: number;
+}
+
+export interface UserCacheOptions {
+  maxBytes: number;
+  /** Whether every commit of any process is heard of, sooner or later. */
+  isCurrent: () => boolean;
+}
+
+/** What an entry takes beside its text: the key, the etag, the list's and the map's own. */
+const ENTRY_BYTES = 300;
+
+interface Shared {
+  isCurrent: boolean;
+  flights: number;
+}
+
+/**
+ * Keeps the latest read users as ready text. It is never wrong for longer than a notification takes: whoever commits a
+ * change drops its users here before it answers, and every other process as soon as Postgres notifies it.
+ */
+export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): UserCache {
+  const entries = maxBytes > 0 ? new LRUCache<string, ReadyUser>({ maxSize: maxBytes }) : null;
+  /** By id, so that a change can tell the reads that have begun before it. */
+  const flying = new Map<string, Shared>();
+  let hits = 0;
+  let misses = 0;
+
+  function get(id: string, variant: Variant): ReadyUser | undefined {
+    if (!entries || !isCurrent()) return undefined;
+    const user = entries.get(keyOf(id, variant));
+    if (user) hits++;
+    else misses++;
+    return user;
+  }
+
+  function begin(id: string): Flight {
+    if (!entries || !isCurrent()) return NOT_KEPT;
+    const shared = flying.get(id) ?? { isCurrent: true, flights: 0 };
+    flying.set(id, shared);
+    shared.flights++;
+    return {
+      keep(variant, user) {
+        if (!shared.isCurrent) return;
+        // A character beyond Latin-1 makes all of a string's take two bytes.
+        const size = user.json.length * (/[^\0-\xff]/.test(user.json) ? 2 : 1) + ENTRY_BYTES;
+        entries.set(keyOf(id, variant), user, { size });
+      },
+      end() {
+        if (--shared.flights === 0 && flying.get(id) === shared) flying.delete(id);
+      },
+    };
+  }
+
+  function invalidate(ids: Iterable<string> | "all"): void {
+    if (!entries) return;
+    if (ids === "all") {
+      entries.clear();
+      for (const shared of flying.values()) shared.isCurrent = false;
+      flying.clear();
+      return;
+    }
+    for (const id of ids) {
+      entries.delete(keyOf(id, "public"));
+      entries.delete(keyOf(id, "private"));
+      const shared = flying.get(id);
+      if (!shared) continue;
+      shared.isCurrent = false;
+      flying.delete(id);
+    }
+  }
+
+  const stats = (): CacheStats => ({
+    in_use: entries !== null && isCurrent(),
+    entries: entries?.size ?? 0,
+    bytes: entries?.calculatedSize ?? 0,
+    max_bytes: maxBytes,
+    hits,
+    misses,
+  });
+
+  return { get, begin, invalidate, stats };
+}
+
+const NOT_KEPT: Flight = { keep: () => {}, end: () => {} };
+
+const keyOf = (id: string, variant: Variant) => (variant === "public" ? id : `${id}\n`);
+
+/** For commands and tests that keep nothing. */
+export const noCache = createUserCache({ maxBytes: 0, isCurrent: () => false });
