@@ -1,43 +1,45 @@
+import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import type { Sql } from "../src/db/client.js";
-import { silentLogger } from "../src/observability/logger.js";
-import { openStore } from "../src/runtime.js";
+import { connect, type Database } from "../src/db/client.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/upstream-identity.js";
-import { type LoadRequest, type LoadResult, loadGenerator, runLoad } from "./load.js";
+import { measureHttp, peakMegabytes, type Scenario } from "./http.js";
+import { loadGenerator } from "./load.js";
 import { loadPeople } from "./people.js";
+import { measurePgbench } from "./pgbench.js";
 import { startMirror, startReference, type Target } from "./processes.js";
-import { prepareReferenceTables, reads, sampleIds, webhooks } from "./scenarios.js";
-import { type Line, median, tableOf } from "./table.js";
+import { scenariosOf } from "./scenario-list.js";
+import { prepareReferenceTables, sampleKeys, webhooks } from "./scenarios.js";
+import { measureSql } from "./sql.js";
+import { createStoreFor } from "./store.js";
+import { type Line, printSection, type Section, sectionOf } from "./table.js";
+import { measureWrites, svixMicroseconds } from "./writes.js";
 
 interface Options {
   users: number;
   seconds: number;
   rounds: number;
   connections: number;
+  parts: string[];
   only?: string;
   json?: true;
-}
-
-/** What is measured: the same requests, where the reference takes them too. */
-interface Scenario {
-  what: string;
-  target: Target;
-  requests: () => Promise<LoadRequest[]> | LoadRequest[];
-  /** Its line stands before this one. */
-  reference?: string;
-  goal?: number;
+  save?: string;
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
-/** More webhooks than any of the servers takes in a second. */
-const EVENTS_PER_SECOND = 12_000;
+const PARTS = ["http", "sql", "writes"];
 
 const whole = (text: string): number => {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("must be a whole number above 0");
   return Number(text);
+};
+
+const parts = (text: string): string[] => {
+  const chosen = text.split(",");
+  if (chosen.every((part) => PARTS.includes(part))) return chosen;
+  throw new InvalidArgumentError(`must be some of ${PARTS.join(",")}`);
 };
 
 const command = new Command("bench")
@@ -49,106 +51,107 @@ const command = new Command("bench")
   .option("--seconds <n>", "of load per round", whole, 3)
   .option("--rounds <n>", "each figure is their median", whole, 3)
   .option("--connections <n>", "at once", whole, 64)
-  .option("--only <text>", "measures what has this in its name, and what that is held against")
-  .option("--json", "prints JSON instead of a table")
+  .option("--parts <names>", `some of ${PARTS.join(",")}`, parts, PARTS)
+  .option("--only <text>", "of the requests, those with this in their name, and what they are held against")
+  .option("--json", "prints JSON instead of tables")
+  .option("--save <file>", "writes the tables to this file, and the JSON beside it")
   .action(bench);
 
 async function bench(options: Options): Promise<void> {
-  const store = await openStore(
-    {
-      url: process.env.DATABASE_URL ?? null,
-      dataDir: process.env.DATA_DIR ?? join(".data", "bench"),
-      poolMax: 4,
-    },
-    silentLogger(),
-  );
-  const sandbox = await startSandbox({ users: 0 });
+  const store = await createStoreFor("users");
   const { sql, url: databaseUrl } = store.database;
+  // Searches and lists are measured one at a time.
+  const single = connect({ url: databaseUrl, poolMax: 1, searchPoolMax: 1 });
+  const sandbox = await startSandbox({ users: 0 });
+  const report: { sections: Section[]; lines: Line[]; figures: object[] } = {
+    ...{ sections: [], lines: [], figures: [] },
+  };
+  try {
+    await sql`delete from mirror_data.upstream`;
+    const { url: apiUrl, instanceId, secretKey } = sandbox;
+    await ensureUpstreamIdentity(sql, { apiUrl, environment: "test", instanceId });
+    const loaded = await loadPeople(store.database, options.users, (done) =>
+      say(`loaded ${done} of ${options.users} users`),
+    );
+    if (options.parts.includes("sql")) {
+      const { sections, figures } = await measureSql(single, options.users, options.rounds * 3, say);
+      report.sections.push(...sections);
+      report.figures.push(...figures);
+    }
+    if (options.parts.includes("http")) {
+      const env = { CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, DATABASE_URL: databaseUrl };
+      report.lines.push(...(await benchHttp(store.database, env, options, report.sections)));
+    }
+    if (options.parts.includes("writes")) {
+      say("applying pages");
+      const lines = await measureWrites(sql, options.users, loaded);
+      report.lines.push(...lines);
+      report.sections.push(sectionOf("Pages of walks", [], lines));
+    }
+    const about = await conditions(single, options);
+    const json = JSON.stringify({ ...about, lines: report.lines, figures: report.figures }, null, 2);
+    const markdown = `${titleOf(about)}\n\n${report.sections.map(printSection).join("\n\n")}\n`;
+    console.log(options.json ? json : `\n${markdown}`);
+    if (options.save) save(options.save, markdown, json);
+  } finally {
+    await single.close();
+    await sandbox.close();
+    await store.close();
+  }
+}
+
+async function benchHttp(
+  { sql, url }: Database,
+  env: Record<string, string>,
+  options: Options,
+  sections: Section[],
+): Promise<Line[]> {
+  say("copying the tables that the reference for webhooks writes");
+  await prepareReferenceTables(sql);
   const targets: Target[] = [];
   const started = async (target: Promise<Target>) => {
     targets.push(await target);
     return target;
   };
   try {
-    await sql`delete from mirror_data.upstream`;
-    const { url: apiUrl, instanceId, secretKey } = sandbox;
-    await ensureUpstreamIdentity(sql, { apiUrl, environment: "test", instanceId });
-    await loadPeople(store.database, options.users, (done) =>
-      say(`loaded ${done} of ${options.users} users`),
-    );
-    say("copying the tables that the reference for webhooks writes");
-    await prepareReferenceTables(sql);
-    const mirror = await started(
-      startMirror({
-        ...{ CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, CLERK_WEBHOOK_SIGNING_SECRET: SECRET },
-        ...{ DATABASE_URL: databaseUrl, RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
-      }),
-    );
-    const constant = await started(startReference("constant"));
-    const select = await started(startReference("select", databaseUrl));
-    const transaction = await started(startReference("transaction", databaseUrl, SECRET));
-    const scenarios = scenariosOf({ mirror, constant, select, transaction }, await sampleIds(sql), {
-      ...{ sql, secretKey, eventCount: EVENTS_PER_SECOND * options.seconds },
-    });
-    const lines = await measure(chosen(scenarios, options.only), options);
-    if (options.json)
-      return void console.log(JSON.stringify({ ...(await conditions(sql, options)), lines }, null, 2));
-    const { machine, node, postgres, load } = await conditions(sql, options);
-    console.log(
-      `\n${options.users.toLocaleString("en")} users, ${options.connections} connections, median of ` +
-        `${options.rounds} rounds of ${options.seconds} s\n${machine}; Node ${node}; PostgreSQL ${postgres}; ${load}\n`,
-    );
-    console.log(tableOf(lines));
+    const settings = {
+      ...{ ...env, CLERK_WEBHOOK_SIGNING_SECRET: SECRET },
+      ...{ RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
+    };
+    const servers = {
+      mirror: await started(startMirror(settings)),
+      uncached: await started(startMirror({ ...settings, CACHE_MAX_BYTES: "0" })),
+      constant: await started(startReference("constant")),
+      select: await started(startReference("select", url)),
+      transaction: await started(startReference("transaction", url, SECRET)),
+    };
+    const keys = await sampleKeys(sql);
+    const secretKey = env.CLERK_SECRET_KEY ?? "";
+    const material = { sql, keys, secretKey, webhookSecret: SECRET, seconds: options.seconds };
+    const scenarios = chosen(scenariosOf(servers, material), options.only);
+    const lines = await measureHttp(scenarios, options, say);
+    const pgbench = options.only ? null : await measurePgbench(sql, url, options.seconds);
+    const [event] = await webhooks(sql, { ids: keys.ids, count: 1, kind: "activity", secret: SECRET });
+    const peak = peakMegabytes(servers.mirror);
+    const verifying = svixMicroseconds(SECRET, event?.body ?? "");
+    const notes = [
+      `${options.connections} connections, by ${await loadGenerator()} on the same machine; medians of ${options.rounds} rounds of ${options.seconds} s.`,
+      `svix takes ${verifying.toFixed(0)} µs to verify one webhook, ${shareOf(verifying, lines)} of the time that one takes here.`,
+      ...(peak === null
+        ? []
+        : [`Memory of the server, at most: ${peak} MB (goal ≤ 250: ${peak <= 250 ? "met" : "not met"}).`]),
+    ];
+    const all = [...(pgbench ? [pgbench] : []), ...lines];
+    sections.push(sectionOf("Requests", notes, all));
+    return all;
   } finally {
     await Promise.all(targets.map((target) => target.stop()));
-    await sandbox.close();
-    await store.close();
   }
 }
 
-interface Material {
-  sql: Sql;
-  secretKey: string;
-  eventCount: number;
-}
-
-function scenariosOf(
-  { mirror, constant, select, transaction }: Record<"mirror" | "constant" | "select" | "transaction", Target>,
-  ids: readonly string[],
-  { sql, secretKey, eventCount }: Material,
-): Scenario[] {
-  const byId = () =>
-    reads(
-      ids.map((id) => `/v1/users/${id}`),
-      secretKey,
-    );
-  const list = () => reads(["/v1/users?limit=10"], secretKey);
-  const count = () => reads(["/v1/users/count"], secretKey);
-  const events = (kind: "activity" | "identity") => () =>
-    webhooks(sql, { ids, count: eventCount, kind, secret: SECRET });
-  return [
-    { what: "bare Hono, a constant", target: constant, requests: byId },
-    { what: "bare Hono, one prepared SELECT", target: select, requests: byId },
-    {
-      what: "get by id",
-      target: mirror,
-      requests: byId,
-      reference: "bare Hono, one prepared SELECT",
-      goal: 0.8,
-    },
-    { what: "list of 10", target: mirror, requests: list, reference: "bare Hono, one prepared SELECT" },
-    { what: "count", target: mirror, requests: count, reference: "bare Hono, one prepared SELECT" },
-    { what: "a transaction per webhook, activity", target: transaction, requests: events("activity") },
-    {
-      ...{ what: "webhooks, activity", target: mirror, requests: events("activity") },
-      ...{ reference: "a transaction per webhook, activity", goal: 2 },
-    },
-    { what: "a transaction per webhook, name changed", target: transaction, requests: events("identity") },
-    {
-      ...{ what: "webhooks, name changed", target: mirror, requests: events("identity") },
-      ...{ reference: "a transaction per webhook, name changed", goal: 2 },
-    },
-  ];
+function shareOf(microseconds: number, lines: readonly Line[]): string {
+  const webhook = lines.find(({ what }) => what === "webhooks, activity");
+  return webhook ? `${((microseconds * webhook.median) / 10_000).toFixed(0)} %` : "a part";
 }
 
 function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
@@ -157,46 +160,31 @@ function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
   return scenarios.filter((scenario) => wanted.includes(scenario) || references.has(scenario.what));
 }
 
-/** All scenarios once per round, so that what else the machine does meets them alike. */
-async function measure(scenarios: readonly Scenario[], options: Options): Promise<Line[]> {
-  const { seconds, rounds, connections } = options;
-  const results = new Map<string, LoadResult[]>(scenarios.map(({ what }) => [what, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const { what, target, requests } of scenarios) {
-      say(round === 0 ? `warming up: ${what}` : `round ${round} of ${rounds}: ${what}`);
-      const load = {
-        url: target.url,
-        requests: await requests(),
-        connections,
-        seconds: round === 0 ? 1 : seconds,
-      };
-      const result = await runLoad(load);
-      if (result.failures > 0) throw new Error(`${what}: ${result.failures} requests failed`);
-      if (round > 0) results.get(what)?.push(result);
-    }
-  }
-  const perSecond = (what: string) => median((results.get(what) ?? []).map((result) => result.perSecond));
-  return scenarios.map(({ what, reference = null, goal = null }) => ({
-    what,
-    perSecond: perSecond(what),
-    p50Ms: median((results.get(what) ?? []).map((result) => result.p50Ms)),
-    p99Ms: median((results.get(what) ?? []).map((result) => result.p99Ms)),
-    reference,
-    ratio: reference === null ? null : perSecond(what) / perSecond(reference),
-    goal,
-  }));
-}
-
-async function conditions(sql: Sql, options: Options) {
-  const [server] = await sql<{ version: string }[]>`select current_setting('server_version') as version`;
+async function conditions({ sql }: Database, { users, seconds, rounds, connections }: Options) {
+  const [server] = await sql<{ version: string; settings: string }[]>`
+    select split_part(current_setting('server_version'), ' ', 1) as version,
+      (select string_agg(name || ' ' || current_setting(name), ', ' order by name) from pg_settings
+        where name in ('shared_buffers', 'work_mem', 'jit', 'synchronous_commit', 'default_toast_compression')
+      ) as settings`;
   const [cpu] = cpus();
   return {
+    ...{ users, seconds, rounds, connections, at: new Date().toISOString().slice(0, 10) },
     machine: `${cpus().length} × ${cpu?.model.trim()}`,
     node: process.versions.node,
     postgres: server?.version ?? "",
-    load: await loadGenerator(),
-    ...options,
+    settings: server?.settings ?? "",
   };
+}
+
+function titleOf(about: Awaited<ReturnType<typeof conditions>>): string {
+  const { users, postgres, machine, node, settings, at } = about;
+  return `## ${users.toLocaleString("en")} users on PostgreSQL ${postgres}\n\n${machine}, Node ${node}; ${settings}; ${at}.`;
+}
+
+function save(file: string, markdown: string, json: string): void {
+  mkdirSync(join(file, ".."), { recursive: true });
+  writeFileSync(file, markdown);
+  writeFileSync(file.replace(/\.md$/, "").concat(".json"), `${json}\n`);
 }
 
 function say(text: string): void {

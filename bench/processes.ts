@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 /** A server under load, as a process of its own. */
 export interface Target {
   url: string;
+  pid: number;
   stop(): Promise<void>;
 }
 
@@ -51,6 +52,7 @@ async function listening(child: ChildProcess, urlIn: (line: string) => string | 
   });
   return {
     url,
+    pid: child.pid ?? 0,
     async stop() {
       child.kill("SIGTERM");
       await exited;

@@ -1,19 +1,40 @@
-/** One measured line. */
+/** One measured figure beside its reference. */
 export interface Line {
   what: string;
-  /** Medians of the rounds. */
-  perSecond: number;
-  p50Ms: number;
-  p99Ms: number;
+  /** `/s`: more is better; `ms`: less is. */
+  unit: "/s" | "ms";
+  /** The median of the rounds. */
+  median: number;
+  p99Ms: number | null;
   reference: string | null;
   /** To the reference in the same run. */
   ratio: number | null;
-  goal: number | null;
+  goals: Goal[];
 }
 
-const HEAD = ["", "per second", "p50 ms", "p99 ms", "reference", "ratio", "goal", "met"];
+export interface Goal {
+  text: string;
+  met: boolean;
+}
 
-export const tableOf = (lines: readonly Line[]): string => markdown(HEAD, lines.map(cells));
+/** A part of the report: a table with its title, and what it is based on. */
+export interface Section {
+  title: string;
+  notes: string[];
+  head: string[];
+  rows: string[][];
+}
+
+const HEAD = ["", "median", "p99", "reference", "ratio", "goal", "met"];
+
+export const sectionOf = (title: string, notes: string[], lines: readonly Line[]): Section => ({
+  ...{ title, notes, head: HEAD },
+  rows: lines.map(cells),
+});
+
+export function printSection({ title, notes, head, rows }: Section): string {
+  return [`### ${title}`, ...notes, markdown(head, rows)].join("\n\n");
+}
 
 /** A table as Markdown, columns aligned. */
 export function markdown(head: readonly string[], body: readonly (readonly string[])[]): string {
@@ -24,21 +45,25 @@ export function markdown(head: readonly string[], body: readonly (readonly strin
   return [print(head), print(widths.map((width) => "-".repeat(width))), ...body.map(print)].join("\n");
 }
 
-function cells({ what, perSecond, p50Ms, p99Ms, reference, ratio, goal }: Line): string[] {
-  const met = ratio === null || goal === null ? "" : ratio >= goal ? "yes" : "no";
+function cells({ what, unit, median: value, p99Ms, reference, ratio, goals }: Line): string[] {
   return [
     what,
-    Math.round(perSecond).toLocaleString("en"),
-    p50Ms.toFixed(1),
-    p99Ms.toFixed(1),
+    unit === "ms" ? `${milliseconds(value)} ms` : `${Math.round(value).toLocaleString("en")}/s`,
+    p99Ms === null ? "" : `${milliseconds(p99Ms)} ms`,
     reference ?? "",
-    ratio?.toFixed(2) ?? "",
-    goal === null ? "" : `≥ ${goal}`,
-    met,
+    ratio === null ? "" : `${ratio.toFixed(2)} ×`,
+    goals.map(({ text }) => text).join(", "),
+    goals.map(({ met }) => (met ? "yes" : "no")).join(", "),
   ];
 }
 
+export const milliseconds = (ms: number) => ms.toFixed(ms < 10 ? 2 : ms < 100 ? 1 : 0);
+
 export function median(values: readonly number[]): number {
+  return percentile(values, 0.5);
+}
+
+export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }

@@ -13,16 +13,18 @@ export function seed(
   store: Store,
   users: Users,
   organizations: Organizations,
-  wanted: { users: number; organizations: number },
+  wanted: { users: number; organizations: number; firstPerson: number },
 ): void {
   const { random, clock } = store;
   const now = clock.now();
   const ids: string[] = [];
-  for (let n = 0; n < wanted.users; n++) {
+  for (let nth = 0; nth < wanted.users; nth++) {
     // Now and then two were created in the same millisecond, as by an import.
-    const back = random.chance(0.02) && n > 0 ? null : Math.floor(random.next() * YEARS_MS);
+    const back = random.chance(0.02) && nth > 0 ? null : Math.floor(random.next() * YEARS_MS);
     const previous = store.users.get(ids.at(-1) ?? "")?.created_at ?? now;
-    ids.push(addPerson(store, users, n, back === null ? previous : now - back, now).id);
+    ids.push(
+      addPerson(store, users, wanted.firstPerson + nth, back === null ? previous : now - back, now).id,
+    );
   }
   for (let n = 0; n < wanted.organizations; n++) {
     const organization = organizations.create({

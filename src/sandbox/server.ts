@@ -31,6 +31,8 @@ export interface SandboxOptions {
   host?: string;
   users?: number;
   organizations?: number;
+  /** The number that the first person's identifiers are made of; 0 unless told. */
+  firstPerson?: number;
   seed?: number;
   /** Starts a virtual clock: ids and times are then reproducible. */
   clockMs?: number;
@@ -78,7 +80,11 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const users = createUsers(store);
   const walks = createWalkFaults(store, users);
   const organizations = createOrganizations(store);
-  seed(store, users, organizations, { users: options.users ?? 0, organizations: options.organizations ?? 0 });
+  seed(store, users, organizations, {
+    users: options.users ?? 0,
+    organizations: options.organizations ?? 0,
+    firstPerson: options.firstPerson ?? 0,
+  });
   if (options.webhook) sender.setEndpoint(options.webhook);
   const faults = createFaults(createRandom((options.seed ?? 1) + 2_000_003));
   const lags = {
