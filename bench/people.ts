@@ -24,6 +24,7 @@ export async function loadPeople(
   const [stored] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
   let done = stored?.n ?? 0;
   const loading = wanted - done;
+  await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, 1)`;
   if (loading <= 0) return null;
   let spentMs = 0;
   await dropSearchIndex(sql);
@@ -41,7 +42,6 @@ export async function loadPeople(
   await ensureSearchIndex(sql);
   await analyzeTables(sql);
   spentMs += performance.now() - begun;
-  await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, 1)`;
   return (loading / spentMs) * 1000;
 }
 

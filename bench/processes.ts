@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { sleep } from "../src/lib/async.js";
 
 /** A server under load, as a process of its own. */
 export interface Target {
@@ -13,17 +16,32 @@ export interface Target {
 const ROOT = join(import.meta.dirname, "..");
 
 /** The mirror as it runs in production, with all its middleware. */
-export function startMirror(env: Record<string, string>): Promise<Target> {
+export async function startMirror(env: Record<string, string>): Promise<Target> {
   // With the flag that `npm start` gives.
-  const flags = ["--max-semi-space-size=32", join(ROOT, "dist/cli/main.js"), "serve"];
+  const flags = [
+    "--max-semi-space-size=16",
+    "--heap-growing-percent=50",
+    join(ROOT, "dist/cli/main.js"),
+    "serve",
+  ];
+  // Its log goes into a file: whoever read it here would take a share of the machine from what is measured.
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-bench-"));
+  const file = join(folder, "log");
+  const log = openSync(file, "w");
   const child = spawn(process.execPath, flags, {
     env: { ...process.env, ...env, PORT: "0", LOG_LEVEL: "info", LOG_FORMAT: "json" },
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", log, "inherit"],
   });
-  return listening(child, (line) => {
-    const entry = JSON.parse(line) as { msg?: string; url?: string };
-    return entry.msg === "listening" ? (entry.url ?? null) : null;
+  const exited = once(child, "exit").finally(() => {
+    closeSync(log);
+    rmSync(folder, { recursive: true });
   });
+  while (child.exitCode === null) {
+    const url = /"url":"([^"]+)".*"msg":"listening"/.exec(readFileSync(file, "utf8"))?.[1];
+    if (url) return { url, pid: child.pid ?? 0, stop: () => stop(child, exited) };
+    await sleep(20);
+  }
+  throw new Error(`the mirror ended with ${child.exitCode} before it listened`);
 }
 
 /** One of `references.ts`. */
@@ -53,9 +71,11 @@ async function listening(child: ChildProcess, urlIn: (line: string) => string | 
   return {
     url,
     pid: child.pid ?? 0,
-    async stop() {
-      child.kill("SIGTERM");
-      await exited;
-    },
+    stop: () => stop(child, exited),
   };
+}
+
+async function stop(child: ChildProcess, exited: Promise<unknown>): Promise<void> {
+  child.kill("SIGTERM");
+  await exited;
 }

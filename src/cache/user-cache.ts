@@ -2,7 +2,9 @@ import { LRUCache } from "lru-cache";
 
 /** One variant of a user as it goes out. */
 export interface ReadyUser {
-  json: string;
+  kind: "live";
+  /** The JSON text, in UTF-8. */
+  body: Buffer<ArrayBuffer>;
   etag: string;
 }
 
@@ -43,7 +45,7 @@ export interface UserCacheOptions {
   isCurrent: () => boolean;
 }
 
-/** What an entry takes beside its text: the key, the etag, the list's and the map's own. */
+/** What an entry takes beside its body: the key, the etag, the list's and the map's own. */
 const ENTRY_BYTES = 300;
 
 interface Shared {
@@ -52,7 +54,7 @@ interface Shared {
 }
 
 /**
- * Keeps the latest read users as ready text. It is never wrong for longer than a notification takes: whoever commits a
+ * Keeps the latest read users as they go out, outside of the heap that is searched for garbage. It is never wrong for longer than a notification takes: whoever commits a
  * change drops its users here before it answers, and every other process as soon as Postgres notifies it.
  */
 export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): UserCache {
@@ -78,9 +80,7 @@ export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): User
     return {
       keep(variant, user) {
         if (!shared.isCurrent) return;
-        // A character beyond Latin-1 makes all of a string's take two bytes.
-        const size = user.json.length * (/[^\0-\xff]/.test(user.json) ? 2 : 1) + ENTRY_BYTES;
-        entries.set(keyOf(id, variant), user, { size });
+        entries.set(keyOf(id, variant), user, { size: user.body.byteLength + ENTRY_BYTES });
       },
       end() {
         if (--shared.flights === 0 && flying.get(id) === shared) flying.delete(id);

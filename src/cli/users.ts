@@ -31,7 +31,7 @@ export function usersCommand(): Command {
     .action((id: string, flags: Flags) =>
       withUsers(async (queries) => {
         const user = await queries.get(id, { privateMetadata: flags.private ?? false });
-        if (user.kind === "live") return print({ json: true }, JSON.parse(user.json), "");
+        if (user.kind === "live") return print({ json: true }, JSON.parse(String(user.body)), "");
         throw new AppError(
           "not_found",
           `The mirror knows no user ${id}${user.kind === "gone" ? ": deleted" : ""}.`,

@@ -48,7 +48,12 @@ export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
 
 // Whatever isn't plainly a word of a route may be an id, or a key that somebody pasted into the wrong place.
 const withoutIds = (path: string) =>
-  path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
+  ONE_USER.test(path)
+    ? "/v1/users/{id}"
+    : path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
+
+/** What is asked most is told without looking at each of its words. */
+const ONE_USER = /^\/v1\/users\/user_\w+$/;
 
 const wordOrId = (segment: string) => (WORD.test(segment) ? segment : "{id}");
 

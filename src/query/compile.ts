@@ -23,6 +23,8 @@ export interface Where {
   conditions: string[];
   search: boolean;
   activity: boolean;
+  /** Kept are at most a few, told by values that are indexed. */
+  few: boolean;
 }
 
 /** The one builder of WHERE, for lists and counts alike. Values are always parameters. */
@@ -31,7 +33,7 @@ export function compileFilter(filter: UserFilter, params: Parameters, lettersBey
   const search = [
     ...(filter.emailAddress ? [ownsFolded("email", filter.emailAddress, params)] : []),
     ...(filter.phoneNumber ? [ownsExactly("phone", filter.phoneNumber, params)] : []),
-    ...(filter.username ? [`s.username_key = any(${params.texts(filter.username.map(foldedKey))})`] : []),
+    ...(filter.username ? [among("s.username_key", filter.username.map(foldedKey), params)] : []),
     ...(filter.web3Wallet ? [ownsFolded("wallet", filter.web3Wallet, params)] : []),
     ...(filter.account ? [ownsExactly("account", accounts(filter.account), params)] : []),
     ...signed("s.external_id", filter.externalId, params),
@@ -52,21 +54,39 @@ export function compileFilter(filter: UserFilter, params: Parameters, lettersBey
       ? []
       : [`a.last_active_at >= ${params.add(filter.lastActiveSinceMs)}::bigint`]),
   ];
-  return { conditions: [...search, ...activity], search: search.length > 0, activity: activity.length > 0 };
+  return {
+    conditions: [...search, ...activity],
+    search: search.length > 0,
+    activity: activity.length > 0,
+    few:
+      NAMING.some((name) => filter[name] !== null) ||
+      [filter.externalId, filter.userId].some((one) => one?.include),
+  };
 }
+
+/** Filters that name users. */
+const NAMING = ["emailAddress", "phoneNumber", "username", "web3Wallet", "account"] as const;
 
 type Kind = "email" | "phone" | "wallet" | "account";
 
 function ownsFolded(kind: Kind, values: readonly string[], params: Parameters): string {
   return `s.id in (select i.user_id from mirror_data.user_identifiers i
-    where i.kind = '${kind}' and i.folded = any(${params.texts(values.map(foldedKey))}))`;
+    where i.kind = '${kind}' and ${among("i.folded", values.map(foldedKey), params)})`;
+}
+
+/** One value has a statement of its own, whose plan can be kept: it is as good for every other. */
+function among(column: string, values: readonly string[], params: Parameters): string {
+  const [only] = values;
+  return values.length === 1 && only !== undefined
+    ? `${column} = ${params.add(only)}`
+    : `${column} = any(${params.texts(values)})`;
 }
 
 /** Looked up by the folded value, which is indexed, then compared as it is spelled. */
 function ownsExactly(kind: Kind, values: readonly string[], params: Parameters): string {
   return `s.id in (select i.user_id from mirror_data.user_identifiers i
-    where i.kind = '${kind}' and i.folded = any(${params.texts(values.map(foldedKey))})
-      and i.value = any(${params.texts(values.map(exactKey))}))`;
+    where i.kind = '${kind}' and ${among("i.folded", values.map(foldedKey), params)}
+      and ${among("i.value", values.map(exactKey), params)})`;
 }
 
 /** As `sync/derive.ts` spells a linked account. */
@@ -84,7 +104,7 @@ function signed(column: string, filter: Signed | null, params: Parameters): stri
   if (!filter) return [];
   const { include, exclude } = filter;
   return [
-    ...(include ? [`${column} = any(${params.texts(include.map(exactKey))})`] : []),
+    ...(include ? [among(column, include.map(exactKey), params)] : []),
     ...(exclude.length > 0
       ? [`(${column} is null or ${column} <> all(${params.texts(exclude.map(exactKey))}))`]
       : []),

@@ -14,22 +14,22 @@ import { search } from "./search-pool.js";
 
 export type { View };
 
-/** Where an answer was read. */
-export type ReadFrom = "memory" | "postgres";
+/** `etag` null: the text changes by itself, for a running lockout counts down. */
+export interface LiveUser {
+  kind: "live";
+  /** The JSON text, in UTF-8. */
+  body: Buffer<ArrayBuffer>;
+  etag: string | null;
+}
 
-/**
- * One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. `etag` null: the text changes by itself, for
- * a running lockout counts down.
- */
-export type UserLookup =
-  | { kind: "live"; json: string; etag: string | null; from: ReadFrom }
-  | { kind: "gone" }
-  | { kind: "unknown" };
+/** One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. */
+export type UserLookup = LiveUser | { kind: "gone" } | { kind: "unknown" };
 
 /** The Clerk-compatible reads of users. All show what is committed when they are asked. */
 export interface UserQueries {
-  /** From memory only what Postgres would answer too. */
-  get(id: string, view: View, from?: ReadFrom): Promise<UserLookup>;
+  /** What `get` would answer, if it is in memory; null: ask it. */
+  getFromMemory(id: string, view: View): LiveUser | null;
+  get(id: string, view: View): Promise<UserLookup>;
   /** The JSON text of an array of users. Rejects with `invalid_request` where the cursor is no user. */
   list(params: ListParams, view: View): Promise<string>;
   /** The length of the whole list under the same filter. */
@@ -71,21 +71,20 @@ export function createUserQueries(
     return letters;
   }
 
-  async function get(id: string, view: View, from: ReadFrom = "memory"): Promise<UserLookup> {
-    const variant = view.privateMetadata ? "private" : "public";
-    const known = from === "memory" ? cache.get(id, variant) : undefined;
-    if (known) return { ...known, kind: "live", from: "memory" };
+  const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
+
+  async function get(id: string, view: View): Promise<UserLookup> {
     const flight = cache.begin(id);
     try {
       const row = await userById(id);
       if (!row) return { kind: "unknown" };
       const { payload } = row;
       if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
-      const json = presentUser({ ...row, payload }, view, nowMs());
-      if (hasEnd(row.locked_until)) return { kind: "live", json, etag: null, from: "postgres" };
-      const user = { json, etag: etagOf(json) };
-      flight.keep(variant, user);
-      return { ...user, kind: "live", from: "postgres" };
+      const body = bytesOf(presentUser({ ...row, payload }, view, nowMs()));
+      if (hasEnd(row.locked_until)) return { kind: "live", body, etag: null };
+      const user = { kind: "live", body, etag: etagOf(body) } as const;
+      flight.keep(variantOf(view), user);
+      return user;
     } finally {
       flight.end();
     }
@@ -105,9 +104,18 @@ export function createUserQueries(
     const where = compileFilter(params.filter, values, await lettersBeyondAscii());
     const fromEnd = offset > 0 && isUnfiltered(where) && offset > (await countAll()) / 2;
     const request: PageRequest = { orderBy, limit, offset, after, fromEnd };
-    const rows = await search<UserText>(database, pageStatement(where, request, values), values);
+    const rows = await run<UserText>(where, pageStatement(where, request, values), values);
     const now = nowMs();
     return `[${rows.map((row) => presentUser(row, view, now)).join(",")}]`;
+  }
+
+  /**
+   * A search is planned for its very term. A lookup has one good plan, which stays with its connection: planning it each
+   * time takes longer than doing it.
+   */
+  async function run<Row extends object>(where: Where, text: string, values: Parameters): Promise<Row[]> {
+    if (!where.few) return search<Row>(database, text, values);
+    return database.sql.unsafe<Row[]>(text, [...values.values], { prepare: true });
   }
 
   /** Where the page starts: behind this user, whether the filter keeps it or not. */
@@ -139,15 +147,20 @@ export function createUserQueries(
     const key = JSON.stringify([feed?.position, where.conditions, values.values]);
     const known = counts.get(key);
     if (known) return known;
-    const counting = search<{ n: number }>(database, countStatement(where), values).then(
-      ([row]) => row?.n ?? 0,
-    );
+    const counting = run<{ n: number }>(where, countStatement(where), values).then(([row]) => row?.n ?? 0);
     counts.set(key, counting);
     counting.catch(() => counts.delete(key));
     return counting;
   }
 
-  return { get, list, count };
+  return { getFromMemory: (id, view) => cache.get(id, variantOf(view)) ?? null, get, list, count };
+}
+
+/** Of its own: a slice of Node's pool, kept, would keep its neighbours too. */
+function bytesOf(text: string): Buffer<ArrayBuffer> {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 const isUnfiltered = (where: Where) => where.conditions.length === 0;

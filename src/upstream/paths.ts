@@ -10,8 +10,6 @@ export interface Route {
   /** What a key needs for it. */
   scope: "users:read" | "users:write" | "proxy";
   effect: Effect;
-  /** Its body or answer holds a password, code or token: never stored, never logged. */
-  secret: boolean;
 }
 
 /** What a successful answer says about the mirror's data. */
@@ -40,9 +38,13 @@ const NONE: Effect = { kind: "none" };
  * and encoded slashes.
  */
 export function normalisePath(path: string): string {
+  if (PLAIN_PATH.test(path)) return path;
   const segments = path.split("/").filter((segment) => segment !== "");
   return `/${segments.map(normaliseSegment).join("/")}`;
 }
+
+/** Nothing in it to collapse or to decode, nor a dot. */
+const PLAIN_PATH = /^(\/[\w~!*'()-]+)+$/;
 
 function normaliseSegment(segment: string): string {
   let decoded: string;
@@ -68,30 +70,28 @@ const UNVERSIONED = [
 export function classify(method: string, path: string): Route | null {
   if (/^\/v1\/users(\/|$)/.test(path)) return usersRoute(method, path);
   if (!path.startsWith("/v1/") && !UNVERSIONED.some((pattern) => pattern.test(path))) return null;
-  const other = { path, local: null, userId: null, scope: "proxy", secret: SECRET.test(path) } as const;
+  const other = { path, local: null, userId: null, scope: "proxy" } as const;
   return { ...other, effect: effectElsewhere(method, segmentsOf(path)) };
 }
 
-const SECRET = /password|totp|backup_code|token|sign_in|secret|api_keys|testing/;
 const isRead = (method: string) => method === "GET" || method === "HEAD";
 
 /** Words where another path has a user's id. */
 const LITERALS = new Set(["count", "ban", "unban", "me"]);
 
 function usersRoute(method: string, path: string): Route {
-  const [id, ...rest] = segmentsOf(path).slice(2);
+  const [, , id, ...rest] = segmentsOf(path);
   const userId = id === undefined || LITERALS.has(id) ? null : decodeURIComponent(id);
   const sub = rest[0] ?? null;
-  const secret = SECRET.test(path);
   const tokens = sub === "oauth_access_tokens";
-  const scope = isRead(method) && !tokens ? "users:read" : "users:write";
+  const reads = isRead(method);
+  const local = reads ? localRead(id, userId, rest) : null;
   return {
     path,
-    local: isRead(method) ? localRead(id, userId, rest) : null,
+    local,
     userId,
-    scope,
-    effect: isRead(method) ? readEffect(id, userId, rest) : writeEffect(method, id, userId, rest),
-    secret,
+    scope: reads && !tokens ? "users:read" : "users:write",
+    effect: reads ? readEffect(local, userId) : writeEffect(method, id, userId, rest),
   };
 }
 
@@ -103,8 +103,8 @@ function localRead(id: string | undefined, userId: string | null, rest: readonly
   return rest.length === 1 && rest[0] === "organization_memberships" ? "memberships" : null;
 }
 
-function readEffect(id: string | undefined, userId: string | null, rest: readonly string[]): Effect {
-  switch (localRead(id, userId, rest)) {
+function readEffect(local: Route["local"], userId: string | null): Effect {
+  switch (local) {
     case "list":
       return { kind: "users" };
     case "get":

@@ -106,9 +106,10 @@ export function standInApp(overrides: Overrides = {}) {
     },
     users: {
       users: {
+        getFromMemory: () => null,
         get: async (id, view) =>
           id === "user_1"
-            ? { kind: "live", json: JSON.stringify({ id, view }), etag: '"tag"', from: "postgres" }
+            ? { kind: "live", body: Buffer.from(JSON.stringify({ id, view })), etag: '"tag"' }
             : { kind: id === "user_gone" ? "gone" : "unknown" },
         list: async (params, view) => JSON.stringify([{ id: "user_1", limit: params.limit, view }]),
         count: async () => 7,

@@ -111,9 +111,7 @@ test("asks Clerk for a user that it doesn't know, and answers what was stored", 
     users: {
       ...standInUsers().users,
       get: async (id) =>
-        stored
-          ? { kind: "live", json: `{"id":"${id}"}`, etag: '"tag"', from: "postgres" }
-          : { kind: "unknown" },
+        stored ? { kind: "live", body: Buffer.from(`{"id":"${id}"}`), etag: '"tag"' } : { kind: "unknown" },
     },
     readThrough: {
       async user(id) {

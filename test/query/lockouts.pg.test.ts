@@ -34,7 +34,7 @@ test("a lockout counts down and ends by itself, in what is read and in SQL, and 
       locked,
       lockout_expires_in_seconds,
     ];
-    return { one: fields(JSON.parse(one.kind === "live" ? one.json : "")), all: all.map(fields) };
+    return { one: fields(JSON.parse(one.kind === "live" ? String(one.body) : "")), all: all.map(fields) };
   };
   const [forEver, never] = [
     [true, null],

@@ -1,9 +1,12 @@
 import { beforeAll, describe, expect } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
+import { unwatched } from "../../src/db/availability.js";
 import { connect, type Database } from "../../src/db/client.js";
 import { analyzeTables } from "../../src/db/search-index.js";
 import { compileFilter, Parameters } from "../../src/query/compile.js";
 import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/filter.js";
 import { countStatement, pageStatement } from "../../src/query/page.js";
+import { createUserQueries } from "../../src/query/users.js";
 import { startSandbox } from "../../src/sandbox/server.js";
 import { applyItems } from "../../src/sync/apply.js";
 import { userSnapshot } from "../../src/sync/snapshot.js";
@@ -71,6 +74,39 @@ describe("the plan of a list", () => {
       expect(plan.split("CTE second")[0]).not.toContain("Seq Scan on user_");
     },
   );
+
+  // A wrong guess of how many follow makes it read the payloads of everybody.
+  test.for(ORDER_FIELDS.map((field) => [field]))("ordered by %s looks up each payload", async ([field]) => {
+    for (const limit of ["10", "500"]) {
+      const plan = await planOf({ order_by: [field ?? ""], limit: [limit], offset: ["700"] });
+      expect(plan).toContain("Index Scan using users_pkey");
+      expect(plan).not.toContain("Seq Scan on users");
+    }
+  });
+
+  test("from the end is the page that is read from the start", async () => {
+    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    const idsFor = async (params: RawParams, fromEnd: boolean) => {
+      const { filter, orderBy, limit, offset } = parseListParams(params);
+      const values = new Parameters();
+      const where = compileFilter(filter, values, true);
+      const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd }, values);
+      const rows = await database.search.unsafe<{ payload: string }[]>(text, [...values.values]);
+      return rows.map(({ payload }) => JSON.parse(payload).id as string);
+    };
+    const total = await queries.count(parseListParams({}).filter);
+    for (const order of ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`])) {
+      // Around each end, and wherever the rows without a value begin.
+      for (const offset of [4001, 4400, 5123, 6666, 7177, 7990, total - 1, total, total + 5]) {
+        const params = { order_by: [order], limit: ["13"], offset: [String(offset)] };
+        expect([order, offset, await idsFor(params, true)]).toEqual([
+          order,
+          offset,
+          await idsFor(params, false),
+        ]);
+      }
+    }
+  });
 
   test("from the end reads the same index the other way", async () => {
     const plan = await planOf({ order_by: ["-created_at"], offset: ["7000"] }, { fromEnd: true });

@@ -92,11 +92,3 @@ test.each([
 ])("%s %s says to the mirror: %j", (method, path, effect) => {
   expect(classify(method, path)?.effect).toEqual(effect);
 });
-
-test.each([
-  "/v1/users/user_1/verify_password",
-  "/v1/users/user_1/verify_totp",
-  "/v1/users/user_1/oauth_access_tokens/g",
-])("%s is secret", (path) => {
-  expect(classify("POST", path)?.secret).toBe(true);
-});

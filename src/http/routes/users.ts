@@ -6,7 +6,7 @@ import { isNamedBy } from "../../lib/etag.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/filter.js";
 import type { MembershipQueries } from "../../query/memberships.js";
-import type { UserLookup, UserQueries, View } from "../../query/users.js";
+import type { LiveUser, UserQueries, View } from "../../query/users.js";
 import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { Unapplied } from "../../sync/unapplied.js";
@@ -65,15 +65,20 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     );
   }
 
-  function get(c: Context<HttpEnv>, id: string): Promise<Response> {
+  function get(c: Context<HttpEnv>, id: string): Response | Promise<Response> {
+    // A version that was reached says what Postgres holds, and nothing of what was heard of it.
+    const mayRemember = !mustAskClerk(c) && c.req.header("X-Mirror-Min-Version") === undefined;
+    const ready = mayRemember && !unapplied.concerns(id) ? users.getFromMemory(id, viewOf(c)) : null;
+    if (ready) {
+      c.set("readFrom", "memory");
+      return respondTagged(c, ready);
+    }
     return answer(c, !unapplied.concerns(id), () => getLocally(c, id));
   }
 
   async function getLocally(c: Context<HttpEnv>, id: string): Promise<Response> {
     const view = viewOf(c);
-    // A version that was reached says what Postgres holds, and nothing of what was heard of it.
-    const from = c.req.header("X-Mirror-Min-Version") === undefined ? "memory" : "postgres";
-    const known = await users.get(id, view, from);
+    const known = await users.get(id, view);
     if (known.kind === "live") return respondTagged(c, known);
     if (known.kind === "gone") throw noUser(id);
 
@@ -84,7 +89,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
     const stored = await users.get(id, view);
     if (stored.kind === "gone") throw noUser(id);
-    if (stored.kind === "live") return respond(c, stored.json);
+    if (stored.kind === "live") return respond(c, stored.body);
     if (asked.kind === "stored") throw new AppError("not_ready", "The mirror was emptied meanwhile.");
     return respond(
       c,
@@ -104,7 +109,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     });
   }
 
-  return new Hono<HttpEnv>().get("*", async (c, next) => {
+  return new Hono<HttpEnv>().get("*", (c, next) => {
     const { local, userId } = c.get("route");
     if (local === null) return next();
     c.get("headers")["x-mirror-source"] = "local";
@@ -127,13 +132,17 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toLowerCase() === "upstream";
 
 /** With an ETag, unless the answer changes by itself: a running lockout counts down. */
-function respondTagged(c: Context<HttpEnv>, user: UserLookup & { kind: "live" }): Response {
-  const { etag, from } = user;
-  c.set("readFrom", from);
-  if (etag === null) return respond(c, user.json);
-  const headers = { etag, vary: "Authorization" };
-  if (isNamedBy(c.req.header("If-None-Match"), etag)) return respond(c, null, 304, headers);
-  return respond(c, user.json, 200, { ...JSON_TYPE, ...headers });
+function respondTagged(c: Context<HttpEnv>, user: LiveUser): Response {
+  const { etag } = user;
+  if (etag === null) return respond(c, user.body);
+  if (isNamedBy(c.req.header("If-None-Match"), etag)) {
+    return respond(c, null, 304, { etag, vary: "Authorization" });
+  }
+  return respond(c, user.body, 200, {
+    "content-type": JSON_TYPE["content-type"],
+    etag,
+    vary: "Authorization",
+  });
 }
 
 const viewOf = (c: Context<HttpEnv>): View => ({
