@@ -76,7 +76,8 @@ function pageOfIds(
   });
   const conditions = [...where.conditions, ...cursorCondition(request, params)];
   const present = branch([...conditions, ...(nullable ? [`${column} is not null`] : [])], [column, id]);
-  const absent = branch([...conditions, `${column} is null`], [id]);
+  // Ordered by the column too, which is the same to all of them: only so the planner knows that its index is in order.
+  const absent = branch([...conditions, `${column} is null`], [column, id]);
 
   const [one, other] = fromEnd && nullable ? [absent, present] : [present, absent];
   const first = `first as materialized (
@@ -85,7 +86,10 @@ function pageOfIds(
     const sign = fromEnd ? "-" : "";
     return `select id, ${sign}${number} as branch, ${sign}row_number() over () as position from ${name}`;
   };
-  if (!nullable) return `${first}, ids as (${numbered("first", 1)})`;
+  // They are no more than that anyway; without being told, the planner expects a tenth of all users where the limit is
+  // worked out, and reads everybody's payload.
+  const idsOf = (rows: string) => `ids as (select * from (${rows}) as numbered limit ${most})`;
+  if (!nullable) return `${first}, ${idsOf(numbered("first", 1))}`;
 
   // Evaluated only where the page reaches the second branch: how many rows of the first lie before it.
   const before = `(select count(*) from (select ${one.rows} limit ${offset}) skipped)`;
@@ -93,10 +97,7 @@ function pageOfIds(
       select ${id} as id ${other.rows} ${other.order}
       limit greatest(0, ${limit} - (select count(*) from first))
       offset case when (select count(*) from first) > 0 then 0 else greatest(0, ${offset} - ${before}) end)`;
-  // They are no more anyway; without being told, the planner expects a tenth of all users and reads their whole table.
-  const ids = `ids as (
-      select * from (${numbered("first", 1)} union all ${numbered("second", 2)}) as both_branches limit ${most})`;
-  return `${first}, ${second}, ${ids}`;
+  return `${first}, ${second}, ${idsOf(`${numbered("first", 1)} union all ${numbered("second", 2)}`)}`;
 }
 
 /** Where the page lies among the rows as they are read; from the end, the counter and the rows are of one snapshot. */

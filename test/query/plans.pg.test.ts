@@ -78,9 +78,12 @@ describe("the plan of a list", () => {
   // A wrong guess of how many follow makes it read the payloads of everybody.
   test.for(ORDER_FIELDS.map((field) => [field]))("ordered by %s looks up each payload", async ([field]) => {
     for (const limit of ["10", "500"]) {
-      const plan = await planOf({ order_by: [field ?? ""], limit: [limit], offset: ["700"] });
-      expect(plan).toContain("Index Scan using users_pkey");
-      expect(plan).not.toContain("Seq Scan on users");
+      for (const fromEnd of [false, true]) {
+        const params = { order_by: [field ?? ""], limit: [limit], offset: ["700"] };
+        const plan = await planOf(params, { fromEnd });
+        expect(plan).toContain("Index Scan using users_pkey");
+        expect(plan).not.toContain("Seq Scan on users");
+      }
     }
   });
 
