@@ -34,8 +34,9 @@ export interface ConnectOptions {
 
 /** What a search is planned and stopped by. Settings of the search pool's own connections: nobody else's plans change. */
 export const SEARCH_SETTINGS = {
-  // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`).
-  statement_timeout: 500,
+  // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`). At a million users the slowest
+  // that guesses right takes 120.
+  statement_timeout: 150,
   // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
   plan_cache_mode: "force_custom_plan",
   // Shipped page costs expect a disk: they scan an order of 40 ms where the trigram index answers in 0.6.

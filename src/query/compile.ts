@@ -25,11 +25,20 @@ export interface Where {
   activity: boolean;
   /** Kept are at most a few, told by values that are indexed. */
   few: boolean;
+  /** How those with the terms are found; null: no term. */
+  terms: "by index" | "by looking" | null;
 }
 
 /** The one builder of WHERE, for lists and counts alike. Values are always parameters. */
 export function compileFilter(filter: UserFilter, params: Parameters, lettersBeyondAscii: boolean): Where {
-  const term = (value: string | null) => (value === null ? null : searchTerm(value, lettersBeyondAscii));
+  let terms: Where["terms"] = null;
+  const term = (value: string | null) => {
+    if (value === null) return null;
+    const found = searchTerm(value, lettersBeyondAscii);
+    if (found.kind !== "common") terms = "by index";
+    else terms ??= "by looking";
+    return found;
+  };
   const search = [
     ...(filter.emailAddress ? [ownsFolded("email", filter.emailAddress, params)] : []),
     ...(filter.phoneNumber ? [ownsExactly("phone", filter.phoneNumber, params)] : []),
@@ -58,6 +67,7 @@ export function compileFilter(filter: UserFilter, params: Parameters, lettersBey
     conditions: [...search, ...activity],
     search: search.length > 0,
     activity: activity.length > 0,
+    terms,
     few:
       NAMING.some((name) => filter[name] !== null) ||
       [filter.externalId, filter.userId].some((one) => one?.include),

@@ -2,13 +2,9 @@ import type postgres from "postgres";
 import { type Database, SEARCH_SETTINGS } from "../db/client.js";
 import type { Parameters } from "./compile.js";
 
-/** A second attempt has been planned by force; what then takes longer is wrong in some other way. */
-const SECOND_TIMEOUT_MS = 30_000;
-const FORCED = [
-  `set local statement_timeout = ${SECOND_TIMEOUT_MS}`,
-  "set local enable_indexscan = off",
-  "set local enable_indexonlyscan = off",
-];
+/** What takes longer, of that which has to take its time, is wrong in some other way. */
+const PATIENT = ["set local statement_timeout = 30000"];
+const FORCED = [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"];
 const QUERY_CANCELED = "57014";
 
 /** Poolers take no settings from a connection that begins: there they are set for each search. */
@@ -19,37 +15,33 @@ const behindPooler = new WeakSet<Databases>();
 type Databases = Pick<Database, "search" | "sql">;
 
 /**
- * Runs a statement on the pool for searches. One that runs into its timeout was planned as if its term were common or
- * the matches evenly spread; it is run once more with the bitmap forced, whose cost is known.
+ * Runs a statement on the pool for searches. One that runs into its timeout was planned as if the matches of its term
+ * were evenly spread; where an index knows them (`byIndex`), it is run once more with the bitmap forced, whose cost is
+ * known.
  */
 export async function search<Row extends object>(
   database: Databases,
   text: string,
   params: Parameters,
+  { byIndex }: { byIndex: boolean },
 ): Promise<Row[]> {
+  const isPooled = behindPooler.has(database);
   try {
-    return await firstAttempt<Row>(database, text, params);
+    if (isPooled) return await within<Row>(database, [], text, params);
+    return await database.search.unsafe<Row[]>(text, [...params.values], { prepare: true });
   } catch (error) {
-    if (!hasCode(error, QUERY_CANCELED)) throw error;
-    return within<Row>(database, [...SET_LOCAL, ...FORCED], text, params);
+    if (hasCode(error, QUERY_CANCELED)) {
+      return within<Row>(database, byIndex ? FORCED : PATIENT, text, params);
+    }
+    if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
+    behindPooler.add(database);
+    return search<Row>(database, text, params, { byIndex });
   }
 }
 
-async function firstAttempt<Row extends object>(
-  database: Databases,
-  text: string,
-  params: Parameters,
-): Promise<Row[]> {
-  try {
-    if (!behindPooler.has(database)) {
-      return await database.search.unsafe<Row[]>(text, [...params.values], { prepare: true });
-    }
-  } catch (error) {
-    if (!hasCode(error, REFUSED_SETTINGS)) throw error;
-    behindPooler.add(database);
-  }
-  return within<Row>(database, SET_LOCAL, text, params);
-}
+/** The same for what has but one way, and takes its time: a count, or a term that is looked for from row to row. */
+export const searchPatiently = <Row extends object>(database: Databases, text: string, params: Parameters) =>
+  within<Row>(database, PATIENT, text, params);
 
 async function within<Row extends object>(
   database: Databases,
@@ -57,11 +49,19 @@ async function within<Row extends object>(
   text: string,
   params: Parameters,
 ): Promise<Row[]> {
-  const pool = behindPooler.has(database) ? database.sql : database.search;
-  return (await pool.begin(async (tx: postgres.TransactionSql) => {
-    await tx.unsafe(settings.join("; "));
-    return tx.unsafe<Row[]>(text, [...params.values]);
-  })) as Row[];
+  const isPooled = behindPooler.has(database);
+  const pool = isPooled ? database.sql : database.search;
+  const all = [...(isPooled ? SET_LOCAL : []), ...settings];
+  try {
+    return (await pool.begin(async (tx: postgres.TransactionSql) => {
+      await tx.unsafe(all.join("; "));
+      return tx.unsafe<Row[]>(text, [...params.values]);
+    })) as Row[];
+  } catch (error) {
+    if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
+    behindPooler.add(database);
+    return within<Row>(database, settings, text, params);
+  }
 }
 
 const hasCode = (error: unknown, code: string) =>

@@ -10,7 +10,7 @@ import { invalid, type ListParams, type UserFilter } from "./filter.js";
 import { countStatement, type PageRequest, pageStatement } from "./page.js";
 import { createPointReads } from "./point-reads.js";
 import { hasEnd, presentUser, type UserText, type View } from "./present.js";
-import { search } from "./search-pool.js";
+import { search, searchPatiently } from "./search-pool.js";
 
 export type { View };
 
@@ -110,12 +110,14 @@ export function createUserQueries(
   }
 
   /**
-   * A search is planned for its very term. A lookup has one good plan, which stays with its connection: planning it each
+   * A search is planned for its very term; one or two letters are everywhere, because of ids alone, so that nothing needs
+   * to be forced. A lookup has one good plan, which stays with its connection: planning it each
    * time takes longer than doing it.
    */
   async function run<Row extends object>(where: Where, text: string, values: Parameters): Promise<Row[]> {
-    if (!where.few) return search<Row>(database, text, values);
-    return database.sql.unsafe<Row[]>(text, [...values.values], { prepare: true });
+    if (where.few) return database.sql.unsafe<Row[]>(text, [...values.values], { prepare: true });
+    if (where.terms === "by looking") return searchPatiently<Row>(database, text, values);
+    return search<Row>(database, text, values, { byIndex: where.terms === "by index" });
   }
 
   /** Where the page starts: behind this user, whether the filter keeps it or not. */
@@ -147,7 +149,11 @@ export function createUserQueries(
     const key = JSON.stringify([feed?.position, where.conditions, values.values]);
     const known = counts.get(key);
     if (known) return known;
-    const counting = run<{ n: number }>(where, countStatement(where), values).then(([row]) => row?.n ?? 0);
+    const counting = (
+      where.few
+        ? run<{ n: number }>(where, countStatement(where), values)
+        : searchPatiently<{ n: number }>(database, countStatement(where), values)
+    ).then(([row]) => row?.n ?? 0);
     counts.set(key, counting);
     counting.catch(() => counts.delete(key));
     return counting;
