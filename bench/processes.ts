@@ -17,10 +17,11 @@ const ROOT = join(import.meta.dirname, "..");
 
 /** The mirror as it runs in production, with all its middleware. */
 export async function startMirror(env: Record<string, string>): Promise<Target> {
-  // With the flag that `npm start` gives.
+  // With the flags that `npm start` gives.
   const flags = [
     "--max-semi-space-size=16",
     "--heap-growing-percent=50",
+    "--initial-old-space-size=64",
     join(ROOT, "dist/cli/main.js"),
     "serve",
   ];

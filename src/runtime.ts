@@ -14,6 +14,7 @@ import { createVersions } from "./db/version.js";
 import { createApp } from "./http/app.js";
 import type { Readiness } from "./http/routes/ops.js";
 import { listen } from "./http/server.js";
+import { createShortcut } from "./http/shortcut.js";
 import { AppError } from "./lib/errors.js";
 import type { Logger } from "./observability/logger.js";
 import { createMembershipQueries } from "./query/memberships.js";
@@ -237,12 +238,14 @@ async function serve(
   const ingest = createIngest({
     ...{ sql, availability, versions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
+  const authenticate = withStoredKeys(
+    createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
+    createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(database.orm, digest)) }),
+  );
+  const users = createUserQueries(database, { nowMs: clock.now, availability, cache });
   const app = createApp({
     log,
-    authenticate: withStoredKeys(
-      createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
-      createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(database.orm, digest)) }),
-    ),
+    authenticate,
     readiness,
     webhooks: {
       secrets: webhookSecrets,
@@ -264,7 +267,7 @@ async function serve(
       drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now, availability, cache }),
+      users,
       memberships: createMembershipQueries(database),
       readThrough: createReadThrough({ sql, api, lagMs, onCommitted }),
       completeness,
@@ -277,7 +280,8 @@ async function serve(
       }),
     },
   });
-  const server = await listen(app, config.server);
+  const shortcut = createShortcut({ log, authenticate, users, completeness, unapplied });
+  const server = await listen(app, config.server, shortcut);
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();

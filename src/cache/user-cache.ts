@@ -13,8 +13,8 @@ export type Variant = "public" | "private";
 
 /** A read of Postgres that is under way and may be kept. */
 export interface Flight {
-  /** Keeps the answer, unless the user has changed since the flight began. */
-  keep(variant: Variant, user: ReadyUser): void;
+  /** Keeps what is made, unless the user has changed since the flight began: then, as without a cache, nothing is made. */
+  keep(variant: Variant, make: () => ReadyUser): void;
   /** Must be called, however the read ended. */
   end(): void;
 }
@@ -54,8 +54,9 @@ interface Shared {
 }
 
 /**
- * Keeps the latest read users as they go out, outside of the heap that is searched for garbage. It is never wrong for longer than a notification takes: whoever commits a
- * change drops its users here before it answers, and every other process as soon as Postgres notifies it.
+ * Keeps the latest read users as they go out, outside of the heap that is searched for garbage. It is never wrong for
+ * longer than a notification takes: whoever commits a change drops its users here before it answers, and every other
+ * process as soon as Postgres notifies it.
  */
 export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): UserCache {
   const entries = maxBytes > 0 ? new LRUCache<string, ReadyUser>({ maxSize: maxBytes }) : null;
@@ -78,8 +79,9 @@ export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): User
     flying.set(id, shared);
     shared.flights++;
     return {
-      keep(variant, user) {
+      keep(variant, make) {
         if (!shared.isCurrent) return;
+        const user = make();
         entries.set(keyOf(id, variant), user, { size: user.body.byteLength + ENTRY_BYTES });
       },
       end() {

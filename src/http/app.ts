@@ -5,7 +5,14 @@ import type { Versions } from "../db/version.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkParts, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
-import { authenticated, classified, logRequests, requestId, whileDatabaseAnswers } from "./middleware.js";
+import {
+  authenticated,
+  classified,
+  createRequestLog,
+  logRequests,
+  requestId,
+  whileDatabaseAnswers,
+} from "./middleware.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminParts, adminRoutes } from "./routes/admin.js";
 import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js";
@@ -34,7 +41,7 @@ export function createApp(parts: AppParts): Hono<HttpEnv> {
   return new Hono<HttpEnv>()
     .onError(answerErrors(parts.log))
     .use(requestId)
-    .use(logRequests(parts.log))
+    .use(logRequests(createRequestLog(parts.log)))
     .route("/", opsRoutes(parts.readiness))
     .route("/", webhookRoutes(parts.webhooks))
     .use(authenticated(parts.authenticate))

@@ -16,33 +16,56 @@ import type { HttpEnv } from "./respond.js";
 /** An id of the caller's is kept if it can do no harm in a log or a header. */
 const INBOUND_ID = /^[\w.:-]{1,64}$/;
 
-/** Names the request: in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
+/** What a request is called: in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
+export const requestIdFor = (inbound: string | undefined): string =>
+  inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
+
+/** What every answer carries. */
+export const headersOf = (id: string): Record<string, string> => ({
+  "x-request-id": id,
+  "x-content-type-options": "nosniff",
+});
+
 export const requestId: MiddlewareHandler<HttpEnv> = (c, next) => {
-  const inbound = c.req.header("X-Request-Id");
-  const id = inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
+  const id = requestIdFor(c.req.header("X-Request-Id"));
   c.set("startedAtMs", performance.now());
   c.set("requestId", id);
-  c.set("headers", { "x-request-id": id, "x-content-type-options": "nosniff" });
+  c.set("headers", headersOf(id));
   return next();
 };
 
-/** One line per request, of an allow-list: no header, query or body is ever among it. */
-export function logRequests(log: Logger): MiddlewareHandler<HttpEnv> {
+/** An answered request, as far as it is logged: no header, query or body is ever among it. */
+export interface RequestLine {
+  method: string;
+  path: string;
+  status: number;
+  startedAtMs: number;
+  requestId: string;
+  key: string | undefined;
+}
+
+/** Writes one line per request. */
+export type LogRequest = (line: RequestLine) => void;
+
+export function createRequestLog(log: Logger): LogRequest {
   // Nothing in these lines needs redacting, which would cost half as much as the line itself.
   const lines = log.child({}, { redact: [] });
-  return async (c, next) => {
-    await next();
-    const { status } = c.res;
-    const entry = {
-      method: c.req.method,
-      path: withoutIds(c.req.path),
-      status,
-      ms: Math.round((performance.now() - c.get("startedAtMs")) * 10) / 10,
-      requestId: c.get("requestId"),
-      key: c.get("principal")?.name,
-    };
+  return ({ method, path, status, startedAtMs, requestId, key }) => {
+    const ms = Math.round((performance.now() - startedAtMs) * 10) / 10;
+    const entry = { method, path: withoutIds(path), status, ms, requestId, key };
     if (status >= 500) lines.warn(entry, "request");
     else lines.info(entry, "request");
+  };
+}
+
+export function logRequests(log: LogRequest): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    await next();
+    log({
+      ...{ method: c.req.method, path: c.req.path, status: c.res.status },
+      ...{ startedAtMs: c.get("startedAtMs"), requestId: c.get("requestId") },
+      key: c.get("principal")?.name,
+    });
   };
 }
 

@@ -6,6 +6,7 @@ import type { Hono } from "hono";
 import { AppError } from "../lib/errors.js";
 import { presentBug, presentError } from "./errors.js";
 import type { HttpEnv } from "./respond.js";
+import type { Shortcut } from "./shortcut.js";
 
 export interface ListenOptions {
   host: string;
@@ -29,8 +30,12 @@ const MAX_HEADER_BYTES = 64 * 1024;
 const KEEP_ALIVE_MS = 75_000;
 const IDLE_CHECK_MS = 100;
 
-/** Serves the app. Rejects with `configuration` if the address can't be had. */
-export async function listen(app: Hono<HttpEnv>, { host, port }: ListenOptions): Promise<Listening> {
+/** Serves the app, behind what answers before it. Rejects with `configuration` if the address can't be had. */
+export async function listen(
+  app: Hono<HttpEnv>,
+  { host, port }: ListenOptions,
+  shortcut: Shortcut = (_incoming, _outgoing, otherwise) => otherwise(),
+): Promise<Listening> {
   let draining = false;
   // Decided as late as an answer's head is written: those that were running when draining began are told to close too.
   class DrainableResponse extends ServerResponse {
@@ -42,7 +47,7 @@ export async function listen(app: Hono<HttpEnv>, { host, port }: ListenOptions):
   const listener = getRequestListener(app.fetch, { errorHandler: answerUnreadable });
   const server = createServer(
     { maxHeaderSize: MAX_HEADER_BYTES, ServerResponse: DrainableResponse },
-    listener,
+    (incoming, outgoing) => shortcut(incoming, outgoing, () => void listener(incoming, outgoing)),
   );
   server.keepAliveTimeout = KEEP_ALIVE_MS;
 

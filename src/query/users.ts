@@ -17,8 +17,8 @@ export type { View };
 /** `etag` null: the text changes by itself, for a running lockout counts down. */
 export interface LiveUser {
   kind: "live";
-  /** The JSON text, in UTF-8. */
-  body: Buffer<ArrayBuffer>;
+  /** The JSON text; in UTF-8 where it was kept in memory. */
+  body: string | Buffer<ArrayBuffer>;
   etag: string | null;
 }
 
@@ -80,11 +80,11 @@ export function createUserQueries(
       if (!row) return { kind: "unknown" };
       const { payload } = row;
       if (payload === null) return { kind: row.deleted_at === null ? "unknown" : "gone" };
-      const body = bytesOf(presentUser({ ...row, payload }, view, nowMs()));
+      const body = presentUser({ ...row, payload }, view, nowMs());
       if (hasEnd(row.locked_until)) return { kind: "live", body, etag: null };
-      const user = { kind: "live", body, etag: etagOf(body) } as const;
-      flight.keep(variantOf(view), user);
-      return user;
+      const etag = etagOf(body);
+      flight.keep(variantOf(view), () => ({ kind: "live", body: bytesOf(body), etag }));
+      return { kind: "live", body, etag };
     } finally {
       flight.end();
     }

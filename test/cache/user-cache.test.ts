@@ -26,7 +26,7 @@ describe("the cache of users", () => {
           if (what === "begin") flights.push({ id, flight: cache.begin(id), version: null });
           if (what === "read" && flight) flight.version ??= committed.get(flight.id) ?? 0;
           if (what === "keep" && flight?.version != null) {
-            flight.flight.keep(variant, ready(String(flight.version)));
+            flight.flight.keep(variant, () => ready(String(flight.version)));
             flight.flight.end();
             flights.splice(nth, 1);
           }
@@ -50,9 +50,9 @@ describe("the cache of users", () => {
   test("serves each variant to those who may see it, and drops both together", () => {
     const cache = createUserCache(current);
     const flight = cache.begin("a");
-    flight.keep("private", ready("secret"));
+    flight.keep("private", () => ready("secret"));
     expect(cache.get("a", "public")).toBeUndefined();
-    flight.keep("public", ready("open"));
+    flight.keep("public", () => ready("open"));
     flight.end();
     expect([String(cache.get("a", "private")?.body), String(cache.get("a", "public")?.body)]).toEqual([
       "secret",
@@ -66,7 +66,7 @@ describe("the cache of users", () => {
     const cache = createUserCache({ maxBytes: 10_000, isCurrent: () => true });
     for (let n = 0; n < 100; n++) {
       const flight = cache.begin(`user_${n}`);
-      flight.keep("public", ready("x".repeat(700)));
+      flight.keep("public", () => ready("x".repeat(700)));
       flight.end();
     }
     expect(cache.stats()).toMatchObject({ entries: 10, bytes: 10_000, in_use: true });
@@ -80,7 +80,7 @@ describe("the cache of users", () => {
   ])("keeps nothing while %s", (_why, options) => {
     const cache = createUserCache(options);
     const flight = cache.begin("a");
-    flight.keep("public", ready("1"));
+    flight.keep("public", () => ready("1"));
     flight.end();
     expect(cache.get("a", "public")).toBeUndefined();
     expect(cache.stats()).toMatchObject({ in_use: false, entries: 0 });
@@ -90,7 +90,7 @@ describe("the cache of users", () => {
     let isCurrent = true;
     const cache = createUserCache({ maxBytes: 1_000_000, isCurrent: () => isCurrent });
     const flight = cache.begin("a");
-    flight.keep("public", ready("1"));
+    flight.keep("public", () => ready("1"));
     expect(cache.get("a", "public")).toBeDefined();
     isCurrent = false;
     expect(cache.get("a", "public")).toBeUndefined();
