@@ -47,7 +47,9 @@ export function usersCommand(): Command {
     .action((filters: string[], flags: Flags) =>
       withUsers(async (queries) => {
         const params = parseListParams(paramsOf(filters));
-        const found = JSON.parse(await queries.list(params, { privateMetadata: flags.private ?? false }));
+        const found = JSON.parse(
+          String(await queries.list(params, { privateMetadata: flags.private ?? false })),
+        );
         print(flags, found, describe(found));
       }),
     );

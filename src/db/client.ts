@@ -15,10 +15,14 @@ export type Orm = PostgresJsDatabase<typeof schema>;
 /** What every commit that changes something readable is announced on, as `{"ids":[…]}` or `*`: a part of the SQL contract. */
 export const NOTIFY_CHANNEL = "mirror_changes";
 
-/** The pools of one process. `sql` for point reads and writes, `search` for anything that may be slow. */
+/** The pools of one process, apart so that none waits for another's slowness. */
 export interface Database {
   readonly url: string;
+  /** Writes, and whatever isn't asked a thousand times a second. */
   readonly sql: Sql;
+  /** Reads by what is indexed. Few connections: each statement on one that is idle has to wake its server process. */
+  readonly reads: Sql;
+  /** Anything that may be slow. */
   readonly search: Sql;
   /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
   readonly orm: Orm;
@@ -27,8 +31,8 @@ export interface Database {
 
 export interface ConnectOptions {
   url: string;
+  /** Half of it for writes, a quarter each for reads and for searches; at least one of each. */
   poolMax?: number;
-  searchPoolMax?: number;
   applicationName?: string;
 }
 
@@ -47,7 +51,8 @@ export const SEARCH_SETTINGS = {
 
 /** Opens no connection yet. Repeatable; every call has pools of its own. */
 export function connect(options: ConnectOptions): Database {
-  const { url, poolMax = 4, searchPoolMax = 2, applicationName = "user-mirror" } = options;
+  const { url, poolMax = 8, applicationName = "user-mirror" } = options;
+  const share = (of: number) => Math.max(1, Math.floor(poolMax * of));
   const base: postgresType.Options<{ bigint: postgresType.PostgresType<number> }> = {
     connect_timeout: 5,
     // Seconds until a lost connection is tried again: its queries wait that long, and their callers with them.
@@ -57,10 +62,12 @@ export function connect(options: ConnectOptions): Database {
     fetch_types: false,
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
   };
-  const sql = postgres(url, { ...base, max: poolMax, connection: { application_name: applicationName } });
+  const connection = { application_name: applicationName };
+  const sql = postgres(url, { ...base, max: share(1 / 2), connection });
+  const reads = postgres(url, { ...base, max: share(1 / 4), connection });
   const search = postgres(url, {
     ...base,
-    max: searchPoolMax,
+    max: share(1 / 4),
     connection: { ...SEARCH_SETTINGS, application_name: `${applicationName} search` },
   });
   // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
@@ -68,16 +75,18 @@ export function connect(options: ConnectOptions): Database {
     ...base,
     max: 1,
     idle_timeout: 30,
-    connection: { application_name: applicationName },
+    connection,
   });
   return {
     url,
     sql: sql as Sql,
+    reads: reads as Sql,
     search: search as Sql,
     orm: drizzle(forDrizzle, { schema }),
     close: async () => {
       await Promise.all([
         sql.end({ timeout: 5 }),
+        reads.end({ timeout: 5 }),
         search.end({ timeout: 5 }),
         forDrizzle.end({ timeout: 5 }),
       ]);

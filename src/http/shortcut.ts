@@ -86,7 +86,7 @@ export function createShortcut(parts: ShortcutParts): Shortcut {
       const asOfMs = completeness.asOfMs();
       if (asOfMs !== null) headers["x-mirror-as-of"] = String(asOfMs);
       headers["content-type"] = JSON_TYPE["content-type"];
-      headers["content-length"] = String(Buffer.byteLength(body));
+      headers["content-length"] = String(body.byteLength);
       if (etag !== null) {
         headers.etag = etag;
         headers.vary = "Authorization";

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 
 /** Names exactly this body: one for each variant of a user that is served. */
-export function etagOf(body: string): string {
+export function etagOf(body: Uint8Array): string {
   return `"${hash("sha1", body, "base64url")}"`;
 }
 

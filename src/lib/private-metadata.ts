@@ -1,6 +1,6 @@
 /**
- * An object's JSON text apart from its top-level `private_metadata`, and where that stood: serving it with or without
- * is then a splice, not a parse. `privateAt` null: the object had no such member.
+ * An object's JSON text apart from its top-level `private_metadata`, and where that stood, in bytes of UTF-8: serving it
+ * with or without is then a splice, not a parse. `privateAt` null: the object had no such member.
  */
 export interface SplitPayload {
   payload: string;
@@ -18,23 +18,27 @@ export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayl
     JSON.stringify(Object.fromEntries(part.map((key) => [key, rest[key]]))),
   ) as [string, string];
   // Behind the last member that stood before it; 1, behind the brace, if it came first.
-  const privateAt = before.length - 1;
+  const opened = before.slice(0, -1);
   const isApart = before !== "{}" && after !== "{}";
-  const payload = `${before.slice(0, privateAt)}${isApart ? "," : ""}${after.slice(1)}`;
-  return { payload, privateMetadata: JSON.stringify(value), privateAt };
+  const payload = `${opened}${isApart ? "," : ""}${after.slice(1)}`;
+  return { payload, privateMetadata: JSON.stringify(value), privateAt: Buffer.byteLength(opened) };
 }
 
-/** The object's JSON text again; `privateMetadata` is the JSON to show, `"null"` for those who may not read it. */
+/** The object's JSON again, in pieces to be joined; `privateMetadata` is the JSON to show, `null` for those who may not read it. */
 export function splicePrivateMetadata(
-  payload: string,
+  payload: Buffer,
   privateAt: number | null,
-  privateMetadata: string,
-): string {
-  if (privateAt === null) return payload;
-  const member =
-    privateAt === 1 ? `"private_metadata":${privateMetadata},` : `,"private_metadata":${privateMetadata}`;
-  return payload.slice(0, privateAt) + member + payload.slice(privateAt);
+  privateMetadata: Buffer,
+): Buffer[] {
+  if (privateAt === null) return [payload];
+  const [before, after] = privateAt === 1 ? [MEMBER, COMMA] : [COMMA_MEMBER, NOTHING];
+  return [payload.subarray(0, privateAt), before, privateMetadata, after, payload.subarray(privateAt)];
 }
+
+const MEMBER = Buffer.from('"private_metadata":');
+const COMMA_MEMBER = Buffer.from(',"private_metadata":');
+const COMMA = Buffer.from(",");
+const NOTHING = Buffer.alloc(0);
 
 /** A parsed answer with every `private_metadata`, at whatever depth, replaced by null. */
 export function hidePrivateMetadata(value: unknown): unknown {

@@ -21,17 +21,17 @@ interface MembershipRow {
  * The organization and the user's public data are copies in Clerk's answers too, but of this moment: they are joined
  * when read. A membership whose organization the mirror doesn't know yet can't be shown.
  */
-export function createMembershipQueries(database: Pick<Database, "sql">): MembershipQueries {
-  const { sql } = database;
+export function createMembershipQueries(database: Pick<Database, "reads">): MembershipQueries {
+  const { reads } = database;
   return {
     async list(userId, { limit, offset }, view) {
       const [user, [total], rows] = await Promise.all([
-        sql<{ payload: string | null }[]>`select payload from mirror_data.users where id = ${userId}`,
-        sql<{ n: number }[]>`
+        reads<{ payload: string | null }[]>`select payload from mirror_data.users where id = ${userId}`,
+        reads<{ n: number }[]>`
           select count(*)::bigint as n
           from mirror.organization_memberships v join mirror_data.organizations o on o.id = v.organization_id
           where v.user_id = ${userId} and o.payload is not null`,
-        sql<MembershipRow[]>`
+        reads<MembershipRow[]>`
           select m.payload as membership, m.private_metadata as membership_private,
             o.payload as organization, o.private_metadata as organization_private,
             (select count(*) from mirror.organization_memberships c where c.organization_id = o.id) as members

@@ -1,5 +1,6 @@
 import type { Parameters, Where } from "./compile.js";
 import type { OrderBy, OrderField } from "./filter.js";
+import { SHOWN_COLUMNS } from "./present.js";
 
 interface OrderColumn {
   column: string;
@@ -39,7 +40,7 @@ export function pageStatement(where: Where, request: PageRequest, params: Parame
   const order = ORDERS[request.orderBy.field];
   const tables = fromTables(where, order);
   return `with ${pageOfIds(where, order, tables, request, params)}
-    select u.payload, u.private_metadata, u.private_at, u.locked_until
+    select ${SHOWN_COLUMNS}
     from ids join mirror_data.users u on u.id = ids.id
     where u.payload is not null
     order by ids.branch, ids.position`;

@@ -6,32 +6,53 @@ export interface View {
   privateMetadata: boolean;
 }
 
-/** A live row of `users`, as far as it is shown. */
-export interface UserText {
-  payload: string;
-  private_metadata: string | null;
-  private_at: number | null;
-  locked_until: number | null;
+/** A row as Postgres sent it: text in UTF-8, or null. */
+export type RawRow = (Buffer | null)[];
+
+/** What `presentUser` needs of a live user, `u` in the statement, in this order. */
+export const SHOWN_COLUMNS = "u.payload, u.private_metadata, u.private_at, u.locked_until";
+
+export interface Presented {
+  /** The user's JSON in pieces, to be joined. */
+  pieces: Buffer[];
+  /** Whether the JSON changes by itself when a lock ends. */
+  changes: boolean;
 }
 
-/** A user's JSON. Text goes through as it is stored; only a lockout that ends is worked out anew. */
-export function presentUser(row: UserText, view: View, nowMs: number): string {
-  const privateMetadata = view.privateMetadata ? (row.private_metadata ?? "null") : "null";
-  const spliced = splicePrivateMetadata(row.payload, row.private_at, privateMetadata);
+const NULL = Buffer.from("null");
+const PRIVATE_METADATA = Buffer.from('"private_metadata"');
+
+/**
+ * A user's JSON from its columns, which stand in the row from `at` on. Bytes go through as they are stored: reading a page
+ * of 500 into strings, and writing these out again, takes ten times as long. Only a lockout that ends is worked out anew.
+ */
+export function presentUser(row: RawRow, view: View, nowMs: number, at = 0): Presented {
+  const payload = row[at] ?? NULL;
+  const shown = (view.privateMetadata && row[at + 1]) || NULL;
+  const privateAt = numberOf(row[at + 2]);
+  const lockedUntilMs = numberOf(row[at + 3]);
+  const pieces = splicePrivateMetadata(payload, privateAt, shown);
   // The user's own is apart; what is still called so belongs to something in it, its memberships for instance.
-  const hidesMore = !view.privateMetadata && row.payload.includes('"private_metadata"');
-  const json = hidesMore ? JSON.stringify(hidePrivateMetadata(JSON.parse(spliced))) : spliced;
-  return hasEnd(row.locked_until) ? withLockout(json, row.locked_until, nowMs) : json;
+  const hidesMore = !view.privateMetadata && payload.includes(PRIVATE_METADATA);
+  const changes = hasEnd(lockedUntilMs);
+  if (!hidesMore && !changes) return { pieces, changes };
+  const user = JSON.parse(String(Buffer.concat(pieces)));
+  const seen = hidesMore ? hidePrivateMetadata(user) : user;
+  const json = changes ? withLockout(seen, lockedUntilMs, nowMs) : seen;
+  return { pieces: [Buffer.from(JSON.stringify(json))], changes };
 }
 
-/** Whether the user's JSON changes by itself when the lock ends. */
-export function hasEnd(lockedUntilMs: number | null): lockedUntilMs is number {
+export function numberOf(column: Buffer | null | undefined): number | null {
+  return column ? Number(column.toString("latin1")) : null;
+}
+
+function hasEnd(lockedUntilMs: number | null): lockedUntilMs is number {
   return lockedUntilMs !== null && lockedUntilMs < LOCKED_FOR_EVER;
 }
 
 /** Clerk says how long a lock still lasts, not when it ends: a stored answer is wrong a second later. */
-function withLockout(json: string, lockedUntilMs: number, nowMs: number): string {
+function withLockout(user: object, lockedUntilMs: number, nowMs: number): object {
   const locked = lockedUntilMs > nowMs;
   const seconds = locked ? Math.ceil((lockedUntilMs - nowMs) / 1000) : null;
-  return JSON.stringify({ ...JSON.parse(json), locked, lockout_expires_in_seconds: seconds });
+  return { ...user, locked, lockout_expires_in_seconds: seconds };
 }

@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { type Database, SEARCH_SETTINGS } from "../db/client.js";
 import type { Parameters } from "./compile.js";
+import type { RawRow } from "./present.js";
 
 /** What takes longer, of that which has to take its time, is wrong in some other way. */
 const PATIENT = ["set local statement_timeout = 30000"];
@@ -15,52 +16,52 @@ const behindPooler = new WeakSet<Databases>();
 type Databases = Pick<Database, "search" | "sql">;
 
 /**
- * Runs a statement on the pool for searches. One that runs into its timeout was planned as if the matches of its term
+ * Runs a statement on the pool for searches, and brings its rows as they were sent. One that runs into its timeout was planned as if the matches of its term
  * were evenly spread; where an index knows them (`byIndex`), it is run once more with the bitmap forced, whose cost is
  * known.
  */
-export async function search<Row extends object>(
+export async function search(
   database: Databases,
   text: string,
   params: Parameters,
   { byIndex }: { byIndex: boolean },
-): Promise<Row[]> {
+): Promise<RawRow[]> {
   const isPooled = behindPooler.has(database);
   try {
-    if (isPooled) return await within<Row>(database, [], text, params);
-    return await database.search.unsafe<Row[]>(text, [...params.values], { prepare: true });
+    if (isPooled) return await within(database, [], text, params);
+    return await database.search.unsafe(text, [...params.values], { prepare: true }).raw();
   } catch (error) {
     if (hasCode(error, QUERY_CANCELED)) {
-      return within<Row>(database, byIndex ? FORCED : PATIENT, text, params);
+      return within(database, byIndex ? FORCED : PATIENT, text, params);
     }
     if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
     behindPooler.add(database);
-    return search<Row>(database, text, params, { byIndex });
+    return search(database, text, params, { byIndex });
   }
 }
 
 /** The same for what has but one way, and takes its time: a count, or a term that is looked for from row to row. */
-export const searchPatiently = <Row extends object>(database: Databases, text: string, params: Parameters) =>
-  within<Row>(database, PATIENT, text, params);
+export const searchPatiently = (database: Databases, text: string, params: Parameters) =>
+  within(database, PATIENT, text, params);
 
-async function within<Row extends object>(
+async function within(
   database: Databases,
   settings: readonly string[],
   text: string,
   params: Parameters,
-): Promise<Row[]> {
+): Promise<RawRow[]> {
   const isPooled = behindPooler.has(database);
   const pool = isPooled ? database.sql : database.search;
   const all = [...(isPooled ? SET_LOCAL : []), ...settings];
   try {
     return (await pool.begin(async (tx: postgres.TransactionSql) => {
       await tx.unsafe(all.join("; "));
-      return tx.unsafe<Row[]>(text, [...params.values]);
-    })) as Row[];
+      return tx.unsafe(text, [...params.values]).raw();
+    })) as RawRow[];
   } catch (error) {
     if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
     behindPooler.add(database);
-    return within<Row>(database, settings, text, params);
+    return within(database, settings, text, params);
   }
 }
 

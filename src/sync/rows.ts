@@ -97,7 +97,12 @@ function withEmbedded(
   row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>,
 ): Json {
   const privateAt = row.private_at ?? null;
-  const object: Json = JSON.parse(splicePrivateMetadata(payload, privateAt, row.private_metadata ?? "null"));
+  const pieces = splicePrivateMetadata(
+    Buffer.from(payload),
+    privateAt,
+    Buffer.from(row.private_metadata ?? "null"),
+  );
+  const object: Json = JSON.parse(String(Buffer.concat(pieces)));
   if (privateAt === null && row.private_metadata !== null) {
     object.private_metadata = JSON.parse(row.private_metadata);
   }

@@ -1,3 +1,6 @@
+import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
@@ -5,6 +8,7 @@ import { unwatched } from "../../src/db/availability.js";
 import { connect } from "../../src/db/client.js";
 import { grantsSql } from "../../src/db/grants.js";
 import { migrateDatabase } from "../../src/db/migrate.js";
+import { splitPrivateMetadata } from "../../src/lib/private-metadata.js";
 import { parseListParams } from "../../src/query/filter.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { applyItems } from "../../src/sync/apply.js";
@@ -12,6 +16,8 @@ import { userSnapshot } from "../../src/sync/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { emptyDatabase } from "../support/database.js";
 import { startPostgres15 } from "../support/external-postgres.js";
+
+const DRIZZLE = join(import.meta.dirname, "../../drizzle");
 
 async function withEmpty(work: (url: string, sql: postgres.Sql) => Promise<void>): Promise<void> {
   const { url, drop } = await emptyDatabase();
@@ -29,8 +35,9 @@ describe("migrating", () => {
     await withEmpty(async (url, sql) => {
       await Promise.all(Array.from({ length: 5 }, () => migrateDatabase({ url })));
       await migrateDatabase({ url });
+      const migrations = readdirSync(DRIZZLE).filter((file) => file.endsWith(".sql")).length;
       const [row] = await sql`select count(*)::int as n from mirror_data.__drizzle_migrations`;
-      expect(row?.n).toBe(6);
+      expect(row?.n).toBe(migrations);
     });
   });
 
@@ -80,6 +87,30 @@ describe("migrating", () => {
   });
 });
 
+test("what was counted in UTF-16 units is counted in bytes by migration 0006", () =>
+  withEmpty(async (url, sql) => {
+    await migrateDatabase({ url });
+    const text = await readFile(join(DRIZZLE, "0006_private_at_in_bytes.sql"), "utf8");
+    const before = ["", "plain", "Ünï", "日本", "😀", "a😀b", "😀😀é", "x😀ÿ𝒳ß😀"];
+    const objects = before.flatMap((name) =>
+      before.map((after) => ({ object: "user", name, private_metadata: { a: 1 }, after })),
+    );
+    const rows = objects.map((object, n) => ({ id: `user_${n}`, ...splitPrivateMetadata(object) }));
+    for (const { id, payload, privateAt } of rows) {
+      const units = Buffer.from(payload)
+        .subarray(0, privateAt ?? 0)
+        .toString().length;
+      await sql`insert into mirror_data.users (id, payload, private_at) values (${id}, ${payload}, ${units})`;
+    }
+    await sql.unsafe(text);
+    const stored = await sql<
+      { id: string; private_at: number }[]
+    >`select id, private_at from mirror_data.users`;
+    expect(new Map(stored.map((row) => [row.id, row.private_at]))).toEqual(
+      new Map(rows.map(({ id, privateAt }) => [id, privateAt])),
+    );
+  }));
+
 describe("PostgreSQL 15", () => {
   let server: Awaited<ReturnType<typeof startPostgres15>>;
   beforeAll(async () => {
@@ -93,10 +124,8 @@ describe("PostgreSQL 15", () => {
     const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
     await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
     const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
-    const list = JSON.parse(
-      await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true }),
-    );
-    expect(list).toEqual([user]);
+    const list = await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true });
+    expect(JSON.parse(String(list))).toEqual([user]);
     expect(await database.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
     await database.close();
   });

@@ -71,7 +71,7 @@ function ask(url: string, path: string, headers: Record<string, string>, method 
 
 const key = { Authorization: `Bearer ${SECRET_KEY}` };
 const ready = { kind: "live", body: Buffer.from('{"id":"user_1","name":"Ünï"}'), etag: '"kept"' } as const;
-const locked = { kind: "live", body: '{"id":"user_1"}', etag: null } as const;
+const locked = { kind: "live", body: Buffer.from('{"id":"user_1"}'), etag: null } as const;
 const away = async () => Promise.reject(new AppError("database_unavailable", "away"));
 const slowly: Authenticate = async () => principalWith("users:read")();
 
@@ -146,7 +146,11 @@ test("leaves a user whose write could not be applied yet to the app", async () =
 });
 
 test("answers each of many at once with its own user", async () => {
-  const get: UserQueries["get"] = async (id) => ({ kind: "live", body: `"${id}"`, etag: `"${id}"` });
+  const get: UserQueries["get"] = async (id) => ({
+    kind: "live",
+    body: Buffer.from(`"${id}"`),
+    etag: `"${id}"`,
+  });
   const { shortUrl } = await both({}, { get });
   const ids = Array.from({ length: 200 }, (_, n) => `user_${n}`);
   const answers = await Promise.all(ids.map((id) => ask(shortUrl, `/v1/users/${id}`, key)));

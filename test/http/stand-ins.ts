@@ -111,7 +111,8 @@ export function standInApp(overrides: Overrides = {}) {
           id === "user_1"
             ? { kind: "live", body: Buffer.from(JSON.stringify({ id, view })), etag: '"tag"' }
             : { kind: id === "user_gone" ? "gone" : "unknown" },
-        list: async (params, view) => JSON.stringify([{ id: "user_1", limit: params.limit, view }]),
+        list: async (params, view) =>
+          Buffer.from(JSON.stringify([{ id: "user_1", limit: params.limit, view }])),
         count: async () => 7,
       },
       memberships: {

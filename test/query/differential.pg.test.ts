@@ -278,7 +278,7 @@ describe("list and count", () => {
     await fc.assert(
       fc.asyncProperty(paramsOf(model), async (params) => {
         const page: { id: string }[] = JSON.parse(
-          await queries.list(parseListParams(params), { privateMetadata: true }),
+          String(await queries.list(parseListParams(params), { privateMetadata: true })),
         );
         const matches = modelMatches(model, params);
         expect(page.map((user) => user.id)).toEqual(modelPage(model, params));

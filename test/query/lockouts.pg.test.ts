@@ -29,7 +29,7 @@ test("a lockout counts down and ends by itself, in what is read and in SQL, and 
   });
   const shown = async () => {
     const one = await queries.get("user_1", view);
-    const all = JSON.parse(await queries.list(parseListParams({ order_by: ["+created_at"] }), view));
+    const all = JSON.parse(String(await queries.list(parseListParams({ order_by: ["+created_at"] }), view)));
     const fields = ({ locked, lockout_expires_in_seconds }: Record<string, unknown>) => [
       locked,
       lockout_expires_in_seconds,
