@@ -1,35 +1,43 @@
 import { readFileSync } from "node:fs";
-import { markdown, milliseconds } from "./table.js";
+import { GET_BATCHED, GET_CACHED, WEBHOOKS_CHANGED, WEBHOOKS_UNCHANGED } from "./scenario-list.js";
+import { type Line, markdown, milliseconds } from "./table.js";
 
 // Prints how figures grow with the number of users: `growth.ts <what bench --save wrote>.json …`.
 
 interface Saved {
   users: number;
-  lines: { what: string; unit: string; median: number }[];
-  figures: { what: string; medianMs: number }[];
+  databaseBytes: number;
+  peakMb: number | null;
+  lines: Pick<Line, "what" | "unit" | "median">[];
 }
 
-const FIGURES = [
-  "one prepared SELECT by id",
+/** The lines to show; what a run doesn't have stays empty, as an offset beyond its users. */
+const LINES = [
+  "one prepared SELECT by id, before the lists",
   "-created_at, limit 10",
   "-created_at, limit 500",
   "-last_active_at, limit 10",
+  "-created_at, limit 10, offset 100,000",
+  "-created_at, limit 10, offset 900,000",
   "query ann, -created_at, limit 10",
-  "query ann, -created_at, limit 500",
   "query john.smith9, -created_at, limit 10",
   "query qx7, -created_at, limit 10",
   "query é, -created_at, limit 10",
-  "count, no filter",
+  "query ann, -created_at, limit 500",
   "count gmail",
   "count qx7",
-];
-const LINES = [
-  "get by id, nothing in memory",
-  "get by id, from memory",
+  "count(*) of user_search",
+  "count, no filter",
+  "aggregate, sign-ups per day, 90 days",
+  "aggregate, users per plan",
+  GET_BATCHED,
+  GET_CACHED,
   "by e-mail",
-  "webhooks, activity",
-  "webhooks, name changed",
+  WEBHOOKS_UNCHANGED,
+  WEBHOOKS_CHANGED,
+  "new users, trigram index in place",
   "changed users",
+  "unchanged users",
 ];
 
 const saved = process.argv
@@ -38,19 +46,21 @@ const saved = process.argv
   .sort((a, b) => a.users - b.users);
 
 const rows = [
-  ...FIGURES.map((what) => [
-    `${what}, ms`,
-    ...saved.map(({ figures }) => {
-      const figure = figures.find((one) => one.what === what);
-      return figure ? milliseconds(figure.medianMs) : "";
-    }),
-  ]),
-  ...LINES.map((what) => [
-    `${what}, a second`,
-    ...saved.map(({ lines }) => {
-      const line = lines.find((one) => one.what === what);
-      return line ? Math.round(line.median).toLocaleString("en") : "";
-    }),
-  ]),
+  ...LINES.map(rowOf),
+  ["size of the database, MB", ...saved.map(({ databaseBytes }) => whole(databaseBytes / 1e6))],
+  ["memory of the server at most, MB", ...saved.map(({ peakMb }) => (peakMb === null ? "" : whole(peakMb)))],
 ];
-console.log(markdown(["", ...saved.map(({ users }) => users.toLocaleString("en"))], rows));
+console.log(markdown(["", ...saved.map(({ users }) => whole(users))], rows));
+
+function rowOf(what: string): string[] {
+  const lines = saved.map((one) => one.lines.find((line) => line.what === what));
+  const isRate = lines.some((line) => line?.unit === "/s");
+  return [
+    `${what}, ${isRate ? "a second" : "ms"}`,
+    ...lines.map((line) => (!line ? "" : isRate ? whole(line.median) : milliseconds(line.median))),
+  ];
+}
+
+function whole(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}

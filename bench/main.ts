@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { connect, type Database } from "../src/db/client.js";
+import { connect, type Database, type Sql } from "../src/db/client.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/upstream-identity.js";
 import { measureHttp, peakMegabytes, type Scenario } from "./http.js";
@@ -10,12 +10,12 @@ import { loadGenerator } from "./load.js";
 import { loadPeople } from "./people.js";
 import { measurePgbench } from "./pgbench.js";
 import { startMirror, startReference, type Target } from "./processes.js";
-import { scenariosOf } from "./scenario-list.js";
+import { scenariosOf, WEBHOOKS_UNCHANGED } from "./scenario-list.js";
 import { prepareReferenceTables, sampleKeys, webhooks } from "./scenarios.js";
 import { measureSql } from "./sql.js";
 import { createStoreFor } from "./store.js";
-import { type Line, printSection, type Section, sectionOf } from "./table.js";
-import { measureWrites, svixMicroseconds } from "./writes.js";
+import { jsonOf, type Line, printSection, type Section, sectionOf } from "./table.js";
+import { measureWrites, svixMicroseconds, WRITES_NOTE } from "./writes.js";
 
 interface Options {
   users: number;
@@ -26,6 +26,13 @@ interface Options {
   only?: string;
   json?: true;
   save?: string;
+}
+
+interface Report {
+  sections: Section[];
+  lines: Line[];
+  /** Of the server under load. */
+  peakMb: number | null;
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
@@ -60,39 +67,40 @@ const command = new Command("bench")
 async function bench(options: Options): Promise<void> {
   const store = await createStoreFor("users");
   const { sql, url: databaseUrl } = store.database;
-  // Searches and lists are measured one at a time.
-  const single = connect({ url: databaseUrl, poolMax: 1, searchPoolMax: 1 });
+  // One connection to each of its pools: searches and lists are measured one at a time.
+  const single = connect({ url: databaseUrl, poolMax: 1 });
   const sandbox = await startSandbox({ users: 0 });
-  const report: { sections: Section[]; lines: Line[]; figures: object[] } = {
-    ...{ sections: [], lines: [], figures: [] },
-  };
+  const report: Report = { sections: [], lines: [], peakMb: null };
   try {
+    await dropReferences(sql);
     await sql`delete from mirror_data.upstream`;
     const { url: apiUrl, instanceId, secretKey } = sandbox;
     await ensureUpstreamIdentity(sql, { apiUrl, environment: "test", instanceId });
     const loaded = await loadPeople(store.database, options.users, (done) =>
       say(`loaded ${done} of ${options.users} users`),
     );
+    const about = await conditions(single, store.embedded ? "embedded" : "external", options);
     if (options.parts.includes("sql")) {
-      const { sections, figures } = await measureSql(single, options.users, options.rounds * 3, say);
+      const { users, rounds } = options;
+      const { sections, lines } = await measureSql(single, { users, mostRuns: rounds * 10, say });
       report.sections.push(...sections);
-      report.figures.push(...figures);
+      report.lines.push(...lines);
     }
     if (options.parts.includes("http")) {
       const env = { CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, DATABASE_URL: databaseUrl };
-      report.lines.push(...(await benchHttp(store.database, env, options, report.sections)));
+      await benchHttp(store.database, env, options, report);
     }
     if (options.parts.includes("writes")) {
       say("applying pages");
       const lines = await measureWrites(sql, options.users, loaded);
       report.lines.push(...lines);
-      report.sections.push(sectionOf("Pages of walks", [], lines));
+      report.sections.push(sectionOf("Pages of walks", [WRITES_NOTE], lines));
     }
-    const about = await conditions(single, options);
-    const json = JSON.stringify({ ...about, lines: report.lines, figures: report.figures }, null, 2);
+    const json = jsonOf({ ...about, peakMb: report.peakMb }, report.lines);
     const markdown = `${titleOf(about)}\n\n${report.sections.map(printSection).join("\n\n")}\n`;
     console.log(options.json ? json : `\n${markdown}`);
     if (options.save) save(options.save, markdown, json);
+    await dropReferences(sql);
   } finally {
     await single.close();
     await sandbox.close();
@@ -100,12 +108,17 @@ async function bench(options: Options): Promise<void> {
   }
 }
 
+/** What the references read and write: it is no part of the mirror, nor of its size. */
+async function dropReferences(sql: Sql): Promise<void> {
+  await sql`drop schema if exists bench cascade`;
+}
+
 async function benchHttp(
   { sql, url }: Database,
   env: Record<string, string>,
   options: Options,
-  sections: Section[],
-): Promise<Line[]> {
+  report: Report,
+): Promise<void> {
   say("copying the tables that the reference for webhooks writes");
   await prepareReferenceTables(sql);
   const targets: Target[] = [];
@@ -142,15 +155,16 @@ async function benchHttp(
         : [`Memory of the server, at most: ${peak} MB (goal ≤ 250: ${peak <= 250 ? "met" : "not met"}).`]),
     ];
     const all = [...(pgbench ? [pgbench] : []), ...lines];
-    sections.push(sectionOf("Requests", notes, all));
-    return all;
+    report.sections.push(sectionOf("Requests", notes, all));
+    report.lines.push(...all);
+    report.peakMb = peak;
   } finally {
     await Promise.all(targets.map((target) => target.stop()));
   }
 }
 
 function shareOf(microseconds: number, lines: readonly Line[]): string {
-  const webhook = lines.find(({ what }) => what === "webhooks, activity");
+  const webhook = lines.find(({ what }) => what === WEBHOOKS_UNCHANGED);
   return webhook ? `${((microseconds * webhook.median) / 10_000).toFixed(0)} %` : "a part";
 }
 
@@ -160,9 +174,16 @@ function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
   return scenarios.filter((scenario) => wanted.includes(scenario) || references.has(scenario.what));
 }
 
-async function conditions({ sql }: Database, { users, seconds, rounds, connections }: Options) {
-  const [server] = await sql<{ version: string; settings: string }[]>`
-    select split_part(current_setting('server_version'), ' ', 1) as version,
+type Server = "embedded" | "external";
+
+async function conditions(
+  { sql }: Database,
+  server: Server,
+  { users, seconds, rounds, connections }: Options,
+) {
+  const [row] = await sql<{ version: string; databaseBytes: number; settings: string }[]>`
+    select pg_database_size(current_database()) as "databaseBytes",
+      split_part(current_setting('server_version'), ' ', 1) as version,
       (select string_agg(name || ' ' || current_setting(name), ', ' order by name) from pg_settings
         where name in ('shared_buffers', 'work_mem', 'jit', 'synchronous_commit', 'default_toast_compression')
       ) as settings`;
@@ -171,14 +192,20 @@ async function conditions({ sql }: Database, { users, seconds, rounds, connectio
     ...{ users, seconds, rounds, connections, at: new Date().toISOString().slice(0, 10) },
     machine: `${cpus().length} × ${cpu?.model.trim()}`,
     node: process.versions.node,
-    postgres: server?.version ?? "",
-    settings: server?.settings ?? "",
+    server,
+    postgres: row?.version ?? "",
+    databaseBytes: row?.databaseBytes ?? 0,
+    settings: row?.settings ?? "",
   };
 }
 
 function titleOf(about: Awaited<ReturnType<typeof conditions>>): string {
-  const { users, postgres, machine, node, settings, at } = about;
-  return `## ${users.toLocaleString("en")} users on PostgreSQL ${postgres}\n\n${machine}, Node ${node}; ${settings}; ${at}.`;
+  const { users, server, postgres, databaseBytes, machine, node, settings, at } = about;
+  const where = server === "embedded" ? "the embedded PostgreSQL" : "an external PostgreSQL (DATABASE_URL),";
+  return (
+    `## ${users.toLocaleString("en")} users on ${where} ${postgres}\n\n` +
+    `${machine}, Node ${node}; ${settings}; ${(databaseBytes / 1e6).toFixed(0)} MB of database; ${at}.`
+  );
 }
 
 function save(file: string, markdown: string, json: string): void {

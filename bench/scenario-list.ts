@@ -8,6 +8,11 @@ const EVENTS_PER_SECOND = 12_000;
 /** As many users as a cache of the default size holds with room to spare. */
 const HOT = 10_000;
 
+export const GET_BATCHED = "get by id, batched (nothing in memory)";
+export const GET_CACHED = "get by id, cached";
+export const WEBHOOKS_UNCHANGED = "webhooks, identity unchanged (activity)";
+export const WEBHOOKS_CHANGED = "webhooks, identity changed (name)";
+
 export interface Servers {
   /** As it runs in production. */
   mirror: Target;
@@ -46,16 +51,16 @@ export function scenariosOf(
     { what: "bare Hono, a constant", target: constant, requests: hot },
     { what: reference, target: select, requests: byId },
     {
-      ...{ what: "get by id, nothing in memory", target: uncached, requests: byId, reference },
+      ...{ what: GET_BATCHED, target: uncached, requests: byId, reference },
       ...{ goal: 1, p99Goal: 1.5 },
     },
     {
-      ...{ what: "get by id, from memory", target: mirror, requests: hot },
+      ...{ what: GET_CACHED, target: mirror, requests: hot },
       ...{ reference: "bare Hono, a constant", goal: 0.5 },
     },
     { what: "one prepared SELECT, one connection", target: select, requests: byId, connections: 1 },
     {
-      ...{ what: "get by id, nothing in memory, one connection", target: uncached, requests: byId },
+      ...{ what: "get by id, cold (nothing in memory, one connection)", target: uncached, requests: byId },
       ...{ reference: "one prepared SELECT, one connection", connections: 1 },
     },
     { ...lookup, what: "by e-mail", requests: by("email_address", keys.emails) },
@@ -74,20 +79,20 @@ export function scenariosOf(
       requests: get(keys.members.map((id) => `/v1/users/${id}/organization_memberships`)),
     },
     {
-      ...{ what: "a transaction per webhook, activity", target: transaction },
+      ...{ what: "a transaction per webhook, identity unchanged", target: transaction },
       requests: events("activity"),
     },
     {
-      ...{ what: "webhooks, activity", target: mirror, requests: events("activity") },
-      ...{ reference: "a transaction per webhook, activity", goal: 3.5, p99GoalMs: 100 },
+      ...{ what: WEBHOOKS_UNCHANGED, target: mirror, requests: events("activity") },
+      ...{ reference: "a transaction per webhook, identity unchanged", goal: 3.5, p99GoalMs: 100 },
     },
     {
-      ...{ what: "a transaction per webhook, name changed", target: transaction },
+      ...{ what: "a transaction per webhook, identity changed", target: transaction },
       requests: events("identity"),
     },
     {
-      ...{ what: "webhooks, name changed", target: mirror, requests: events("identity") },
-      ...{ reference: "a transaction per webhook, name changed", goal: 2, p99GoalMs: 100 },
+      ...{ what: WEBHOOKS_CHANGED, target: mirror, requests: events("identity") },
+      ...{ reference: "a transaction per webhook, identity changed", goal: 2, p99GoalMs: 100 },
     },
   ];
 }

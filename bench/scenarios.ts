@@ -80,7 +80,7 @@ export async function prepareReferenceTables(sql: Sql): Promise<void> {
 export async function sampleKeys(sql: Sql) {
   const values = async (column: string) => {
     const rows = await sql.unsafe<{ value: string }[]>(
-      `select ${column} as value from mirror_data.user_search
+      `select ${column} as value from mirror.users
       where ${column} is not null order by md5(id) limit 5000`,
     );
     return rows.map(({ value }) => value);

@@ -17,6 +17,12 @@ export interface Goal {
   met: boolean;
 }
 
+/** The figures as JSON, each on a line of its own. */
+export function jsonOf(about: object, lines: readonly Line[]): string {
+  const head = JSON.stringify(about, null, 2).replace(/\n}$/, "");
+  return `${head},\n  "lines": [\n    ${lines.map((line) => JSON.stringify(line)).join(",\n    ")}\n  ]\n}`;
+}
+
 /** A part of the report: a table with its title, and what it is based on. */
 export interface Section {
   title: string;

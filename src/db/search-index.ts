@@ -21,6 +21,7 @@ export async function dropSearchIndex(sql: postgres.Sql | postgres.TransactionSq
 const KEYS = [
   "users (id)",
   "user_search (id)",
+  "user_grams (id)",
   "user_activity (id)",
   "user_metadata (id)",
   "user_identifiers (user_id)",
@@ -36,7 +37,14 @@ export async function forgetPlans(sql: postgres.Sql): Promise<void> {
 
 /** Statistics right after a bulk load: without them every search term looks equally rare. */
 export async function analyzeTables(sql: postgres.Sql): Promise<void> {
-  for (const table of ["users", "user_search", "user_activity", "user_metadata", "user_identifiers"]) {
+  for (const table of [
+    "users",
+    "user_search",
+    "user_grams",
+    "user_activity",
+    "user_metadata",
+    "user_identifiers",
+  ]) {
     await sql.unsafe(`vacuum (analyze) mirror_data.${table}`);
   }
 }

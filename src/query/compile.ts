@@ -152,10 +152,17 @@ function found(
     case "trigrams":
       return [`s.search like ${params.add(term.pattern)}`, ...(inField ? [inField(text())] : [])];
     case "rare":
-      return [`s.rare_grams @> ${params.texts(term.grams)}`, inField ? inField(text()) : inSearch(text())];
+      return [hasGrams(term.grams, params), inField ? inField(text()) : inSearch(term.pattern, params)];
     case "common":
-      return [inField ? inField(text()) : inSearch(text())];
+      return [inField ? inField(text()) : inSearch(term.pattern, params)];
   }
 }
 
-const inSearch = (text: string) => `position(${text} in s.search) > 0`;
+const hasGrams = (grams: readonly string[], params: Parameters) => `s.id in (
+  select g.id from mirror_data.user_grams g where g.rare_grams @> ${params.texts(grams)})`;
+
+/**
+ * LIKE by its function's name, under which no plan can read the trigram index for it. It looks through two letters' worth
+ * of users in half the time that `position` takes.
+ */
+const inSearch = (pattern: string, params: Parameters) => `textlike(s.search, ${params.add(pattern)})`;

@@ -3,12 +3,18 @@ import { searchText } from "../lib/text.js";
 
 /** How rows that hold a term are found in `user_search.search`. */
 export type SearchTerm =
-  /** By the trigram index. `pattern` is for LIKE, its special characters escaped. */
-  | { kind: "trigrams"; text: string; pattern: string }
+  /** By the trigram index. */
+  | (Text & { kind: "trigrams" })
   /** By the index of rare pieces, which all rows with the term hold; then by looking. */
-  | { kind: "rare"; text: string; grams: string[] }
+  | (Text & { kind: "rare"; grams: string[] })
   /** By looking: one or two of a-z0-9, which are in a good part of all rows because of ids alone. */
-  | { kind: "common"; text: string };
+  | (Text & { kind: "common" });
+
+interface Text {
+  text: string;
+  /** For LIKE, with its special characters escaped. */
+  pattern: string;
+}
 
 /**
  * A term without a trigram must never reach the trigram index, which it would read from end to end. `lettersBeyondAscii`:
@@ -17,9 +23,8 @@ export type SearchTerm =
 export function searchTerm(value: string, lettersBeyondAscii: boolean): SearchTerm {
   const text = searchText(value);
   const word = lettersBeyondAscii ? /[\p{L}\p{N}]{3}/u : /[a-z0-9]{3}/;
-  if (word.test(text)) {
-    return { kind: "trigrams", text, pattern: `%${text.replace(/[\\%_]/g, "\\$&")}%` };
-  }
+  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  if (word.test(text)) return { kind: "trigrams", text, pattern };
   const grams = rareGrams(text);
-  return grams.length > 0 ? { kind: "rare", text, grams } : { kind: "common", text };
+  return grams.length > 0 ? { kind: "rare", text, pattern, grams } : { kind: "common", text, pattern };
 }

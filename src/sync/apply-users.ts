@@ -108,21 +108,22 @@ function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<un
     ({ before, after }) =>
       before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
   );
-  const identifiers = new Map(changed.map((user) => [user.id, identifierRows(user)]));
+  const identifiers = new Map(usersOf(spoken).map((user) => [user.id, identifierRows(user)]));
+  const of = (user: ClerkUser) => identifiers.get(user.id) ?? [];
   return Promise.all([
     deleteDerived(tx, gone),
     writeSearch(
       tx,
-      changed.map((user) => searchRow(user, identifiers.get(user.id) ?? [])),
+      changed.map((user) => searchRow(user, of(user))),
     ),
     writeActivity(tx, usersOf(live)),
     writeMetadata(
       tx,
-      usersOf(spoken).map((user) => metadataRow(user, user.private_metadata)),
+      usersOf(spoken).map((user) => metadataRow(user, of(user))),
     ),
     writeIdentifiers(
       tx,
-      identifiers,
+      new Map(changed.map((user) => [user.id, of(user)])),
       changing.flatMap(({ id, before }) => (before?.payload_hash ? [id] : [])),
     ),
   ]);

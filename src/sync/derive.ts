@@ -1,5 +1,4 @@
 import type { ClerkUser, Json } from "../clerk.js";
-import { rareGrams } from "../lib/grams.js";
 import { exactKey, foldedKey, searchText } from "../lib/text.js";
 import { safeJson } from "./safe-json.js";
 
@@ -20,14 +19,6 @@ export interface SearchRow {
   last_name_key: string | null;
   name_search: string;
   external_id: string | null;
-  rare_grams: string[];
-  username: string | null;
-  first_name: string | null;
-  last_name: string | null;
-  email_address: string | null;
-  phone_number: string | null;
-  web3_wallet: string | null;
-  image_url: string | null;
 }
 
 export interface IdentifierRow {
@@ -48,14 +39,18 @@ export interface MetadataRow {
   public_metadata: string | null;
   unsafe_metadata: string | null;
   private_metadata: string | null;
+  username: string | null;
+  first_name: string | null;
+  last_name: string | null;
+  email_address: string | null;
+  phone_number: string | null;
+  web3_wallet: string | null;
+  image_url: string | null;
 }
 
 /** What list, count and search look at, derived from one user. */
 export function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
-  const primary = (kind: IdentifierRow["kind"]) =>
-    identifiers.find((i) => i.kind === kind && i.is_primary) ?? null;
-  const [email, phone, wallet] = [primary("email"), primary("phone"), primary("wallet")];
   const names = nameFields(first, last);
   const fields = [
     ...valuesOf(user.email_addresses, "email_address"),
@@ -74,23 +69,19 @@ export function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]
     two_factor_enabled: user.two_factor_enabled === true,
     has_image: user.has_image === true,
     search,
-    email_key: email?.folded ?? null,
-    phone_key: phone?.folded ?? null,
+    email_key: primaryOf(identifiers, "email")?.folded ?? null,
+    phone_key: primaryOf(identifiers, "phone")?.folded ?? null,
     username_key: orNull(username, foldedKey),
-    wallet_key: wallet?.folded ?? null,
+    wallet_key: primaryOf(identifiers, "wallet")?.folded ?? null,
     first_name_key: orNull(first, foldedKey),
     last_name_key: orNull(last, foldedKey),
     name_search: names.map(searchText).join("\n"),
     external_id: orNull(text(user.external_id), exactKey),
-    rare_grams: rareGrams(search),
-    username: orNull(username, exactKey),
-    first_name: orNull(first, exactKey),
-    last_name: orNull(last, exactKey),
-    email_address: email?.value ?? null,
-    phone_number: phone?.value ?? null,
-    web3_wallet: wallet?.value ?? null,
-    image_url: orNull(text(user.image_url), exactKey),
   };
+}
+
+function primaryOf(identifiers: readonly IdentifierRow[], kind: IdentifierRow["kind"]): IdentifierRow | null {
+  return identifiers.find((one) => one.kind === kind && one.is_primary) ?? null;
 }
 
 /** "first last" exists only if both are set. */
@@ -151,12 +142,19 @@ function accountValue(account: Json): string | null {
   return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
 }
 
-export function metadataRow(user: ClerkUser, privateMetadata: unknown): MetadataRow {
+export function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
   return {
     id: user.id,
     public_metadata: orNull(user.public_metadata, safeJson),
     unsafe_metadata: orNull(user.unsafe_metadata, safeJson),
-    private_metadata: orNull(privateMetadata, safeJson),
+    private_metadata: orNull(user.private_metadata, safeJson),
+    username: orNull(text(user.username), exactKey),
+    first_name: orNull(text(user.first_name), exactKey),
+    last_name: orNull(text(user.last_name), exactKey),
+    email_address: primaryOf(identifiers, "email")?.value ?? null,
+    phone_number: primaryOf(identifiers, "phone")?.value ?? null,
+    web3_wallet: primaryOf(identifiers, "wallet")?.value ?? null,
+    image_url: orNull(text(user.image_url), exactKey),
   };
 }
 

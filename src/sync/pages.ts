@@ -27,7 +27,7 @@ export interface PageOptions {
 }
 
 /** Checking and hashing 500 users at once would keep every request of this process waiting for 15 ms. */
-const LOOKED_AT_ONCE = 100;
+export const LOOKED_AT_ONCE = 100;
 
 /** What differs between the three lists that are walked. */
 interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {

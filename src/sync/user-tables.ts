@@ -1,6 +1,7 @@
 import type { ClerkUser } from "../clerk.js";
 import { plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
+import { rareGrams } from "../lib/grams.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
 
 /** The tables derived from `users`. Their rows are guarded by the lock on the user's row, which the caller holds. */
@@ -9,59 +10,54 @@ export async function deleteDerived(tx: Tx, ids: readonly string[]): Promise<voi
   const list = textArray(ids);
   await Promise.all([
     tx`delete from mirror_data.user_search where id = any(${list}::text::text[])`,
+    tx`delete from mirror_data.user_grams where id = any(${list}::text::text[])`,
     tx`delete from mirror_data.user_activity where id = any(${list}::text::text[])`,
     tx`delete from mirror_data.user_metadata where id = any(${list}::text::text[])`,
     tx`delete from mirror_data.user_identifiers where user_id = any(${list}::text::text[])`,
   ]);
 }
 
+/** Where the text that is searched changes, so may its pieces. */
 export async function writeSearch(tx: Tx, rows: readonly SearchRow[]): Promise<void> {
   if (rows.length === 0) return;
   const text = (pick: (row: SearchRow) => string | null) => textArray(rows.map(pick));
   const flag = (pick: (row: SearchRow) => boolean) => plainArray(rows.map(pick));
-  await tx`
-    insert into mirror_data.user_search as s (
-      created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
-      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
-      rare_grams, username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
-    select created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
-      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
-      rare_grams::text[], username, first_name, last_name, email_address, phone_number, web3_wallet, image_url
-    from unnest(
-      ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
-      ${flag((r) => r.banned)}::text::boolean[], ${flag((r) => r.password_enabled)}::text::boolean[],
-      ${flag((r) => r.two_factor_enabled)}::text::boolean[], ${flag((r) => r.has_image)}::text::boolean[],
-      ${text((r) => r.search)}::text::text[], ${text((r) => r.id)}::text::text[],
-      ${text((r) => r.email_key)}::text::text[], ${text((r) => r.phone_key)}::text::text[],
-      ${text((r) => r.username_key)}::text::text[], ${text((r) => r.wallet_key)}::text::text[],
-      ${text((r) => r.first_name_key)}::text::text[], ${text((r) => r.last_name_key)}::text::text[],
-      ${text((r) => r.name_search)}::text::text[], ${text((r) => r.external_id)}::text::text[],
-      ${text((r) => textArray(r.rare_grams))}::text::text[], ${text((r) => r.username)}::text::text[],
-      ${text((r) => r.first_name)}::text::text[], ${text((r) => r.last_name)}::text::text[],
-      ${text((r) => r.email_address)}::text::text[], ${text((r) => r.phone_number)}::text::text[],
-      ${text((r) => r.web3_wallet)}::text::text[], ${text((r) => r.image_url)}::text::text[]
-    ) as r(created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
-      email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id,
-      rare_grams, username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
-    on conflict (id) do update set
-      created_at = excluded.created_at, banned = excluded.banned, password_enabled = excluded.password_enabled,
-      two_factor_enabled = excluded.two_factor_enabled, has_image = excluded.has_image, search = excluded.search,
-      email_key = excluded.email_key, phone_key = excluded.phone_key, username_key = excluded.username_key,
-      wallet_key = excluded.wallet_key, first_name_key = excluded.first_name_key,
-      last_name_key = excluded.last_name_key, name_search = excluded.name_search,
-      external_id = excluded.external_id, rare_grams = excluded.rare_grams, username = excluded.username,
-      first_name = excluded.first_name, last_name = excluded.last_name, email_address = excluded.email_address,
-      phone_number = excluded.phone_number, web3_wallet = excluded.web3_wallet, image_url = excluded.image_url
-    -- rare_grams and name_search follow from search and the names.
-    where (s.created_at, s.banned, s.password_enabled, s.two_factor_enabled, s.has_image, s.search, s.email_key,
-        s.phone_key, s.username_key, s.wallet_key, s.first_name_key, s.last_name_key, s.external_id, s.username,
-        s.first_name, s.last_name, s.email_address, s.phone_number, s.web3_wallet, s.image_url)
-      is distinct from (excluded.created_at, excluded.banned, excluded.password_enabled,
-        excluded.two_factor_enabled, excluded.has_image, excluded.search, excluded.email_key,
-        excluded.phone_key, excluded.username_key, excluded.wallet_key, excluded.first_name_key,
-        excluded.last_name_key, excluded.external_id, excluded.username, excluded.first_name,
-        excluded.last_name, excluded.email_address, excluded.phone_number, excluded.web3_wallet,
-        excluded.image_url)`;
+  const ids = text((r) => r.id);
+  await Promise.all([
+    tx`
+      insert into mirror_data.user_search as s (
+        created_at, banned, password_enabled, two_factor_enabled, has_image, search, id,
+        email_key, phone_key, username_key, wallet_key, first_name_key, last_name_key, name_search, external_id)
+      select * from unnest(
+        ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
+        ${flag((r) => r.banned)}::text::boolean[], ${flag((r) => r.password_enabled)}::text::boolean[],
+        ${flag((r) => r.two_factor_enabled)}::text::boolean[], ${flag((r) => r.has_image)}::text::boolean[],
+        ${text((r) => r.search)}::text::text[], ${ids}::text::text[],
+        ${text((r) => r.email_key)}::text::text[], ${text((r) => r.phone_key)}::text::text[],
+        ${text((r) => r.username_key)}::text::text[], ${text((r) => r.wallet_key)}::text::text[],
+        ${text((r) => r.first_name_key)}::text::text[], ${text((r) => r.last_name_key)}::text::text[],
+        ${text((r) => r.name_search)}::text::text[], ${text((r) => r.external_id)}::text::text[])
+      on conflict (id) do update set
+        created_at = excluded.created_at, banned = excluded.banned, password_enabled = excluded.password_enabled,
+        two_factor_enabled = excluded.two_factor_enabled, has_image = excluded.has_image, search = excluded.search,
+        email_key = excluded.email_key, phone_key = excluded.phone_key, username_key = excluded.username_key,
+        wallet_key = excluded.wallet_key, first_name_key = excluded.first_name_key,
+        last_name_key = excluded.last_name_key, name_search = excluded.name_search,
+        external_id = excluded.external_id
+      -- name_search follows from the names.
+      where (s.created_at, s.banned, s.password_enabled, s.two_factor_enabled, s.has_image, s.search, s.email_key,
+          s.phone_key, s.username_key, s.wallet_key, s.first_name_key, s.last_name_key, s.external_id)
+        is distinct from (excluded.created_at, excluded.banned, excluded.password_enabled,
+          excluded.two_factor_enabled, excluded.has_image, excluded.search, excluded.email_key,
+          excluded.phone_key, excluded.username_key, excluded.wallet_key, excluded.first_name_key,
+          excluded.last_name_key, excluded.external_id)`,
+    tx`
+      insert into mirror_data.user_grams as g (id, rare_grams)
+      select id, grams::text[]
+      from unnest(${ids}::text::text[], ${text((r) => textArray(rareGrams(r.search)))}::text::text[]) as r(id, grams)
+      on conflict (id) do update set rare_grams = excluded.rare_grams
+      where g.rare_grams is distinct from excluded.rare_grams`,
+  ]);
 }
 
 /** From the user as it will be served, which holds the greatest times seen. */
@@ -87,16 +83,30 @@ export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promi
   if (rows.length === 0) return;
   const text = (pick: (row: MetadataRow) => string | null) => textArray(rows.map(pick));
   await tx`
-    insert into mirror_data.user_metadata as m (id, public_metadata, unsafe_metadata, private_metadata)
-    select id, public_metadata::jsonb, unsafe_metadata::jsonb, private_metadata::jsonb from unnest(
+    insert into mirror_data.user_metadata as m (
+      id, public_metadata, unsafe_metadata, private_metadata,
+      username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
+    select id, public_metadata::jsonb, unsafe_metadata::jsonb, private_metadata::jsonb,
+      username, first_name, last_name, email_address, phone_number, web3_wallet, image_url
+    from unnest(
       ${text((r) => r.id)}::text::text[], ${text((r) => r.public_metadata)}::text::text[],
-      ${text((r) => r.unsafe_metadata)}::text::text[], ${text((r) => r.private_metadata)}::text::text[]
-    ) as r(id, public_metadata, unsafe_metadata, private_metadata)
+      ${text((r) => r.unsafe_metadata)}::text::text[], ${text((r) => r.private_metadata)}::text::text[],
+      ${text((r) => r.username)}::text::text[], ${text((r) => r.first_name)}::text::text[],
+      ${text((r) => r.last_name)}::text::text[], ${text((r) => r.email_address)}::text::text[],
+      ${text((r) => r.phone_number)}::text::text[], ${text((r) => r.web3_wallet)}::text::text[],
+      ${text((r) => r.image_url)}::text::text[]
+    ) as r(id, public_metadata, unsafe_metadata, private_metadata,
+      username, first_name, last_name, email_address, phone_number, web3_wallet, image_url)
     on conflict (id) do update set
       public_metadata = excluded.public_metadata, unsafe_metadata = excluded.unsafe_metadata,
-      private_metadata = excluded.private_metadata
-    where (m.public_metadata, m.unsafe_metadata, m.private_metadata)
-      is distinct from (excluded.public_metadata, excluded.unsafe_metadata, excluded.private_metadata)`;
+      private_metadata = excluded.private_metadata, username = excluded.username,
+      first_name = excluded.first_name, last_name = excluded.last_name, email_address = excluded.email_address,
+      phone_number = excluded.phone_number, web3_wallet = excluded.web3_wallet, image_url = excluded.image_url
+    where (m.public_metadata, m.unsafe_metadata, m.private_metadata, m.username, m.first_name, m.last_name,
+        m.email_address, m.phone_number, m.web3_wallet, m.image_url)
+      is distinct from (excluded.public_metadata, excluded.unsafe_metadata, excluded.private_metadata,
+        excluded.username, excluded.first_name, excluded.last_name, excluded.email_address,
+        excluded.phone_number, excluded.web3_wallet, excluded.image_url)`;
 }
 
 /** Leaves the rows that stay as they are untouched. `known`: the users among them who may have others than these. */

@@ -68,7 +68,7 @@ export function importProblems({ path, imports }: SourceFile): string[] {
 }
 
 const FOLDED_TABLES =
-  "users|user_search|user_activity|user_metadata|user_identifiers|organizations|organization_memberships";
+  "users|user_search|user_grams|user_activity|user_metadata|user_identifiers|organizations|organization_memberships";
 const WRITERS = ["sync/apply-users.ts", "sync/apply-organizations.ts", "sync/user-tables.ts"];
 
 /** What else the structure forbids. */

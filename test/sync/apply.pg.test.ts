@@ -65,12 +65,13 @@ function permutations<T>(items: readonly T[]): T[][] {
 /** All that is stored about users, with their ids made alike: ids here differ in digits between other characters only. */
 async function everyUser(sql: Sql): Promise<string[]> {
   const rows = await sql<{ id: string; row: string }[]>`
-    select u.id, json_build_object('u', to_json(u), 's', to_json(s), 'a', to_json(a), 'm', to_json(m),
+    select u.id, json_build_object('u', to_json(u), 's', to_json(s), 'a', to_json(a), 'm', to_json(m), 'g', to_json(g),
       'i', (select json_agg(i order by kind, value) from mirror_data.user_identifiers i where i.user_id = u.id))::text as row
     from mirror_data.users u
     left join mirror_data.user_search s using (id)
     left join mirror_data.user_activity a using (id)
-    left join mirror_data.user_metadata m using (id)`;
+    left join mirror_data.user_metadata m using (id)
+    left join mirror_data.user_grams g using (id)`;
   return rows.map(({ id, row }) =>
     row
       .replaceAll(id, "ID")
@@ -155,7 +156,7 @@ describe("applyItems", () => {
     await applyItems(db.sql, history("user_1", true), OPTIONS);
     const [row] = await db.sql`select to_json(u)::text as row from mirror_data.users u`;
     expect(row?.row).not.toMatch(/Written|Created|example\.com/);
-    for (const table of ["user_search", "user_activity", "user_metadata", "user_identifiers"]) {
+    for (const table of ["user_search", "user_grams", "user_activity", "user_metadata", "user_identifiers"]) {
       expect(await db.sql.unsafe(`select * from mirror_data.${table}`)).toEqual([]);
     }
   });
@@ -242,6 +243,7 @@ async function versions(sql: Sql): Promise<Record<string, unknown[]>> {
   for (const table of [
     "users",
     "user_search",
+    "user_grams",
     "user_activity",
     "user_metadata",
     "user_identifiers",

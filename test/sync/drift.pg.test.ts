@@ -25,7 +25,7 @@ const asOf = async ({ sql }: TestDatabase) =>
 
 /** As if the mirror had never been told of this user: nothing of it is left. */
 async function forget(db: TestDatabase, ids: readonly string[]): Promise<void> {
-  for (const table of ["user_search", "user_activity", "user_metadata"]) {
+  for (const table of ["user_search", "user_grams", "user_activity", "user_metadata"]) {
     await db.sql`delete from ${db.sql(`mirror_data.${table}`)} where id in ${db.sql(ids)}`;
   }
   await db.sql`delete from mirror_data.user_identifiers where user_id in ${db.sql(ids)}`;

@@ -397,6 +397,7 @@ async function versions(sql: Sql): Promise<unknown[]> {
   const tables = [
     "users",
     "user_search",
+    "user_grams",
     "user_activity",
     "user_metadata",
     "user_identifiers",
