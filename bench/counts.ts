@@ -29,6 +29,8 @@ async function countsByFilter(bench: SqlBench): Promise<Line[]> {
     () => bench.database.sql`select count(*) from mirror_data.user_search`,
   );
   const since = String(Date.now() - 30 * DAY_MS);
+  const [largest] = await bench.database.sql<{ id: string }[]>`
+    select organization_id as id from mirror.organization_memberships group by 1 order by count(*) desc, 1 limit 1`;
   const counted = (what: string, params: RawParams, goals?: (line: Pick<Line, "p99Ms">) => Goal[]) =>
     bench.time(`count, ${what}`, () => bench.queries().count(parseUserFilter(params)), {
       ...{ reference, ...(goals && { goals }) },
@@ -39,6 +41,7 @@ async function countsByFilter(bench: SqlBench): Promise<Line[]> {
     await counted("banned", { banned: ["true"] }),
     await counted("created in the last 30 days", { created_at_after: [since] }),
     await counted("active in the last 30 days", { last_active_at_since: [since] }),
+    await counted("members of the largest organization", { organization_id: [largest?.id ?? ""] }),
     await counted("email_address_query=gmail", { email_address_query: ["gmail"] }),
   ];
 }

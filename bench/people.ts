@@ -2,7 +2,8 @@ import type { Database, Sql } from "../src/db/client.js";
 import { analyzeTables, dropSearchIndex, ensureSearchIndex, forgetPlans } from "../src/db/search-index.js";
 import { unfenced } from "../src/sync/lease.js";
 import { applyPage } from "../src/sync/pages.js";
-import { DAY_MS, makePerson, randomOf, TODAY_MS } from "./person.js";
+import { DAY_MS, makePerson, TODAY_MS } from "./person.js";
+import { randomOf } from "./random.js";
 
 export type Person = Record<string, unknown> & { id: string };
 type Made = ReturnType<typeof makePerson>;

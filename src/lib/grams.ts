@@ -17,5 +17,7 @@ export function rareGrams(search: string): string[] {
 }
 
 function isRare(character: string): boolean {
-  return !/^[a-z0-9]$/.test(character);
+  const isLetter = character >= "a" && character <= "z";
+  const isDigit = character >= "0" && character <= "9";
+  return !(character.length === 1 && (isLetter || isDigit));
 }

@@ -145,20 +145,24 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
   }
   const user = merged(content) as ClerkUser;
   const split = splitPrivateMetadata(user);
-  const { private_metadata: _, ...rest } = user;
   return {
     user,
     row: {
       ...shared,
       ...orderColumns(content),
       payload: split.payload,
-      payload_safe: safeText(split.payload, rest),
+      payload_safe: safeText(split.payload, () => without(user, "private_metadata")),
       private_metadata: split.privateMetadata,
       private_at: split.privateAt,
       scim_order: orderColumn(content.kept.scim, content.order),
       locked_until: content.lockedUntilMs,
     },
   };
+}
+
+function without(object: Json, member: string): Json {
+  const { [member]: _, ...rest } = object;
+  return rest;
 }
 
 function orderColumns(content: Content) {
@@ -191,7 +195,7 @@ export function organizationRow(id: string, state: State): StoredOrganization {
     deleted_at: null,
     ...orderColumns(content),
     payload,
-    payload_safe: safeText(payload, organization),
+    payload_safe: safeText(payload, () => organization),
     private_metadata: orNull(private_metadata, JSON.stringify),
     name: orNull(text(organization.name), exactKey),
     slug: orNull(text(organization.slug), exactKey),
@@ -222,7 +226,7 @@ export function membershipRow(id: string, state: State): StoredMembership {
     deleted_at: null,
     ...orderColumns(content),
     payload,
-    payload_safe: safeText(payload, membership),
+    payload_safe: safeText(payload, () => membership),
     private_metadata: orNull(private_metadata, JSON.stringify),
     organization_id: exactKey(organization.id),
     user_id: exactKey(public_user_data.user_id),

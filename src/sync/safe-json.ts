@@ -8,12 +8,24 @@ const MAX_DEPTH = 1000;
 
 /** The value as JSON that jsonb takes: what it can't hold became U+FFFD, and what is nested too deep null. */
 export function safeJson(value: unknown): string {
-  return safeText(JSON.stringify(value), value) ?? JSON.stringify(value);
+  const json = JSON.stringify(value);
+  return safeText(json, () => value) ?? json;
 }
 
-/** The same for a text that is at hand; null when the text is safe as it is. */
-export function safeText(json: string, value: unknown): string | null {
-  return UNSAFE.test(json) || tooDeep(value, 0) ? JSON.stringify(clean(value, 0)) : null;
+/** The same for a text that is at hand, and the value it spells; null when the text is safe as it is. */
+export function safeText(json: string, readValue: () => unknown): string | null {
+  if (!UNSAFE.test(json) && !(mayBeDeep(json) && tooDeep(readValue(), 0))) return null;
+  return JSON.stringify(clean(readValue(), 0));
+}
+
+/** Whether there are as many brackets as it takes: walking every value costs more than all else that is done to it. */
+function mayBeDeep(json: string): boolean {
+  if (json.length < 2 * MAX_DEPTH) return false;
+  let brackets = 0;
+  for (const bracket of ["{", "["]) {
+    for (let at = json.indexOf(bracket); at !== -1; at = json.indexOf(bracket, at + 1)) brackets++;
+  }
+  return brackets >= MAX_DEPTH;
 }
 
 function tooDeep(value: unknown, depth: number): boolean {
