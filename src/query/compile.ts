@@ -2,6 +2,7 @@ import { textArray } from "../db/bulk.js";
 import { exactKey, foldedKey } from "../lib/text.js";
 import type { Signed, TimeRange, UserFilter } from "./filter.js";
 import { type SearchTerm, searchTerm } from "./search-term.js";
+import type { TermStatistics } from "./term-statistics.js";
 
 /** Values of a statement, in the order of their `$n`. */
 export class Parameters {
@@ -27,19 +28,35 @@ export interface Where {
   few: boolean;
   /** How those with the terms are found; null: no term. */
   terms: "by index" | "by looking" | null;
+  /** Pieces of a term, whose index would know the matches, were passed over for being common. */
+  hasCommonPieces: boolean;
+}
+
+/** How terms are looked for. */
+export interface Search {
+  statistics: TermStatistics;
+  /** Pieces that a larger share of users have aren't worth their index. */
+  mostByPieces: number;
 }
 
 /** The one builder of WHERE, for lists and counts alike. Values are always parameters. */
-export function compileFilter(filter: UserFilter, params: Parameters, lettersBeyondAscii: boolean): Where {
+export function compileFilter(filter: UserFilter, params: Parameters, search: Search): Where {
+  const { statistics, mostByPieces } = search;
   let terms: Where["terms"] = null;
-  const term = (value: string | null) => {
+  let hasCommonPieces = false;
+  const term = (value: string | null): SearchTerm | null => {
     if (value === null) return null;
-    const found = searchTerm(value, lettersBeyondAscii);
+    const found = searchTerm(value, statistics.lettersBeyondAscii);
+    if (found.kind === "rare" && statistics.shareOf(found.grams) > mostByPieces) {
+      hasCommonPieces = true;
+      terms ??= "by looking";
+      return { ...found, kind: "common" };
+    }
     if (found.kind !== "common") terms = "by index";
     else terms ??= "by looking";
     return found;
   };
-  const search = [
+  const onSearch = [
     ...(filter.emailAddress ? [ownsFolded("email", filter.emailAddress, params)] : []),
     ...(filter.phoneNumber ? [ownsExactly("phone", filter.phoneNumber, params)] : []),
     ...(filter.username ? [among("s.username_key", filter.username.map(foldedKey), params)] : []),
@@ -64,10 +81,11 @@ export function compileFilter(filter: UserFilter, params: Parameters, lettersBey
       : [`a.last_active_at >= ${params.add(filter.lastActiveSinceMs)}::bigint`]),
   ];
   return {
-    conditions: [...search, ...activity],
-    search: search.length > 0,
+    conditions: [...onSearch, ...activity],
+    search: onSearch.length > 0,
     activity: activity.length > 0,
     terms,
+    hasCommonPieces,
     few:
       NAMING.some((name) => filter[name] !== null) ||
       [filter.externalId, filter.userId].some((one) => one?.include),

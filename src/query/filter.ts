@@ -98,6 +98,14 @@ export function parseUserFilter(params: RawParams): UserFilter {
   };
 }
 
+/** Whether it keeps everybody. */
+export function isUnfiltered(filter: UserFilter): boolean {
+  return Object.values(filter).every(
+    (part) =>
+      part === null || ("beforeMs" in Object(part) && part.beforeMs === null && part.afterMs === null),
+  );
+}
+
 /** The same for a list. A cursor goes only with the order it was made for, and without an offset. */
 export function parseListParams(params: RawParams): ListParams {
   const filter = parseUserFilter(params);

@@ -32,17 +32,18 @@ export interface PageRequest {
 }
 
 /**
- * The statement for one page: first the ids from narrow tables and their indexes, then the payloads of these few. Rows
- * come in order, nulls last in both directions: they are a branch of their own behind the others, since one plain index
- * can't put them last both ways.
+ * The statement for one page: first the ids from narrow tables and their indexes, then the payloads of these few, looked up
+ * one by one: `offset 0` lets no guess of how many there are turn that into a scan of all payloads. Rows come in order,
+ * nulls last in both directions: they are a branch of their own behind the others, since one plain index can't put them
+ * last both ways.
  */
 export function pageStatement(where: Where, request: PageRequest, params: Parameters): string {
   const order = ORDERS[request.orderBy.field];
   const tables = fromTables(where, order);
   return `with ${pageOfIds(where, order, tables, request, params)}
     select ${SHOWN_COLUMNS}
-    from ids join mirror_data.users u on u.id = ids.id
-    where u.payload is not null
+    from ids cross join lateral (
+      select * from mirror_data.users u where u.id = ids.id and u.payload is not null offset 0) as u
     order by ids.branch, ids.position`;
 }
 

@@ -3,8 +3,12 @@ import { type Database, SEARCH_SETTINGS } from "../db/client.js";
 import type { Parameters } from "./compile.js";
 import type { RawRow } from "./present.js";
 
-/** What takes longer, of that which has to take its time, is wrong in some other way. */
-const PATIENT = ["set local statement_timeout = 30000"];
+/** Up to this many rows a page is given the connection's own timeout; beyond it the slowest that guesses right takes 130. */
+const SHORT_PAGE = 20;
+const LONG_PAGE = ["set local statement_timeout = 250"];
+
+/** What takes longer, of that which has to take its time, is wrong in some other way. Read on all cores, where that helps. */
+const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_workers_per_gather = 2"];
 const FORCED = [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"];
 const QUERY_CANCELED = "57014";
 
@@ -15,34 +19,49 @@ const behindPooler = new WeakSet<Databases>();
 
 type Databases = Pick<Database, "search" | "sql">;
 
+export interface SearchOptions {
+  /** Whether an index knows the matches. */
+  byIndex: boolean;
+  /** How many are wanted at most. */
+  rows: number;
+  /** Another statement for the same, whose cost is known. */
+  instead?: () => Promise<RawRow[]>;
+}
+
 /**
- * Runs a statement on the pool for searches, and brings its rows as they were sent. One that runs into its timeout was planned as if the matches of its term
- * were evenly spread; where an index knows them (`byIndex`), it is run once more with the bitmap forced, whose cost is
- * known.
+ * Runs a statement on the pool for searches, and brings its rows as they were sent. One that runs into its timeout was
+ * planned as if the matches of its term were evenly spread; where an index knows them, it is run once more with the bitmap
+ * forced, whose cost is known.
  */
 export async function search(
   database: Databases,
   text: string,
   params: Parameters,
-  { byIndex }: { byIndex: boolean },
+  { byIndex, rows, instead }: SearchOptions,
 ): Promise<RawRow[]> {
   const isPooled = behindPooler.has(database);
   try {
+    if (rows > SHORT_PAGE) return await within(database, LONG_PAGE, text, params);
     if (isPooled) return await within(database, [], text, params);
     return await database.search.unsafe(text, [...params.values], { prepare: true }).raw();
   } catch (error) {
     if (hasCode(error, QUERY_CANCELED)) {
+      if (instead) return instead();
       return within(database, byIndex ? FORCED : PATIENT, text, params);
     }
     if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
     behindPooler.add(database);
-    return search(database, text, params, { byIndex });
+    return search(database, text, params, { byIndex, rows, ...(instead && { instead }) });
   }
 }
 
 /** The same for what has but one way, and takes its time: a count, or a term that is looked for from row to row. */
 export const searchPatiently = (database: Databases, text: string, params: Parameters) =>
   within(database, PATIENT, text, params);
+
+/** The same for what must not be read in the order of an index: all of it is read, and then ordered. */
+export const searchWithoutOrder = (database: Databases, text: string, params: Parameters) =>
+  within(database, FORCED, text, params);
 
 async function within(
   database: Databases,

@@ -12,19 +12,40 @@ const rowsOf = async (found: Promise<RawRow[]>) => (await found).map((row) => ro
 
 describe("a search", () => {
   test("is tried within its timeout", async ({ db }) => {
-    const rows = await rowsOf(search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true }));
-    expect(rows).toEqual([["150ms", "on"]]);
+    const rows = await rowsOf(
+      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, rows: 10 }),
+    );
+    expect(rows).toEqual([["60ms", "on"]]);
   });
 
   test("whose plan guessed wrong is run once more, by its index where that knows the matches", async ({
     db,
   }) => {
-    const run = (byIndex: boolean) => rowsOf(search(db.database, SLOW, new Parameters(), { byIndex }));
+    const run = (byIndex: boolean) =>
+      rowsOf(search(db.database, SLOW, new Parameters(), { byIndex, rows: 10 }));
     expect(await run(true)).toEqual([["30s", "off"]]);
     expect(await run(false)).toEqual([["30s", "on"]]);
     // Nothing of that stays with the connection.
-    const next = await rowsOf(search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true }));
-    expect(next).toEqual([["150ms", "on"]]);
+    const next = await rowsOf(
+      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, rows: 10 }),
+    );
+    expect(next).toEqual([["60ms", "on"]]);
+  });
+
+  test("for a long page has more time", async ({ db }) => {
+    const settings = search(db.database, `select ${SETTINGS}`, new Parameters(), {
+      byIndex: true,
+      rows: 500,
+    });
+    expect(await rowsOf(settings)).toEqual([["250ms", "on"]]);
+  });
+
+  test("that is given up is run as another statement, where there is one", async ({ db }) => {
+    const instead = async () => [[Buffer.from("another")]];
+    for (const rows of [10, 500]) {
+      const found = search(db.database, SLOW, new Parameters(), { byIndex: false, rows, instead });
+      expect(await rowsOf(found)).toEqual([["another"]]);
+    }
   });
 
   test("that has but one way takes its time", async ({ db }) => {
@@ -32,7 +53,7 @@ describe("a search", () => {
   });
 
   test("that is wrong is told, and not repeated", async ({ db }) => {
-    const wrong = search(db.database, "select 1 / 0", new Parameters(), { byIndex: true });
+    const wrong = search(db.database, "select 1 / 0", new Parameters(), { byIndex: true, rows: 10 });
     await expect(wrong).rejects.toThrow("division by zero");
   });
 });

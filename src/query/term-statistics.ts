@@ -1,0 +1,50 @@
+import type { Sql } from "../db/client.js";
+import { hasLettersBeyondAscii } from "../db/search-index.js";
+
+/** What this database can tell of terms before it searches for one. */
+export interface TermStatistics {
+  /** Whether its trigrams hold letters other than a-z. */
+  lettersBeyondAscii: boolean;
+  /** About how many users there are. */
+  users: number;
+  /** The share of users, at most, whose text holds all of these pieces, by the last ANALYZE; 0: they are rare. */
+  shareOf(grams: readonly string[]): number;
+}
+
+const FRESH_MS = 60_000;
+
+/** Asked at most once a minute: shares move slowly, and a wrong one costs time and no truth. */
+export function createTermStatistics(
+  sql: Sql,
+  nowMs = () => performance.now(),
+): () => Promise<TermStatistics> {
+  let known: { statistics: Promise<TermStatistics>; atMs: number } | null = null;
+  return () => {
+    if (known && nowMs() - known.atMs < FRESH_MS) return known.statistics;
+    const asked = { statistics: read(sql), atMs: nowMs() };
+    known = asked;
+    asked.statistics.catch(() => {
+      if (known === asked) known = null;
+    });
+    return asked.statistics;
+  };
+}
+
+async function read(sql: Sql): Promise<TermStatistics> {
+  const [lettersBeyondAscii, [counted], common] = await Promise.all([
+    hasLettersBeyondAscii(sql),
+    sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`,
+    sql<{ gram: string; share: number }[]>`
+      select gram, share
+      from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as common(gram, share)
+      where s.schemaname = 'mirror_data' and s.tablename = 'user_grams' and s.attname = 'rare_grams'
+        -- Behind the shares stand their bounds, which are of no piece.
+        and gram is not null`,
+  ]);
+  const shares = new Map(common.map(({ gram, share }) => [gram, share]));
+  return {
+    lettersBeyondAscii,
+    users: counted?.n ?? 0,
+    shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
+  };
+}

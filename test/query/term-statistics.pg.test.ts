@@ -1,0 +1,82 @@
+import { describe, expect } from "vitest";
+import { noCache } from "../../src/cache/user-cache.js";
+import { unwatched } from "../../src/db/availability.js";
+import { analyzeTables } from "../../src/db/search-index.js";
+import { ORDER_FIELDS, parseListParams, parseUserFilter } from "../../src/query/filter.js";
+import { createTermStatistics } from "../../src/query/term-statistics.js";
+import { createUserQueries } from "../../src/query/users.js";
+import { applyItems } from "../../src/sync/apply.js";
+import { userSnapshot } from "../../src/sync/snapshot.js";
+import { clerkUser } from "../support/clerk-user.js";
+import { type TestDatabase, test } from "../support/database.js";
+
+const USERS = 400;
+
+/** Every fourth has an `é`, every fortieth a `✓`. */
+async function fill(db: TestDatabase): Promise<void> {
+  const users = Array.from({ length: USERS }, (_, n) =>
+    clerkUser({
+      id: `user_${n}`,
+      first_name: `${n % 4 === 0 ? "René" : "Rene"}${n % 40 === 0 ? "✓" : ""}`,
+      created_at: 1000 + n,
+      updated_at: 1000 + ((n * 7) % USERS),
+    }),
+  );
+  const items = users.map((user) => ({ users: [userSnapshot(user, "page", 5000)] }));
+  await applyItems(db.sql, items, { lagMs: 0 });
+}
+
+describe("the statistics of terms", () => {
+  test("know the share of users who have a piece, once they were analyzed", async ({ db }) => {
+    await fill(db);
+    const before = await createTermStatistics(db.sql)();
+    expect([before.users, before.shareOf(["é"])]).toEqual([USERS, 0]);
+    await analyzeTables(db.sql);
+    const { shareOf } = await createTermStatistics(db.sql)();
+    expect(shareOf(["é"])).toBeCloseTo(1 / 4);
+    expect(shareOf(["@"])).toBeCloseTo(1);
+    // As rare as its rarest piece.
+    expect(shareOf(["@", "é"])).toBeCloseTo(1 / 4);
+    expect(shareOf(["@", "|"])).toBe(0);
+  });
+
+  test("are asked once a minute, and again after a failure", async ({ db }) => {
+    let nowMs = 0;
+    const statistics = createTermStatistics(db.sql, () => nowMs);
+    expect((await statistics()).users).toBe(0);
+    await fill(db);
+    nowMs = 59_999;
+    expect((await statistics()).users).toBe(0);
+    nowMs = 60_000;
+    expect((await statistics()).users).toBe(USERS);
+    await db.sql`alter table mirror_data.counters rename to away`;
+    nowMs = 120_000;
+    await expect(statistics()).rejects.toThrow("counters");
+    await db.sql`alter table mirror_data.away rename to counters`;
+    expect((await statistics()).users).toBe(USERS);
+  });
+
+  test("change how terms are looked for, and not what is found", async ({ db }) => {
+    await fill(db);
+    const parts = { nowMs: Date.now, availability: unwatched, cache: noCache };
+    const found = async () => {
+      const queries = createUserQueries(db.database, parts);
+      const lists = [];
+      for (const query of ["é", "✓", "é✓", "@", "|"]) {
+        for (const order of ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`])) {
+          const params = { query: [query], order_by: [order], limit: ["500"], offset: ["3"] };
+          const users = JSON.parse(
+            String(await queries.list(parseListParams(params), { privateMetadata: true })),
+          );
+          lists.push([query, order, users.map(({ id }: { id: string }) => id)]);
+        }
+        lists.push([query, await queries.count(parseUserFilter({ query: [query] }))]);
+      }
+      return lists;
+    };
+    const byPieces = await found();
+    await analyzeTables(db.sql);
+    expect(await found()).toEqual(byPieces);
+    expect(byPieces.filter(([query]) => query === "é").at(-1)).toEqual(["é", USERS / 4]);
+  });
+});
