@@ -30,9 +30,12 @@ export async function webhooks(
   const rows = await sql<{ payload: string }[]>`
     select payload from mirror_data.users where id in ${sql(ids.slice(0, Math.min(count, 5000)))}`;
   const users = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown>);
+  // Behind whatever an earlier run has left: what is older is stale, and costs nothing.
+  const [newest] = await sql<{ at: number }[]>`
+    select greatest(max(updated_at), ${Date.now()}::bigint) as at from mirror_data.user_activity`;
   return Array.from({ length: count }, (_, n) => {
     const user = users[n % users.length];
-    const at = Date.now() + ++messages;
+    const at = (newest?.at ?? 0) + ++messages;
     const moved = kind === "identity" ? { first_name: `Name${messages}` } : {};
     const data = { ...user, ...moved, updated_at: at, last_active_at: at, private_metadata: {} };
     const event = { object: "event", type: "user.updated", timestamp: at, instance_id: "ins_bench", data };

@@ -29,6 +29,7 @@ import { createRefetcher, type Refetcher } from "./sync/refetch.js";
 import { createReplay } from "./sync/replay.js";
 import { createRetention } from "./sync/retention.js";
 import { findRun, latestRuns, type OnProgress } from "./sync/runs.js";
+import { createSearchTidying, type SearchTidying } from "./sync/search-tidying.js";
 import { createUnapplied } from "./sync/unapplied.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
@@ -104,6 +105,7 @@ export interface Mirror {
   onCommitted: OnCommitted;
   refetcher: Refetcher;
   walks: Walks;
+  searchTidying: SearchTidying;
 }
 
 /** Builds the parts over a store. Throws `configuration` when the store holds the users of another Clerk. */
@@ -138,7 +140,11 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     log,
   });
   const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
-  const onCommitted: OnCommitted = ({ users }) => cache.invalidate(users.keys());
+  const searchTidying = createSearchTidying({ sql, log });
+  const onCommitted: OnCommitted = (applied) => {
+    cache.invalidate(applied.users.keys());
+    searchTidying.onCommitted(applied);
+  };
   const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
   const walks = createWalks({
     ...{ database, api, clock, lagMs, log, completeness, claimUpstream },
@@ -149,7 +155,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   });
   return {
     ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
-    ...{ refetcher, walks },
+    ...{ refetcher, walks, searchTidying },
   };
 }
 
@@ -212,7 +218,7 @@ async function serve(
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
   const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
-  const { onCommitted, refetcher, walks } = mirror;
+  const { onCommitted, refetcher, walks, searchTidying } = mirror;
   const { database, clock } = store;
   const { sql } = database;
   const { lagMs } = config.upstream;
@@ -286,7 +292,7 @@ async function serve(
 
   const stopping = new AbortController();
   const retention = createRetention({ sql, clock, log });
-  const loops = [availability, completeness, refetcher, unapplied, retention, notifications];
+  const loops = [availability, completeness, refetcher, unapplied, retention, notifications, searchTidying];
   const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));
   return {

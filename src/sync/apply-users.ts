@@ -15,11 +15,21 @@ import { deleteDerived, writeActivity, writeIdentifiers, writeMetadata, writeSea
 export async function applyUsers(
   tx: Tx,
   incoming: readonly Incoming<UserSnapshot>[],
+  known: ReadonlySet<string>,
   options: ApplyOptions,
 ): Promise<Effects> {
-  const result = await foldLocked(tx, usersTable, incoming, options.lagMs);
+  const existing = async () => known;
+  const result = await foldLocked(tx, { ...usersTable, existing }, incoming, options.lagMs);
   const asked = await askAboutTombstones(tx, result.contradicted);
   return { ...result, refetches: [...result.refetches, ...asked] };
+}
+
+/** Which of these users have a row, as far as a look without a lock can tell. */
+export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
+  if (ids.size === 0) return new Set();
+  const rows = await tx<{ id: string }[]>`
+    select id from mirror_data.users where id = any(${textArray([...ids])}::text::text[])`;
+  return new Set(rows.map((row) => row.id));
 }
 
 /** A tombstone that something contradicts is asked about at most once an hour: its rows are locked here. */
@@ -39,18 +49,13 @@ interface UserRow extends StoredUser {
   user?: ClerkUser | null;
 }
 
-const usersTable: FoldTable<UserRow> = {
+const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   kind: USER,
   name: "user",
   refetch: "user",
   rowOf(id, state) {
     const { row, user } = userRow(id, state);
     return { ...row, user };
-  },
-  async existing(tx, ids) {
-    const rows = await tx<{ id: string }[]>`
-      select id from mirror_data.users where id = any(${textArray(ids)}::text::text[])`;
-    return rows.map((row) => row.id);
   },
   async insert(tx, rows) {
     const inserted = await tx<{ id: string }[]>`

@@ -1,6 +1,6 @@
 import { limitIdle, type Sql, type Tx } from "../db/client.js";
 import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
-import { applyUsers } from "./apply-users.js";
+import { applyUsers, existingUsers } from "./apply-users.js";
 import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
 import { type Change, type CounterDeltas, publish } from "./feed.js";
 import { type Refetch, type Settled, writeRefetches } from "./refetches.js";
@@ -62,6 +62,8 @@ export interface Effects {
   refetches: Refetch[];
   settled: Settled[];
   effects: Map<string, Effect>;
+  /** Settles when the rows are written; nothing behind it waits, since a connection does one statement after another. */
+  written: Promise<unknown>;
 }
 
 /**
@@ -92,13 +94,18 @@ class TakenBack {
 async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
   await options.fence?.(tx);
   await options.within?.(tx);
-  const [fresh] = await Promise.all([freshItems(tx, items), limitIdle(tx)]);
+  const [fresh, knownUsers] = await Promise.all([
+    freshItems(tx, items),
+    existingUsers(tx, new Set(items.flatMap((item) => item.users?.map(({ id }) => id) ?? []))),
+    limitIdle(tx),
+  ]);
   const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
     fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));
 
   const users = await applyUsers(
     tx,
     of((item) => item.users),
+    knownUsers,
     options,
   );
   const organizations = await applyOrganizations(
@@ -132,11 +139,14 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
     organizations: organizations.delta,
     memberships: memberships.delta,
   };
-  await publish(
-    tx,
-    all.flatMap((e) => e.changes),
-    deltas,
-  );
+  await Promise.all([
+    ...all.map((e) => e.written),
+    publish(
+      tx,
+      all.flatMap((e) => e.changes),
+      deltas,
+    ),
+  ]);
   return {
     statuses,
     users: users.effects,

@@ -57,6 +57,7 @@ export async function foldLocked<R extends StoredRow>(
     appliedItems: new Set(),
     changes: [],
     delta: 0,
+    written: Promise.resolve(),
     refetches: [],
     settled: [],
     effects: new Map(),
@@ -86,7 +87,11 @@ export async function foldLocked<R extends StoredRow>(
     if (after) changed.push(after);
     record(table, result, one, row, after);
   }
-  if (result.outcomes.length > 0) await table.write(tx, changed, result.outcomes);
+  if (result.outcomes.length > 0) {
+    result.written = table.write(tx, changed, result.outcomes);
+    // Whoever waits for it is told; should the transaction fail before, nobody does.
+    result.written.catch(() => {});
+  }
   return result;
 }
 
