@@ -3,12 +3,13 @@ import { plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { orderColumns } from "./apply-organizations.js";
+import { withdrawAsOf } from "./completeness.js";
 import { identifierRows, metadataRow, searchRow } from "./derive.js";
 import { USER } from "./fold.js";
 import { type FoldTable, foldLocked, type Outcome } from "./fold-locked.js";
 import type { Refetch } from "./refetches.js";
 import { type StoredUser, stateOf, userRow } from "./rows.js";
-import type { UserSnapshot } from "./snapshot.js";
+import { RANK, type UserSnapshot } from "./snapshot.js";
 import { deleteDerived, writeActivity, writeIdentifiers, writeMetadata, writeSearch } from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. */
@@ -21,7 +22,19 @@ export async function applyUsers(
   const existing = async () => known;
   const result = await foldLocked(tx, { ...usersTable, existing }, incoming, options.lagMs);
   const asked = await askAboutTombstones(tx, result.contradicted);
+  await withdrawProof(tx, result.outcomes);
   return { ...result, refetches: [...result.refetches, ...asked] };
+}
+
+/**
+ * A webhook may come so late that its user was deleted before the mirror ever heard of it. Where the mirror was proved
+ * complete without that user, the event isn't refused, and the proof no longer reaches beyond it: the next check decides.
+ */
+async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<void> {
+  const toldOf = outcomes.filter(
+    ({ before, after }) => before === null && after.payload !== null && after.source === RANK.webhook,
+  );
+  if (toldOf.length > 0) await withdrawAsOf(tx, Math.min(...toldOf.map(({ after }) => after.updated_at)));
 }
 
 /** Which of these users have a row, as far as a look without a lock can tell. */

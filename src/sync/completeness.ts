@@ -91,6 +91,13 @@ export async function advanceAsOf(sql: Sql | Tx, provedMs: number): Promise<void
     update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint) where ${nothingInDoubt(sql, provedMs)}`;
 }
 
+/** Takes back what was proved of the time since `sinceMs`. The next successful check proves it anew. */
+export async function withdrawAsOf(sql: Sql | Tx, sinceMs: number): Promise<void> {
+  const [proved] = await sql`select from mirror_data.upstream where as_of > ${sinceMs}`;
+  // Mostly there's nothing to take back, and nobody waits for this row.
+  if (proved) await sql`update mirror_data.upstream set as_of = ${sinceMs} where as_of > ${sinceMs}`;
+}
+
 /** The same for organizations and memberships, which a walk of all of them has shown. */
 export async function advanceMembershipsAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
   await sql`

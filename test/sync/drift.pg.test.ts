@@ -282,6 +282,31 @@ describe("the proof", () => {
     expect(await asOf(db)).toBeGreaterThan(before);
   });
 
+  test("is taken back to a late webhook of somebody it was given without, and given again by the next check", async ({
+    db,
+  }) => {
+    const sandbox = await started();
+    const { incremental, before } = await proving(db, sandbox);
+    const [known] = sandbox.clerk.users();
+    const late = (id: string, updated_at: number) =>
+      applyItems(
+        db.sql,
+        [{ users: [userSnapshot({ ...known, id, created_at: 1000, updated_at }, "webhook", Date.now())] }],
+        { lagMs: 0 },
+      );
+    await late("user_newer", before + 1);
+    await late(String(known?.id), Number(known?.updated_at) - 1);
+    expect(await asOf(db)).toBe(before);
+
+    // It was created and deleted while nothing reached the mirror, and of its deletion no webhook ever came.
+    await late("user_gone", before - 5000);
+    expect((await storedUsers(db)).has("user_gone")).toBe(true);
+    expect(await asOf(db)).toBe(before - 5000);
+    await incremental();
+    expect(await storedUsers(db)).toEqual(clerkUsers(sandbox));
+    expect(await asOf(db)).toBeGreaterThan(before);
+  });
+
   test("doesn't move when the pages leave a gap", async ({ db }) => {
     const sandbox = await started({ users: 1500 });
     await (await walksOver(db, sandbox)).backfill();
