@@ -93,8 +93,9 @@ function pageOfIds(
   const idsOf = (rows: string) => `ids as (select * from (${rows}) as numbered limit ${most})`;
   if (!nullable) return `${first}, ${idsOf(numbered("first", 1))}`;
 
-  // Evaluated only where the page reaches the second branch: how many rows of the first lie before it.
-  const before = `(select count(*) from (select ${one.rows} limit ${offset}) skipped)`;
+  // Evaluated only where the page reaches the second branch: how many rows of the first lie before it. In their order, whose
+  // index knows them.
+  const before = `(select count(*) from (select ${one.rows} ${one.order} limit ${offset}) skipped)`;
   const second = `second as materialized (
       select ${id} as id ${other.rows} ${other.order}
       limit greatest(0, ${limit} - (select count(*) from first))

@@ -6,6 +6,8 @@ import type { RawRow } from "./present.js";
 /** Up to this many rows a page is given the connection's own timeout; beyond it the slowest that guesses right takes 130. */
 const SHORT_PAGE = 20;
 const LONG_PAGE = ["set local statement_timeout = 250"];
+/** Without a term a deep page is read along its order's index, which is to be priced as the walk that it is: not sorted. */
+const LONG_WALK = [...LONG_PAGE, "set local cpu_index_tuple_cost = 0.005"];
 
 /** What takes longer, of that which has to take its time, is wrong in some other way. Read on all cores, where that helps. */
 const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_workers_per_gather = 2"];
@@ -22,7 +24,8 @@ type Databases = Pick<Database, "search" | "sql">;
 export interface SearchOptions {
   /** Whether an index knows the matches. */
   byIndex: boolean;
-  /** How many are wanted at most. */
+  hasTerm: boolean;
+  /** How many are passed and brought at most. */
   rows: number;
   /** Another statement for the same, whose cost is known. */
   instead?: () => Promise<RawRow[]>;
@@ -37,11 +40,12 @@ export async function search(
   database: Databases,
   text: string,
   params: Parameters,
-  { byIndex, rows, instead }: SearchOptions,
+  options: SearchOptions,
 ): Promise<RawRow[]> {
+  const { byIndex, hasTerm, rows, instead } = options;
   const isPooled = behindPooler.has(database);
   try {
-    if (rows > SHORT_PAGE) return await within(database, LONG_PAGE, text, params);
+    if (rows > SHORT_PAGE) return await within(database, hasTerm ? LONG_PAGE : LONG_WALK, text, params);
     if (isPooled) return await within(database, [], text, params);
     return await database.search.unsafe(text, [...params.values], { prepare: true }).raw();
   } catch (error) {
@@ -51,7 +55,7 @@ export async function search(
     }
     if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
     behindPooler.add(database);
-    return search(database, text, params, { byIndex, rows, ...(instead && { instead }) });
+    return search(database, text, params, options);
   }
 }
 

@@ -114,10 +114,19 @@ export function createUserQueries(
     if (where.few) return lookUp(text, values);
     if (where.hasCommonPieces) {
       const instead = () => pageByPieces(filter, request, by.statistics);
-      return search(database, text, values, { byIndex: false, rows: request.limit, instead });
+      return search(database, text, values, {
+        byIndex: false,
+        hasTerm: true,
+        rows: request.offset + request.limit,
+        instead,
+      });
     }
     if (where.terms === "by looking") return searchPatiently(database, text, values);
-    return search(database, text, values, { byIndex: where.terms === "by index", rows: request.limit });
+    return search(database, text, values, {
+      byIndex: where.terms === "by index",
+      hasTerm: where.terms !== null,
+      rows: request.offset + request.limit,
+    });
   }
 
   function pageByPieces(

@@ -13,7 +13,7 @@ const rowsOf = async (found: Promise<RawRow[]>) => (await found).map((row) => ro
 describe("a search", () => {
   test("is tried within its timeout", async ({ db }) => {
     const rows = await rowsOf(
-      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, rows: 10 }),
+      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, hasTerm: true, rows: 10 }),
     );
     expect(rows).toEqual([["60ms", "on"]]);
   });
@@ -22,12 +22,12 @@ describe("a search", () => {
     db,
   }) => {
     const run = (byIndex: boolean) =>
-      rowsOf(search(db.database, SLOW, new Parameters(), { byIndex, rows: 10 }));
+      rowsOf(search(db.database, SLOW, new Parameters(), { byIndex, hasTerm: true, rows: 10 }));
     expect(await run(true)).toEqual([["30s", "off"]]);
     expect(await run(false)).toEqual([["30s", "on"]]);
     // Nothing of that stays with the connection.
     const next = await rowsOf(
-      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, rows: 10 }),
+      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, hasTerm: true, rows: 10 }),
     );
     expect(next).toEqual([["60ms", "on"]]);
   });
@@ -35,15 +35,28 @@ describe("a search", () => {
   test("for a long page has more time", async ({ db }) => {
     const settings = search(db.database, `select ${SETTINGS}`, new Parameters(), {
       byIndex: true,
+      hasTerm: true,
       rows: 500,
     });
     expect(await rowsOf(settings)).toEqual([["250ms", "on"]]);
   });
 
+  test("of no term is priced as a walk along its order", async ({ db }) => {
+    const cost = "select current_setting('cpu_index_tuple_cost')";
+    const priced = (hasTerm: boolean) =>
+      rowsOf(search(db.database, cost, new Parameters(), { byIndex: false, hasTerm, rows: 500 }));
+    expect([await priced(true), await priced(false)]).toEqual([[["0.12"]], [["0.005"]]]);
+  });
+
   test("that is given up is run as another statement, where there is one", async ({ db }) => {
     const instead = async () => [[Buffer.from("another")]];
     for (const rows of [10, 500]) {
-      const found = search(db.database, SLOW, new Parameters(), { byIndex: false, rows, instead });
+      const found = search(db.database, SLOW, new Parameters(), {
+        byIndex: false,
+        hasTerm: true,
+        rows,
+        instead,
+      });
       expect(await rowsOf(found)).toEqual([["another"]]);
     }
   });
@@ -53,7 +66,11 @@ describe("a search", () => {
   });
 
   test("that is wrong is told, and not repeated", async ({ db }) => {
-    const wrong = search(db.database, "select 1 / 0", new Parameters(), { byIndex: true, rows: 10 });
+    const wrong = search(db.database, "select 1 / 0", new Parameters(), {
+      byIndex: true,
+      hasTerm: true,
+      rows: 10,
+    });
     await expect(wrong).rejects.toThrow("division by zero");
   });
 });
