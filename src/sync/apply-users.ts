@@ -22,7 +22,7 @@ export async function applyUsers(
   const existing = async () => known;
   const result = await foldLocked(tx, { ...usersTable, existing }, incoming, options.lagMs);
   const asked = await askAboutTombstones(tx, result.contradicted);
-  await withdrawProof(tx, result.outcomes);
+  await withdrawProof(tx, result.outcomes, options.lagMs);
   return { ...result, refetches: [...result.refetches, ...asked] };
 }
 
@@ -30,11 +30,12 @@ export async function applyUsers(
  * A webhook may come so late that its user was deleted before the mirror ever heard of it. Where the mirror was proved
  * complete without that user, the event isn't refused, and the proof no longer reaches beyond it: the next check decides.
  */
-async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<void> {
+async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagMs: number): Promise<void> {
   const toldOf = outcomes.filter(
     ({ before, after }) => before === null && after.payload !== null && after.source === RANK.webhook,
   );
-  if (toldOf.length > 0) await withdrawAsOf(tx, Math.min(...toldOf.map(({ after }) => after.updated_at)));
+  const times = toldOf.map(({ after }) => after.updated_at);
+  if (times.length > 0) await withdrawAsOf(tx, Math.min(...times), lagMs);
 }
 
 /** Which of these users have a row, as far as a look without a lock can tell. */

@@ -84,18 +84,32 @@ export async function keepFirstWatermark(sql: Sql | Tx, watermark: number): Prom
 
 /**
  * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
- * may stand for a user who is wrong here, and a user whom a walk could not store is.
+ * may stand for a user who is wrong here, and a user whom a walk could not store is; nor once something older has come
+ * behind `position`, where the feed stood before users were counted here.
  */
-export async function advanceAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
-  await sql`
-    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint) where ${nothingInDoubt(sql, provedMs)}`;
+export async function advanceAsOf(
+  tx: Tx,
+  provedMs: number,
+  position = Number.MAX_SAFE_INTEGER,
+): Promise<void> {
+  // In a statement of its own: whoever holds the row may be bringing what the next one must see.
+  await tx`select from mirror_data.upstream for update`;
+  await tx`
+    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
+    where ${nothingInDoubt(tx, provedMs)} and not exists (
+      select from mirror_data.changes
+      where position > ${position} and type = 'user.upserted' and version < ${provedMs})`;
 }
 
-/** Takes back what was proved of the time since `sinceMs`. The next successful check proves it anew. */
-export async function withdrawAsOf(sql: Sql | Tx, sinceMs: number): Promise<void> {
-  const [proved] = await sql`select from mirror_data.upstream where as_of > ${sinceMs}`;
-  // Mostly there's nothing to take back, and nobody waits for this row.
-  if (proved) await sql`update mirror_data.upstream set as_of = ${sinceMs} where as_of > ${sinceMs}`;
+/**
+ * Takes back what was proved of the time since `sinceMs`. The next successful check proves it anew. Nothing fresher than
+ * `lagMs` was ever proved: for that nobody waits.
+ */
+export async function withdrawAsOf(tx: Tx, sinceMs: number, lagMs: number): Promise<void> {
+  const [proved] = await tx<{ as_of: number | null }[]>`
+    select as_of from mirror_data.upstream
+    where extract(epoch from clock_timestamp()) * 1000 - ${lagMs}::bigint > ${sinceMs} for update`;
+  if ((proved?.as_of ?? 0) > sinceMs) await tx`update mirror_data.upstream set as_of = ${sinceMs}`;
 }
 
 /** The same for organizations and memberships, which a walk of all of them has shown. */

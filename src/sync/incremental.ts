@@ -53,12 +53,13 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
     if (read === "too_much") return "too_much";
     newest ??= read.newest;
     sinceMs = Math.max(sinceMs, read.newest ?? 0);
+    const position = await feedPosition(sql);
     const after = await compare(work, bounds, before);
     if (after === "agree") {
       end = "complete";
       // A proof by induction: only what was proved up to the watermark is now proved up to here.
       if (asOfMs !== null && keeps && !work.dryRun) {
-        await fenced(sql, fence, (tx) => advanceAsOf(tx, begunAtMs - lagMs));
+        await fenced(sql, fence, (tx) => advanceAsOf(tx, begunAtMs - lagMs, position));
       }
     } else if (after === "explained") break;
     else if (after !== "changed") {
