@@ -1,6 +1,7 @@
 import type { Sql, Tx } from "../db/client.js";
 import { sleep } from "../lib/async.js";
 import { deadUserId } from "./dead-letters.js";
+import { RANK } from "./snapshot.js";
 
 /** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
 export interface Completeness {
@@ -84,8 +85,8 @@ export async function keepFirstWatermark(sql: Sql | Tx, watermark: number): Prom
 
 /**
  * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
- * may stand for a user who is wrong here, and a user whom a walk could not store is; nor once something older has come
- * behind `position`, where the feed stood before users were counted here.
+ * may stand for a user who is wrong here, and a user whom a walk could not store is; nor once a webhook of something older
+ * has come behind `position`, where the feed stood before users were looked at here.
  */
 export async function advanceAsOf(
   tx: Tx,
@@ -97,8 +98,9 @@ export async function advanceAsOf(
   await tx`
     update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
     where ${nothingInDoubt(tx, provedMs)} and not exists (
-      select from mirror_data.changes
-      where position > ${position} and type = 'user.upserted' and version < ${provedMs})`;
+      select from mirror_data.changes c join mirror_data.users u on u.id = c.id
+      where c.position > ${position} and c.type = 'user.upserted' and c.version < ${provedMs}
+        and u.source = ${RANK.webhook})`;
 }
 
 /**

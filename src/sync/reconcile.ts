@@ -9,6 +9,7 @@ import {
   saveWatermark,
 } from "./completeness.js";
 import type { Gone } from "./deletions.js";
+import { feedPosition } from "./feed.js";
 import { refuseWrongInstance } from "./guards.js";
 import { fenced } from "./lease.js";
 import { walkMemberships, walkOrganizations } from "./organization-walk.js";
@@ -58,6 +59,7 @@ export async function runBackfill(work: RunWork): Promise<void> {
 export async function runFull(work: RunWork): Promise<void> {
   const { sql, fence, startedAtMs, lagMs, onProgress } = work;
   await prepare(work);
+  const position = await feedPosition(sql);
   const watermark = await newestUpdate(work);
   // Who was found missing by an attempt that was interrupted is forgotten with it: its windows are read again.
   await fenced(sql, fence, (tx) => reopenWindows(tx, work.runId));
@@ -72,7 +74,7 @@ export async function runFull(work: RunWork): Promise<void> {
   if (work.dryRun) return;
   await fenced(sql, fence, async (tx) => {
     await saveWatermark(tx, watermark);
-    await advanceAsOf(tx, startedAtMs - lagMs);
+    await advanceAsOf(tx, startedAtMs - lagMs, position);
   });
 }
 
