@@ -6,6 +6,7 @@ import type { Database } from "../db/client.js";
 import { etagOf } from "../lib/etag.js";
 import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
 import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./filter.js";
+import { createLookups } from "./lookups.js";
 import { countStatement, type PageRequest, pageStatement } from "./page.js";
 import { createPointReads } from "./point-reads.js";
 import { numberOf, presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
@@ -43,6 +44,9 @@ const [OPEN, COMMA, CLOSE] = [Buffer.from("["), Buffer.from(","), Buffer.from("]
 /** A user found by a piece takes 4 µs, one looked through 0.1: beyond this share all are looked through. */
 const MOST_BY_PIECES = 1 / 40;
 
+/** The one that there is. */
+const FEED = "changes";
+
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
@@ -59,6 +63,14 @@ export function createUserQueries(
   const { reads } = database;
   // A run that hangs must not keep those waiting who come after Postgres has returned.
   const userById = createPointReads<RawRow>((ids) => availability.guard(() => usersById(ids)));
+  const lookUp = createLookups(reads, availability.guard);
+  const feedPosition = createPointReads<number>(() =>
+    availability.guard(async () => {
+      const [feed] = await reads<{ position: number }[]>`
+        select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
+      return new Map([[FEED, feed?.position ?? 0]]);
+    }),
+  );
   const counts = new LRUCache<string, Promise<number>>({ max: COUNTS_KEPT });
   const termStatistics = createTermStatistics(reads);
 
@@ -142,9 +154,6 @@ export function createUserQueries(
       : searchPatiently(database, text, values);
   }
 
-  const lookUp = (text: string, { values }: Parameters): Promise<RawRow[]> =>
-    reads.unsafe(text, [...values], { prepare: true }).raw();
-
   /** Where the page starts: behind this user, whether the filter keeps it or not. */
   async function cursor(id: string): Promise<PageRequest["after"]> {
     const [row] = await reads<{ createdAtMs: number }[]>`
@@ -161,8 +170,10 @@ export function createUserQueries(
   }
 
   async function countAll(): Promise<number> {
-    const [row] = await reads<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-    return row?.n ?? 0;
+    const values = new Parameters();
+    const text = `select n from mirror_data.counters where name = ${values.add("users")}`;
+    const [row] = await lookUp(text, values);
+    return numberOf(row?.[0]) ?? 0;
   }
 
   /**
@@ -170,9 +181,7 @@ export function createUserQueries(
    * begun before a commit is never the answer to somebody who asks after it.
    */
   async function countMatches(where: Where, values: Parameters): Promise<number> {
-    const [feed] = await reads<{ position: number }[]>`
-      select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
-    const key = JSON.stringify([feed?.position, where.conditions, values.values]);
+    const key = JSON.stringify([await feedPosition(FEED), where.conditions, values.values]);
     const known = counts.get(key);
     if (known) return known;
     const counting = (

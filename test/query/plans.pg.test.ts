@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
+import { textArray } from "../../src/db/bulk.js";
 import { connect, type Database } from "../../src/db/client.js";
 import { analyzeTables } from "../../src/db/search-index.js";
 import { compileFilter, Parameters, type Search } from "../../src/query/compile.js";
 import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/filter.js";
+import { forManySets } from "../../src/query/lookups.js";
 import { countStatement, pageStatement } from "../../src/query/page.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { startSandbox } from "../../src/sandbox/server.js";
@@ -47,6 +49,27 @@ async function planOf(
   const where = compileFilter(filter, values, byPieces(lettersBeyondAscii));
   const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd }, values);
   return explain(text, values);
+}
+
+/** As it is kept for the lookups of many: made without knowing their values. */
+async function lookupPlanOf(params: RawParams): Promise<string> {
+  const { filter, orderBy, limit, offset } = parseListParams(params);
+  const values = new Parameters();
+  const where = compileFilter(filter, values, byPieces(true));
+  const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd: false }, values);
+  const sets = values.values.map((value) => textArray([String(value), String(value)]));
+  const rows = await database.sql.begin(async (tx) => {
+    await tx`set local plan_cache_mode = force_generic_plan`;
+    await tx.unsafe(`prepare together as ${forManySets(text, sets.length)}`);
+    const literals = sets.map((set) => `'${set}'`).join(", ");
+    return tx.unsafe<{ "QUERY PLAN": string }[]>(
+      `explain execute together(${literals}); deallocate together`,
+    );
+  });
+  return rows
+    .flat()
+    .map((row) => row["QUERY PLAN"])
+    .join("\n");
 }
 
 async function explain(text: string, values: Parameters): Promise<string> {
@@ -149,8 +172,12 @@ describe("the plan of a list", () => {
     [{ username: ["ann"] }, "user_search_username"],
     [{ external_id: ["ext_7"] }, "user_search_external_id"],
     [{ user_id: ["user_1", "user_2"] }, "user_search_pkey"],
-  ] as const)("for %o finds the few users by an index", async ([params, index]) => {
+  ] as const)("for %o finds the few users by an index, alone and with others", async ([params, index]) => {
     expect(await planOf(params)).toContain(index);
+    const together = await lookupPlanOf(params);
+    expect(together).toContain(index);
+    expect(together).toContain("Index Scan using users_pkey");
+    expect(together).not.toContain("Seq Scan on user");
   });
 
   test("for one user by id is the primary key", async () => {
