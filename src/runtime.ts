@@ -274,7 +274,7 @@ async function serve(
     },
     users: {
       users,
-      memberships: createMembershipQueries(database),
+      memberships: createMembershipQueries(database, { availability }),
       readThrough: createReadThrough({ sql, api, lagMs, onCommitted }),
       completeness,
       unapplied,

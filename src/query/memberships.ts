@@ -1,7 +1,10 @@
 import type { Json } from "../clerk.js";
+import type { Availability } from "../db/availability.js";
 import type { Database } from "../db/client.js";
+import { Parameters } from "./compile.js";
 import type { Page } from "./filter.js";
-import type { View } from "./present.js";
+import { createLookups } from "./lookups.js";
+import { numberOf, type RawRow, type View } from "./present.js";
 
 /** A user's memberships as Clerk lists them. */
 export interface MembershipQueries {
@@ -11,51 +14,76 @@ export interface MembershipQueries {
 
 interface MembershipRow {
   membership: string;
-  membership_private: string | null;
+  membershipPrivate: string | null;
   organization: string;
-  organization_private: string | null;
+  organizationPrivate: string | null;
   members: number;
+}
+
+export interface MembershipQueryParts {
+  availability: Pick<Availability, "guard">;
 }
 
 /**
  * The organization and the user's public data are copies in Clerk's answers too, but of this moment: they are joined
  * when read. A membership whose organization the mirror doesn't know yet can't be shown.
  */
-export function createMembershipQueries(database: Pick<Database, "reads">): MembershipQueries {
-  const { reads } = database;
+export function createMembershipQueries(
+  { reads }: Pick<Database, "reads">,
+  { availability }: MembershipQueryParts,
+): MembershipQueries {
+  const lookUp = createLookups(reads, availability.guard);
   return {
-    async list(userId, { limit, offset }, view) {
-      const [user, [total], rows] = await Promise.all([
-        reads<{ payload: string | null }[]>`select payload from mirror_data.users where id = ${userId}`,
-        reads<{ n: number }[]>`
-          select count(*)::bigint as n
-          from mirror.organization_memberships v join mirror_data.organizations o on o.id = v.organization_id
-          where v.user_id = ${userId} and o.payload is not null`,
-        reads<MembershipRow[]>`
-          select m.payload as membership, m.private_metadata as membership_private,
-            o.payload as organization, o.private_metadata as organization_private,
-            (select count(*) from mirror.organization_memberships c where c.organization_id = o.id) as members
-          from mirror.organization_memberships v
-          join mirror_data.organization_memberships m on m.id = v.id
-          join mirror_data.organizations o on o.id = v.organization_id
-          where v.user_id = ${userId} and o.payload is not null
-          order by m.created_at desc, m.id desc limit ${limit} offset ${offset}`,
-      ]);
-      const payload = user[0]?.payload;
-      if (payload === undefined || payload === null) return null;
-      const publicUserData = presentPublicUserData(JSON.parse(payload));
-      const data = rows.map((row) => presentMembership(row, publicUserData, view));
-      return JSON.stringify({ data, total_count: total?.n ?? 0 });
+    async list(userId, page, view) {
+      const values = new Parameters();
+      const rows = await lookUp(statementFor(userId, page, values), values);
+      const [first] = rows;
+      if (!first) return null;
+      const [user, total] = first;
+      const publicUserData = presentPublicUserData(JSON.parse(String(user)));
+      const data = rows
+        .map(rowOf)
+        .filter((row) => row !== null)
+        .map((row) => presentMembership(row, publicUserData, view));
+      return JSON.stringify({ data, total_count: numberOf(total) ?? 0 });
     },
   };
 }
 
+/** The live user once for each membership of the page, or once without any. */
+function statementFor(userId: string, { limit, offset }: Page, params: Parameters): string {
+  const shown = `from mirror_data.organization_memberships m join mirror_data.organizations o on o.id = m.organization_id
+    where m.user_id = u.id and m.payload is not null and o.payload is not null`;
+  return `select u.payload, (select count(*) ${shown}), page.*
+    from mirror_data.users u left join lateral (
+      select m.payload, m.private_metadata, o.payload, o.private_metadata, (
+        select count(*) from mirror_data.organization_memberships c
+        where c.organization_id = o.id and c.payload is not null and not exists (
+          select from mirror_data.users gone where gone.id = c.user_id and gone.deleted_at is not null))
+      ${shown} order by m.created_at desc, m.id desc
+      limit ${params.add(limit)}::bigint offset ${params.add(offset)}::bigint
+    ) as page(membership, membership_private, organization, organization_private, members) on true
+    where u.id = ${params.add(userId)} and u.payload is not null`;
+}
+
+function rowOf([, , membership, membershipPrivate, organization, organizationPrivate, members]: RawRow) {
+  if (!membership || !organization) return null;
+  const row: MembershipRow = {
+    membership: String(membership),
+    membershipPrivate: membershipPrivate ? String(membershipPrivate) : null,
+    organization: String(organization),
+    organizationPrivate: organizationPrivate ? String(organizationPrivate) : null,
+    members: numberOf(members) ?? 0,
+  };
+  return row;
+}
+
 function presentMembership(row: MembershipRow, publicUserData: Json, view: View): Json {
   const membership: Json = JSON.parse(row.membership);
-  const organization = withPrivate(JSON.parse(row.organization), row.organization_private, view);
+  const organization = withPrivate(JSON.parse(row.organization), row.organizationPrivate, view);
   // Moves with every membership and not with the organization's `updated_at`.
   if ("members_count" in organization) organization.members_count = row.members;
-  const { created_at, updated_at, ...rest } = withPrivate(membership, row.membership_private, view);
+  const { created_at, updated_at, ...rest } = withPrivate(membership, row.membershipPrivate, view);
   return { ...rest, organization, public_user_data: publicUserData, created_at, updated_at };
 }
 

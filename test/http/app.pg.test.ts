@@ -116,7 +116,7 @@ async function startMirror(database: Database) {
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
       users: createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache }),
-      memberships: createMembershipQueries(database),
+      memberships: createMembershipQueries(database, { availability: unwatched }),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null, membershipsAsOfMs: () => null },
       unapplied,
