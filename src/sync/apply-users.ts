@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../clerk.js";
 import { plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { orderColumns } from "./apply-organizations.js";
 import { withdrawAsOf } from "./completeness.js";
-import { identifierRows, metadataRow, searchRow } from "./derive.js";
+import { type Derived, derivedRows } from "./derive.js";
 import { USER } from "./fold.js";
 import { type FoldTable, foldLocked, type Outcome } from "./fold-locked.js";
 import type { Refetch } from "./refetches.js";
@@ -58,9 +59,9 @@ async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<
   return asked.map(({ id }) => ({ kind: "user", id, reason: "contradicted" }));
 }
 
-/** The row, and the user it was made from: only a row made by the fold has one. */
+/** The row, and the user in it, parsed when asked for; null: a tombstone. */
 interface UserRow extends StoredUser {
-  user?: ClerkUser | null;
+  user: (() => ClerkUser) | null;
 }
 
 const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
@@ -69,7 +70,7 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   refetch: "user",
   rowOf(id, state) {
     const { row, user } = userRow(id, state);
-    return { ...row, user };
+    return { ...row, user: user && (() => user) };
   },
   async insert(tx, rows) {
     const inserted = await tx<{ id: string }[]>`
@@ -98,7 +99,11 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
       from mirror_data.user_activity where id = any(${list}::text::text[])`;
     const [rows, activity] = await Promise.all([locked, times]);
     const byId = new Map(activity.map((row) => [row.id, row]));
-    return rows.map((row) => ({ row, state: stateOf(row, byId.get(row.id) ?? null) }));
+    return rows.map((row) => {
+      const state = stateOf(row, byId.get(row.id) ?? null);
+      const user = state.content && (state.content.object as () => ClerkUser);
+      return { row: { ...row, user }, state };
+    });
   },
   write(tx, known, outcomes) {
     return Promise.all([known.length > 0 && updateUsers(tx, known), writeDerived(tx, outcomes)]);
@@ -116,37 +121,43 @@ function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
     where u.id = r.id`;
 }
 
-/** Each table only where it differs, since an update under the trigram index costs 14 times one without. */
+/**
+ * Each table only where it differs, since an update under the trigram index costs 14 times one without. What the tables
+ * hold is worked out from the stored user: asking them costs Postgres more than that costs here.
+ */
 function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<unknown> {
-  const live = outcomes.filter(({ after }) => after.user);
+  const users = outcomes.flatMap(({ after }) => (after.user ? [after.user()] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
-  const usersOf = (some: readonly Outcome<UserRow>[]) => some.flatMap(({ after }) => after.user ?? []);
-  const changing = live.filter(({ before, after }) => before?.payload_hash !== after.payload_hash);
-  const changed = usersOf(changing);
-  const spoken = live.filter(
-    ({ before, after }) =>
-      before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata,
+  const changes = outcomes.flatMap(({ before, after }) =>
+    after.user && saysOther(before, after)
+      ? [{ before: before?.user ? derivedRows(before.user()) : null, after: derivedRows(after.user()) }]
+      : [],
   );
-  const identifiers = new Map(usersOf(spoken).map((user) => [user.id, identifierRows(user)]));
-  const of = (user: ClerkUser) => identifiers.get(user.id) ?? [];
+  const differing = (part: keyof Derived) =>
+    changes.filter(({ before, after }) => !before || !isDeepStrictEqual(before[part], after[part]));
+  const identifiers = differing("identifiers");
   return Promise.all([
     deleteDerived(tx, gone),
     writeSearch(
       tx,
-      changed.map((user) => searchRow(user, of(user))),
+      differing("search").map(({ after }) => after.search),
     ),
-    writeActivity(tx, usersOf(live)),
+    writeActivity(tx, users),
     writeMetadata(
       tx,
-      usersOf(spoken).map((user) => metadataRow(user, of(user))),
+      differing("metadata").map(({ after }) => after.metadata),
     ),
     writeIdentifiers(
       tx,
-      new Map(changed.map((user) => [user.id, of(user)])),
-      changing.flatMap(({ id, before }) => (before?.payload_hash ? [id] : [])),
+      new Map(identifiers.map(({ after }) => [after.search.id, after.identifiers])),
+      identifiers.flatMap(({ before }) => (before ? [before.search.id] : [])),
     ),
   ]);
 }
+
+/** Whether more than times differ. */
+const saysOther = (before: StoredUser | null, after: StoredUser) =>
+  before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata;
 
 function userColumns(tx: Tx, rows: readonly StoredUser[]) {
   return tx`unnest(

@@ -48,8 +48,20 @@ export interface MetadataRow {
   image_url: string | null;
 }
 
-/** What list, count and search look at, derived from one user. */
-export function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
+/** All that is derived from one user's content. */
+export interface Derived {
+  search: SearchRow;
+  metadata: MetadataRow;
+  identifiers: IdentifierRow[];
+}
+
+export function derivedRows(user: ClerkUser): Derived {
+  const identifiers = identifierRows(user);
+  return { search: searchRow(user, identifiers), metadata: metadataRow(user, identifiers), identifiers };
+}
+
+/** What list, count and search look at. */
+function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
   const names = nameFields(first, last);
   const fields = [
@@ -91,7 +103,7 @@ function nameFields(first: string | null, last: string | null): string[] {
 }
 
 /** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
-export function identifierRows(user: ClerkUser): IdentifierRow[] {
+function identifierRows(user: ClerkUser): IdentifierRow[] {
   const rows: IdentifierRow[] = [];
   const add = (
     kind: IdentifierRow["kind"],
@@ -142,7 +154,7 @@ function accountValue(account: Json): string | null {
   return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
 }
 
-export function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
+function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
   return {
     id: user.id,
     public_metadata: orNull(user.public_metadata, safeJson),

@@ -1,5 +1,6 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
+import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../src/db/client.js";
 import { applyItems, type Item } from "../../src/sync/apply.js";
@@ -80,6 +81,29 @@ async function everyUser(sql: Sql): Promise<string[]> {
   );
 }
 
+/** What else a user may be, in everything that something is derived from. */
+const otherwise = fc.record(
+  {
+    first_name: fc.constantFrom(null, "Zoë", "Bo"),
+    username: fc.constantFrom(null, "zoe", "Bo_1"),
+    external_id: fc.constantFrom(null, "ext-1"),
+    image_url: fc.constantFrom(null, "https://img.example/2"),
+    banned: fc.boolean(),
+    public_metadata: fc.constantFrom({}, { plan: "pro" }),
+    private_metadata: fc.constantFrom({}, { note: "x" }),
+    unsafe_metadata: fc.constantFrom({}, { theme: "dark" }),
+    email_addresses: fc.uniqueArray(fc.constantFrom("a@x.example", "B@x.example", "c@y.example")).map((all) =>
+      all.map((email_address, n) => ({
+        ...{ id: `idn_${email_address}`, email_address, created_at: 1 },
+        verification: n === 0 ? { status: "verified" } : null,
+      })),
+    ),
+    primary_email_address_id: fc.constantFrom(null, "idn_a@x.example", "idn_c@y.example"),
+    external_accounts: fc.constantFrom([], [{ id: "eac_1", provider: "oauth_x", provider_user_id: "7" }]),
+  },
+  { requiredKeys: [] },
+);
+
 describe("applyItems", () => {
   for (const withDeletion of [false, true]) {
     const kind = withDeletion ? "its deletion among them" : "it still lives";
@@ -150,6 +174,47 @@ describe("applyItems", () => {
       changes: before.changes,
     }).toEqual(before);
     expect(after.user_activity).not.toEqual(before.user_activity);
+  });
+
+  test("what is derived from a user doesn't depend on what it was before", async ({ db }) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(otherwise, { minLength: 2, maxLength: 5 }), async (lives) => {
+        await db.sql`truncate mirror_data.users, mirror_data.user_search, mirror_data.user_activity,
+          mirror_data.user_metadata, mirror_data.user_grams, mirror_data.user_identifiers`;
+        const [lived, fresh] = ["user_010x", "user_020x"];
+        const told = lives.map((fields, n) => {
+          const user = (id: string) => clerkUser({ id, ...fields, updated_at: n + 1 });
+          return (id: string): Item => ({ users: [userSnapshot(user(id), "page", n + 1)] });
+        });
+        for (const tell of told) await applyItems(db.sql, [tell(lived)], OPTIONS);
+        await applyItems(
+          db.sql,
+          told.slice(-1).map((tell) => tell(fresh)),
+          OPTIONS,
+        );
+        const [one, other] = await everyUser(db.sql);
+        expect(one).toBe(other);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("new metadata leave the search row and the identifiers untouched", async ({ db }) => {
+    const user = clerkUser({ id: "user_1", updated_at: 1 });
+    const tell = (fields: object, at: number) =>
+      applyItems(
+        db.sql,
+        [{ users: [userSnapshot({ ...user, ...fields, updated_at: at }, "page", at)] }],
+        OPTIONS,
+      );
+    await tell({}, 1);
+    const before = await versions(db.sql);
+    await tell({ public_metadata: { plan: "pro" } }, 2);
+    const after = await versions(db.sql);
+    for (const table of ["user_search", "user_grams", "user_identifiers"]) {
+      expect(after[table]).toEqual(before[table]);
+    }
+    expect(after.user_metadata).not.toEqual(before.user_metadata);
   });
 
   test("a deletion leaves nothing personal behind", async ({ db }) => {
