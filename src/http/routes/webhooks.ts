@@ -27,8 +27,8 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
       }
       // The bytes as they came: a signature holds for them, not for the JSON that they spell.
       const raw = await rawBody(c, MAX_BODY_BYTES, "a webhook");
-      const messageId = verifiedMessageId(verifiers, raw, (name) => c.req.header(name));
-      const { status, version } = await ingest.receive({ messageId, raw });
+      const { messageId, json } = verified(verifiers, raw, (name) => c.req.header(name));
+      const { status, version } = await ingest.receive({ messageId, raw, json });
       if (version !== null) c.get("headers")["x-mirror-version"] = version;
       return respondJson(c, { status });
     })
@@ -37,32 +37,34 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
     });
 }
 
-/** The id under which the sender repeats this message. Throws `bad_request` unless one of the secrets signed it. */
-function verifiedMessageId(
+/**
+ * The id under which the sender repeats this message, and what it says: the library parses what it has verified. Throws
+ * `bad_request` unless one of the secrets signed it.
+ */
+function verified(
   verifiers: readonly Webhook[],
   raw: Buffer,
   header: (name: string) => string | undefined,
-): string {
-  const id = header("svix-id") ?? header("webhook-id") ?? "";
+): { messageId: string; json: unknown } {
+  const messageId = header("svix-id") ?? header("webhook-id") ?? "";
   const headers = {
-    "webhook-id": id,
+    "webhook-id": messageId,
     "webhook-timestamp": header("svix-timestamp") ?? header("webhook-timestamp") ?? "",
     "webhook-signature": header("svix-signature") ?? header("webhook-signature") ?? "",
   };
-  const failures = verifiers.map((verifier) => failureOf(() => verifier.verify(raw, headers)));
-  if (failures.includes(null)) return id;
-  throw new AppError("bad_request", `The webhook can't be verified: ${failures[0]?.message}.`, {
+  const text = raw.toString("utf8");
+  let failure: WebhookVerificationError | null = null;
+  for (const verifier of verifiers) {
+    try {
+      return { messageId, json: verifier.verify(text, headers) };
+    } catch (error) {
+      // Signed, but not JSON: what becomes of it isn't decided here.
+      if (error instanceof SyntaxError) return { messageId, json: undefined };
+      if (!(error instanceof WebhookVerificationError)) throw error;
+      failure ??= error;
+    }
+  }
+  throw new AppError("bad_request", `The webhook can't be verified: ${failure?.message}.`, {
     clerkCode: "request_body_invalid",
   });
-}
-
-function failureOf(verify: () => unknown): Error | null {
-  try {
-    verify();
-  } catch (error) {
-    if (error instanceof WebhookVerificationError) return error;
-    // The library parses what it has verified: this body is Clerk's, but not JSON. What becomes of it isn't decided here.
-    if (!(error instanceof SyntaxError)) throw error;
-  }
-  return null;
 }
