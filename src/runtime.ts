@@ -134,17 +134,17 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
+  const searchTidying = createSearchTidying({ sql, log });
   const notifications = createNotifications({
     url: database.url,
-    onChange: (ids) => cache.invalidate(ids),
+    onChange(ids) {
+      cache.invalidate(ids);
+      searchTidying.noteChange();
+    },
     log,
   });
   const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
-  const searchTidying = createSearchTidying({ sql, log });
-  const onCommitted: OnCommitted = (applied) => {
-    cache.invalidate(applied.users.keys());
-    searchTidying.onCommitted(applied);
-  };
+  const onCommitted: OnCommitted = (applied) => cache.invalidate(applied.users.keys());
   const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
   const walks = createWalks({
     ...{ database, api, clock, lagMs, log, completeness, claimUpstream },
