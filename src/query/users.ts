@@ -4,6 +4,7 @@ import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Database } from "../db/client.js";
 import { etagOf } from "../lib/etag.js";
+import { sqlText } from "../lib/text.js";
 import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
 import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./filter.js";
 import { createLookups } from "./lookups.js";
@@ -157,7 +158,7 @@ export function createUserQueries(
   /** Where the page starts: behind this user, whether the filter keeps it or not. */
   async function cursor(id: string): Promise<PageRequest["after"]> {
     const [row] = await reads<{ createdAtMs: number }[]>`
-      select created_at as "createdAtMs" from mirror_data.user_search where id = ${id}`;
+      select created_at as "createdAtMs" from mirror_data.user_search where id = ${sqlText(id)}`;
     if (row) return { id, createdAtMs: row.createdAtMs };
     throw invalid("starting_after", `No user was found with id ${id}.`, "form_resource_not_found");
   }

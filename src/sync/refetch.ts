@@ -14,8 +14,11 @@ export interface Refetcher {
   drain(signal?: AbortSignal): Promise<number>;
   /** Drains until aborted, and never fails: what Clerk or Postgres refuses now is tried again. */
   run(signal: AbortSignal): Promise<void>;
-  /** One user now, applied before this returns. Rejects when Clerk can't be asked. */
-  user(id: string, priority: Priority, signal?: AbortSignal): Promise<void>;
+  /**
+   * One user now, applied before this returns; false: what Clerk answered can't be stored, and is kept as a dead letter.
+   * Rejects when Clerk can't be asked.
+   */
+  user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean>;
 }
 
 export interface RefetcherOptions {
@@ -35,7 +38,7 @@ const SLOWEST_RETRY_SECONDS = 300;
 export function createRefetcher(options: RefetcherOptions): Refetcher {
   const { sql, api, lagMs, onCommitted, log } = options;
 
-  async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<void> {
+  async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean> {
     const answer = await api.getUser(id, { priority, ...(signal && { signal }) });
     try {
       const snapshot =
@@ -44,10 +47,12 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
           : gone(id, "refetch", answer.startedAtMs);
       await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted });
       await dropDeadLetters(sql, [deadUserId(id)]);
+      return true;
     } catch (error) {
       if (!isPoison(error) || answer.kind === "gone") throw error;
       await keepDeadUser(sql, id, answer.object, error);
       await forget("user", id);
+      return false;
     }
   }
 

@@ -36,7 +36,7 @@ export interface WriteThrough {
   /**
    * Applies what Clerk's answer says; when this resolves with true, a read sees it. Never rejects: Clerk has done what it
    * was asked, and a caller told otherwise would do it twice. Of a write, what could not be applied is tried until it
-   * can, and its users are not read from here as long.
+   * can, and its users are not read from here as long; what can't be stored becomes a dead letter and is asked about.
    */
   applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
   /** A write whose answer was lost may have been done: its user is asked about. Never rejects. */
@@ -63,8 +63,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     const work = workOf(applying);
     if (!work) return true;
     try {
-      await availability.guard(work);
-      return true;
+      return await availability.guard(work);
     } catch (error) {
       if (by === "read") return false;
       log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
@@ -82,27 +81,30 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   }
 
   /** Null: the answer says nothing about the mirror's data. */
-  function workOf({ effect, answer, learntAtMs }: Applying): (() => Promise<void>) | null {
+  function workOf({ effect, answer, learntAtMs }: Applying): (() => Promise<boolean>) | null {
     if (answer.status >= 200 && answer.status < 300)
       return () => applySuccess({ effect, answer, learntAtMs });
     const userId = userOf(effect);
     // A 404 is no tombstone.
-    return answer.status === 404 && userId !== null ? () => doubt([userId]) : null;
+    if (answer.status !== 404 || userId === null) return null;
+    return () => doubt([userId]).then(() => true);
   }
 
-  async function applySuccess({ effect, answer, learntAtMs }: Applying): Promise<void> {
+  /** Whether all of it is stored. */
+  async function applySuccess({ effect, answer, learntAtMs }: Applying): Promise<boolean> {
     const value = parseJson(answer.body);
     if (effect.kind === "refetch_user") {
       const userId = effect.userId ?? namedUser(answer.body);
-      if (userId) await refetcher.user(userId, "caller");
-      return;
+      return userId ? refetcher.user(userId, "caller") : true;
     }
+    let isWhole = true;
     const usable: { part: Part; item: Item }[] = [];
     for (const part of partsOf(effect, value, { startedAtMs: answer.startedAtMs, learntAtMs })) {
       try {
         usable.push({ part, item: part.item() });
       } catch (error) {
         await keep(part, error);
+        isWhole = false;
       }
     }
     const results = await applyIsolated(
@@ -111,14 +113,18 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
       { lagMs, onCommitted },
     );
     for (const [index, result] of results.entries()) {
-      if (result.kind === "poison") await keep(usable[index]?.part, result.error);
+      if (result.kind !== "poison") continue;
+      await keep(usable[index]?.part, result.error);
+      isWhole = false;
     }
+    return isWhole;
   }
 
   /** What one part of an answer lacks doesn't keep the rest from being applied. */
   async function keep(part: Part | undefined, error: unknown): Promise<void> {
     if (!part?.userId || !isPoison(error)) throw error;
     await keepDeadUser(sql, part.userId, part.object, error);
+    await doubt([part.userId]);
   }
 
   function partsOf(

@@ -67,6 +67,11 @@ async function startClerk() {
       const none = { errors: [{ code: "resource_not_found", message: "not found", long_message: "none" }] };
       return user ? c.json(user) : c.json(none, 404);
     })
+    .patch("/v1/users/:id", async (c) => {
+      const user = { ...users.get(c.req.param("id"))!, ...(await c.req.json()) };
+      users.set(user.id, user);
+      return c.json(user);
+    })
     .post("/v1/users/:id/profile_image", (c) => {
       const user = { ...users.get(c.req.param("id"))!, has_image: true, updated_at: NOW_MS + 1 };
       users.set(user.id, user);
@@ -195,6 +200,32 @@ test("reads its own writes: created, given an image, disarmed and deleted throug
   expect((await sdk.users.getUserList()).totalCount).toBe(0);
 });
 
+test("promises nothing of a write whose answer can't be stored, keeps the answer, and asks about the user", async ({
+  db,
+}) => {
+  const { sdk, url, clerk } = await startMirror(db.database);
+  await sdk.users.createUser({ firstName: "Zoë" });
+  const answerTo = (method: string, path: string, body?: object) => {
+    const headers = { ...bearer(MIRROR_KEY).headers, "content-type": "application/json" };
+    return fetch(url + path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+  };
+  const versionAfter = async (method: string, path: string, body?: object) =>
+    (await answerTo(method, path, body)).headers.get("x-mirror-version");
+  const letters = () => db.sql`select id, user_id, attempts from mirror_data.dead_letters`;
+  expect(await versionAfter("PATCH", "/v1/users/user_1", { updated_at: NOW_MS + 1 })).not.toBeNull();
+
+  expect(await versionAfter("PATCH", "/v1/users/user_1", { updated_at: "later" })).toBeNull();
+  expect(await letters()).toMatchObject([{ id: "walk:user_1", user_id: "user_1", attempts: 1 }]);
+  expect(await db.sql`select id, reason from mirror_data.refetches`).toMatchObject([
+    { id: "user_1", reason: "write_in_doubt" },
+  ]);
+
+  // Answers with the id alone: the user is fetched, and can't be stored either.
+  clerk.users.set("user_1", { ...clerk.users.get("user_1")!, created_at: "once" as never });
+  expect(await versionAfter("DELETE", "/v1/users/user_1/mfa")).toBeNull();
+  expect(await letters()).toMatchObject([{ id: "walk:user_1", attempts: 2 }]);
+});
+
 test("asks Clerk once, under the mirror's own key, for a user that many ask for at the same time", async ({
   db,
 }) => {
@@ -233,6 +264,18 @@ test("a parameter that Clerk would refuse is refused with its name", async ({ db
     status: 422,
     errors: [{ code: "form_param_value_invalid", meta: { paramName: "order_by" } }],
   });
+});
+
+test("a cursor that no user can be is refused with its name", async ({ db }) => {
+  const { url } = await startMirror(db.database);
+  for (const id of ["user_none", "a%00b", "%ED%A0%80", "x".repeat(5000)]) {
+    const answer = await fetch(`${url}/v1/users?starting_after=${id}`, bearer(MIRROR_KEY));
+    expect([id, answer.status, await answer.json()]).toMatchObject([
+      id,
+      422,
+      { errors: [{ code: "form_resource_not_found", meta: { param_name: "starting_after" } }] },
+    ]);
+  }
 });
 
 test("without its database a mirror refuses what is forged, and asks for the rest to be sent again", async () => {
