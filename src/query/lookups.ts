@@ -1,24 +1,29 @@
 import { LRUCache } from "lru-cache";
+import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
 import type { Parameters } from "./compile.js";
 import { createPointReads, type PointReads } from "./point-reads.js";
 import type { RawRow } from "./present.js";
 
-/** Runs statements that bring few rows: those that differ in their values alone, and are asked for at one time, as one. */
-export type Lookups = (text: string, params: Parameters) => Promise<RawRow[]>;
+/**
+ * Runs statements that bring few rows: those that differ in their values alone, and are asked for at one time, as one.
+ * `rows` says how many it may bring where that can be many.
+ */
+export type Lookups = (text: string, params: Parameters, rows?: number) => Promise<RawRow[]>;
 
 /** Texts differ in what is looked up by, and in the order: that many are kept with what waits for them. */
 const TEXTS_KEPT = 200;
 
-/** What names dozens of users brings enough rows to be worth a round trip of its own. */
+/** What names dozens of users, or asks for as many rows, brings enough to be worth a round trip of its own. */
 const LONGEST_TOGETHER = 400;
+const MOST_ROWS_TOGETHER = 50;
 
 /**
  * Most of a lookup's price is the round trip: waking the connection's server process, and being woken by it. `guard`
  * stands around each run.
  */
-export function createLookups(sql: Sql, guard: <T>(work: () => Promise<T>) => Promise<T>): Lookups {
+export function createLookups(sql: Sql, guard: Availability["guard"]): Lookups {
   const byText = new LRUCache<string, PointReads<RawRow[]>>({ max: TEXTS_KEPT });
 
   function reads(text: string, columns: number): PointReads<RawRow[]> {
@@ -39,9 +44,11 @@ export function createLookups(sql: Sql, guard: <T>(work: () => Promise<T>) => Pr
     return found;
   }
 
-  return async (text, { values }) => {
+  return async (text, { values }, rows = 1) => {
     const key = JSON.stringify(values.map(String));
-    if (key.length > LONGEST_TOGETHER) return sql.unsafe(text, [...values], { prepare: true }).raw();
+    if (key.length > LONGEST_TOGETHER || rows > MOST_ROWS_TOGETHER) {
+      return guard(() => sql.unsafe(text, [...values], { prepare: true }).raw());
+    }
     return (await reads(text, values.length)(key)) ?? [];
   };
 }

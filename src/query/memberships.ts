@@ -36,7 +36,7 @@ export function createMembershipQueries(
   return {
     async list(userId, page, view) {
       const values = new Parameters();
-      const rows = await lookUp(statementFor(userId, page, values), values);
+      const rows = await lookUp(statementFor(userId, page, values), values, page.limit);
       const [first] = rows;
       if (!first) return null;
       const [user, total] = first;
@@ -50,20 +50,24 @@ export function createMembershipQueries(
   };
 }
 
-/** The live user once for each membership of the page, or once without any. */
-function statementFor(userId: string, { limit, offset }: Page, params: Parameters): string {
+/** A row for each membership of the page, or one without any; the live user and the number of all are in the first. */
+export function statementFor(userId: string, { limit, offset }: Page, params: Parameters): string {
   const shown = `from mirror_data.organization_memberships m join mirror_data.organizations o on o.id = m.organization_id
     where m.user_id = u.id and m.payload is not null and o.payload is not null`;
-  return `select u.payload, (select count(*) ${shown}), page.*
-    from mirror_data.users u left join lateral (
+  return `select case when row_number() over () = 1 then u.payload end, u.total, page.*
+    from (
+      select u.id, u.payload, (select count(*) ${shown}) as total
+      from mirror_data.users u where u.id = ${params.add(userId)} and u.payload is not null
+      -- Counted once, and not for each row.
+      offset 0
+    ) as u left join lateral (
       select m.payload, m.private_metadata, o.payload, o.private_metadata, (
         select count(*) from mirror_data.organization_memberships c
         where c.organization_id = o.id and c.payload is not null and not exists (
           select from mirror_data.users gone where gone.id = c.user_id and gone.deleted_at is not null))
       ${shown} order by m.created_at desc, m.id desc
       limit ${params.add(limit)}::bigint offset ${params.add(offset)}::bigint
-    ) as page(membership, membership_private, organization, organization_private, members) on true
-    where u.id = ${params.add(userId)} and u.payload is not null`;
+    ) as page(membership, membership_private, organization, organization_private, members) on true`;
 }
 
 function rowOf([, , membership, membershipPrivate, organization, organizationPrivate, members]: RawRow) {

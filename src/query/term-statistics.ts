@@ -1,3 +1,4 @@
+import type { Availability } from "../db/availability.js";
 import type { Sql } from "../db/client.js";
 import { hasLettersBeyondAscii } from "../db/search-index.js";
 
@@ -13,15 +14,19 @@ export interface TermStatistics {
 
 const FRESH_MS = 60_000;
 
-/** Asked at most once a minute: shares move slowly, and a wrong one costs time and no truth. */
+/**
+ * Asked at most once a minute: shares move slowly, and a wrong one costs time and no truth. `guard` stands around it, for
+ * all who come within the minute wait for the one who asked.
+ */
 export function createTermStatistics(
   sql: Sql,
+  guard: Availability["guard"],
   nowMs = () => performance.now(),
 ): () => Promise<TermStatistics> {
   let known: { statistics: Promise<TermStatistics>; atMs: number } | null = null;
   return () => {
     if (known && nowMs() - known.atMs < FRESH_MS) return known.statistics;
-    const asked = { statistics: read(sql), atMs: nowMs() };
+    const asked = { statistics: guard(() => read(sql)), atMs: nowMs() };
     known = asked;
     asked.statistics.catch(() => {
       if (known === asked) known = null;

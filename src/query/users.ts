@@ -73,7 +73,7 @@ export function createUserQueries(
     }),
   );
   const counts = new LRUCache<string, Promise<number>>({ max: COUNTS_KEPT });
-  const termStatistics = createTermStatistics(reads);
+  const termStatistics = createTermStatistics(reads, availability.guard);
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
 
@@ -185,10 +185,11 @@ export function createUserQueries(
     const key = JSON.stringify([await feedPosition(FEED), where.conditions, values.values]);
     const known = counts.get(key);
     if (known) return known;
+    // Guarded itself: whoever asks for the same waits for it, after Postgres has returned too.
     const counting = (
       where.few
         ? lookUp(countStatement(where), values)
-        : searchPatiently(database, countStatement(where), values)
+        : availability.guard(() => searchPatiently(database, countStatement(where), values))
     ).then(([row]) => numberOf(row?.[0]) ?? 0);
     counts.set(key, counting);
     counting.catch(() => counts.delete(key));

@@ -29,10 +29,10 @@ async function fill(db: TestDatabase): Promise<void> {
 describe("the statistics of terms", () => {
   test("know the share of users who have a piece, once they were analyzed", async ({ db }) => {
     await fill(db);
-    const before = await createTermStatistics(db.sql)();
+    const before = await createTermStatistics(db.sql, unwatched.guard)();
     expect([before.users, before.shareOf(["é"])]).toEqual([USERS, 0]);
     await analyzeTables(db.sql);
-    const { shareOf } = await createTermStatistics(db.sql)();
+    const { shareOf } = await createTermStatistics(db.sql, unwatched.guard)();
     expect(shareOf(["é"])).toBeCloseTo(1 / 4);
     expect(shareOf(["@"])).toBeCloseTo(1);
     // As rare as its rarest piece.
@@ -42,7 +42,7 @@ describe("the statistics of terms", () => {
 
   test("are asked once a minute, and again after a failure", async ({ db }) => {
     let nowMs = 0;
-    const statistics = createTermStatistics(db.sql, () => nowMs);
+    const statistics = createTermStatistics(db.sql, unwatched.guard, () => nowMs);
     expect((await statistics()).users).toBe(0);
     await fill(db);
     nowMs = 59_999;
