@@ -1,5 +1,5 @@
 import type { ClerkUser } from "../clerk.js";
-import { plainArray, textArray } from "../db/bulk.js";
+import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import { rareGrams } from "../lib/grams.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
@@ -82,6 +82,7 @@ export async function writeActivity(tx: Tx, users: readonly ClerkUser[]): Promis
 export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promise<void> {
   if (rows.length === 0) return;
   const text = (pick: (row: MetadataRow) => string | null) => textArray(rows.map(pick));
+  const json = (pick: (row: MetadataRow) => string | null) => jsonTexts(rows.map(pick));
   await tx`
     insert into mirror_data.user_metadata as m (
       id, public_metadata, unsafe_metadata, private_metadata,
@@ -89,8 +90,10 @@ export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promi
     select id, public_metadata::jsonb, unsafe_metadata::jsonb, private_metadata::jsonb,
       username, first_name, last_name, email_address, phone_number, web3_wallet, image_url
     from unnest(
-      ${text((r) => r.id)}::text::text[], ${text((r) => r.public_metadata)}::text::text[],
-      ${text((r) => r.unsafe_metadata)}::text::text[], ${text((r) => r.private_metadata)}::text::text[],
+      ${text((r) => r.id)}::text::text[],
+      string_to_array(${json((r) => r.public_metadata)}::text, E'\\x1f', ''),
+      string_to_array(${json((r) => r.unsafe_metadata)}::text, E'\\x1f', ''),
+      string_to_array(${json((r) => r.private_metadata)}::text, E'\\x1f', ''),
       ${text((r) => r.username)}::text::text[], ${text((r) => r.first_name)}::text::text[],
       ${text((r) => r.last_name)}::text::text[], ${text((r) => r.email_address)}::text::text[],
       ${text((r) => r.phone_number)}::text::text[], ${text((r) => r.web3_wallet)}::text::text[],
@@ -142,7 +145,7 @@ export async function writeIdentifiers(
         ${text((r) => r.verification_status)}::text::text[],
         ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
         ${plainArray(rows.map((r) => r.updated_at))}::text::bigint[],
-        ${text((r) => r.detail)}::text::text[]
+        string_to_array(${jsonTexts(rows.map((r) => r.detail))}::text, E'\\x1f', '')
       ) as r(user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at, detail)
       on conflict (user_id, kind, value) do update set
         folded = excluded.folded, clerk_id = excluded.clerk_id, is_primary = excluded.is_primary,
