@@ -3,30 +3,25 @@ import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
 import { textArray } from "../../src/db/bulk.js";
 import { connect, type Database } from "../../src/db/client.js";
-import { analyzeTables } from "../../src/db/search-index.js";
 import { compileFilter, Parameters, type Search } from "../../src/query/compile.js";
 import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/filter.js";
 import { forManySets } from "../../src/query/lookups.js";
-import { countStatement, pageStatement } from "../../src/query/page.js";
-import { createUserQueries } from "../../src/query/users.js";
+import { statementFor } from "../../src/query/memberships.js";
+import { countStatement, type PageRequest, pageStatement } from "../../src/query/page.js";
+import { BY_ID, createUserQueries } from "../../src/query/users.js";
 import { startSandbox } from "../../src/sandbox/server.js";
-import { applyItems } from "../../src/sync/apply.js";
-import { userSnapshot } from "../../src/sync/snapshot.js";
-import { freshDatabase, type OwnDatabase, test } from "../support/database.js";
+import { freshDatabase, test } from "../support/database.js";
+import { walksOver } from "../support/walks.js";
 
-let own: OwnDatabase;
 let database: Database;
 
 beforeAll(async () => {
-  own = await freshDatabase();
+  const own = await freshDatabase();
   database = connect({ url: own.url });
-  const sandbox = await startSandbox({ users: 8000 });
-  const users = sandbox.clerk.users();
-  for (let from = 0; from < users.length; from += 500) {
-    const items = users.slice(from, from + 500).map((user) => ({ users: [userSnapshot(user, "page", 1)] }));
-    await applyItems(database.sql, items, { lagMs: 0 });
-  }
-  await analyzeTables(database.sql);
+  const sandbox = await startSandbox({ users: 8000, organizations: 300 });
+  // What it leaves behind is what plans are made from: nothing is analyzed by hand.
+  const { backfill } = await walksOver({ database, sql: database.sql }, sandbox);
+  expect((await backfill()).state).toBe("succeeded");
   await sandbox.close();
   return async () => {
     await database.close();
@@ -40,14 +35,16 @@ const byPieces = (lettersBeyondAscii: boolean): Search => ({
   mostByPieces: 1,
 });
 
+type PlanOptions = Partial<Pick<PageRequest, "fromEnd" | "after">> & { lettersBeyondAscii?: boolean };
+
 async function planOf(
   params: RawParams,
-  { fromEnd = false, lettersBeyondAscii = true } = {},
+  { fromEnd = false, lettersBeyondAscii = true, after = null }: PlanOptions = {},
 ): Promise<string> {
   const { filter, orderBy, limit, offset } = parseListParams(params);
   const values = new Parameters();
   const where = compileFilter(filter, values, byPieces(lettersBeyondAscii));
-  const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd }, values);
+  const text = pageStatement(where, { orderBy, limit, offset, after, fromEnd }, values);
   return explain(text, values);
 }
 
@@ -57,14 +54,20 @@ async function lookupPlanOf(params: RawParams): Promise<string> {
   const values = new Parameters();
   const where = compileFilter(filter, values, byPieces(true));
   const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd: false }, values);
-  const sets = values.values.map((value) => textArray([String(value), String(value)]));
+  return togetherPlanOf(text, values);
+}
+
+function togetherPlanOf(text: string, { values }: Parameters): Promise<string> {
+  const sets = values.map((value) => textArray([String(value), String(value)]));
+  return genericPlanOf(forManySets(text, sets.length), sets);
+}
+
+async function genericPlanOf(text: string, values: readonly string[]): Promise<string> {
   const rows = await database.sql.begin(async (tx) => {
     await tx`set local plan_cache_mode = force_generic_plan`;
-    await tx.unsafe(`prepare together as ${forManySets(text, sets.length)}`);
-    const literals = sets.map((set) => `'${set}'`).join(", ");
-    return tx.unsafe<{ "QUERY PLAN": string }[]>(
-      `explain execute together(${literals}); deallocate together`,
-    );
+    await tx.unsafe(`prepare generic as ${text}`);
+    const literals = values.map((value) => `'${value}'`).join(", ");
+    return tx.unsafe<{ "QUERY PLAN": string }[]>(`explain execute generic(${literals}); deallocate generic`);
   });
   return rows
     .flat()
@@ -140,14 +143,75 @@ describe("the plan of a list", () => {
     }
   });
 
-  test("from the end reads the same index the other way", async () => {
-    const plan = await planOf({ order_by: ["-created_at"], offset: ["7000"] }, { fromEnd: true });
-    expect(plan).toContain("user_search_created_at");
-    expect(plan).not.toContain("Backward");
+  test.for(ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`]))(
+    "ordered by %s from the end reads the same index the other way",
+    async (orderBy) => {
+      const index = INDEXES[orderBy.slice(1) as keyof typeof INDEXES];
+      // The first scan is the page's.
+      const scans = (fromEnd: boolean) =>
+        planOf({ order_by: [orderBy], offset: ["1000"] }, { fromEnd }).then((plan) =>
+          [...plan.matchAll(/Scan (Backward )?using (\w+)/g)]
+            .filter(([, , name]) => name === index)
+            .map(([, backward]) => backward ?? "forward"),
+        );
+      const [forward, fromEnd] = [await scans(false), await scans(true)];
+      expect(forward[0]).toBe(orderBy.startsWith("-") ? "Backward " : "forward");
+      expect(fromEnd[0]).toBe(orderBy.startsWith("-") ? "forward" : "Backward ");
+    },
+  );
+
+  test.for(["+created_at", "-created_at"])("ordered by %s behind a user begins there", async (orderBy) => {
+    const after = { id: "user_1", createdAtMs: 1_700_000_000_000 };
+    const plan = await planOf({ order_by: [orderBy] }, { after });
+    expect(plan).toMatch(/Index Only Scan (Backward )?using user_search_created_at/);
+    expect(plan).toMatch(/Index Cond: \(ROW\(created_at, .*id.*\) [<>] ROW/);
   });
 
-  test("with a rare term reads the trigram index", async () => {
-    expect(await planOf({ query: ["zebra-unknown"] })).toContain("user_search_trigrams");
+  test.for(ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`]))(
+    "with a rare term, ordered by %s, finds those with its pieces by the trigram index",
+    async (orderBy) => {
+      for (const limit of ["10", "500"]) {
+        const plan = await planOf({ query: ["zebra-unknown"], order_by: [orderBy], limit: [limit] });
+        expect(plan).toMatch(
+          /Bitmap Index Scan on user_search_trigrams.*\n +Index Cond: \(search ~~ '%zebra-unknown%'::text\)/,
+        );
+        expect(plan).toContain("Index Scan using users_pkey");
+        expect(plan).not.toContain("Seq Scan on users");
+      }
+    },
+  );
+
+  test.for(["query", "email_address_query", "phone_number_query", "username_query", "name_query"])(
+    "by %s reads the trigram index for three characters, and never for fewer or beside a lookup",
+    async (name) => {
+      expect(await planOf({ [name]: ["zebra-unknown"] })).toContain("user_search_trigrams");
+      for (const term of ["zx", "é", "|"]) {
+        expect(await planOf({ [name]: [term] })).not.toContain("user_search_trigrams");
+      }
+      for (const lookup of ["username", "external_id", "email_address"]) {
+        const together = await lookupPlanOf({ [name]: ["zx"], [lookup]: ["ann@example.com"] });
+        expect(together).not.toContain("user_search_trigrams");
+        expect(together).not.toContain("Seq Scan on user");
+      }
+    },
+  );
+
+  test.for([["banned"], ["created_at_after"], ["last_active_at_after"]])(
+    "with the filter %s looks up each payload",
+    async ([name]) => {
+      const value = name === "banned" ? "true" : "1700000000000";
+      const plan = await planOf({ [name ?? ""]: [value], limit: ["500"] });
+      expect(plan).toContain("Index Scan using users_pkey");
+      expect(plan).not.toContain("Seq Scan on users");
+    },
+  );
+
+  test("of an organization finds its members by their index", async () => {
+    const [row] = await database.sql<{ id: string }[]>`select id from mirror_data.organizations limit 1`;
+    const plan = await planOf({ organization_id: [row?.id ?? ""] });
+    expect(plan).toContain("organization_memberships_organization");
+    expect(plan).toContain("Index Scan using users_pkey");
+    expect(plan).not.toContain("Seq Scan on user");
   });
 
   test.for([["zx"], ["a"], ["é"], ["øb"], ["|"], ["%"], ["@g"], ["😀"], ["+-*/"]])(
@@ -180,10 +244,27 @@ describe("the plan of a list", () => {
     expect(together).not.toContain("Seq Scan on user");
   });
 
-  test("for one user by id is the primary key", async () => {
-    const rows = await database.sql.unsafe(`explain select payload from mirror_data.users where id = $1`, [
-      "user_1",
-    ]);
-    expect(rows[0]?.["QUERY PLAN"]).toContain("users_pkey");
+  test("for users by id is the primary key, for one as for many", async () => {
+    for (const ids of [["user_1"], Array.from({ length: 32 }, (_, n) => `user_${n}`)]) {
+      const plan = await genericPlanOf(BY_ID, [textArray(ids)]);
+      expect(plan).toContain("users_pkey");
+      expect(plan).not.toContain("Seq Scan");
+    }
+  });
+
+  test("of memberships goes from the user to them, to their organizations, and to the members of these", async () => {
+    const values = new Parameters();
+    const text = statementFor("user_1", { limit: 10, offset: 0 }, values);
+    for (const plan of [await explain(text, values), await togetherPlanOf(text, values)]) {
+      for (const index of [
+        "users_pkey",
+        "organization_memberships_user",
+        "organizations_pkey",
+        "organization_memberships_organization",
+      ]) {
+        expect(plan).toContain(index);
+      }
+      expect(plan).not.toMatch(/Seq Scan on (users|organization_memberships)/);
+    }
   });
 });

@@ -20,7 +20,11 @@ export interface WalkOptions {
 }
 
 /** The walks of a mirror over this sandbox, without a server. */
-export async function walksOver(db: TestDatabase, sandbox: Sandbox, options: WalkOptions = {}) {
+export async function walksOver(
+  db: Pick<TestDatabase, "database" | "sql">,
+  sandbox: Sandbox,
+  options: WalkOptions = {},
+) {
   const { lagMs = 0, purgeLimit = 1, windowUsers, fullIntervalMs = 0 } = options;
   const log = silentLogger();
   const upstream = createUpstream({
