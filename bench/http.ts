@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { type LoadRequest, type LoadResult, runLoad } from "./load.js";
 import type { Target } from "./processes.js";
-import { type Line, median, percentile } from "./table.js";
+import { type Goal, type Line, median, percentile } from "./table.js";
 
 /** What is measured: the same requests, where the reference takes them too. */
 export interface Scenario {
@@ -17,6 +17,8 @@ export interface Scenario {
   p99Goal?: number;
   /** Milliseconds, at most. */
   p99GoalMs?: number;
+  /** Times another scenario, at least. */
+  floor?: { what: string; as: string; goal: number };
 }
 
 export interface LoadOptions {
@@ -45,13 +47,14 @@ export async function measureHttp(
   }
   const of = (what: string, pick: (result: LoadResult) => number) =>
     median((results.get(what) ?? []).map(pick));
-  return scenarios.map(({ what, reference = null, goal, p99Goal, p99GoalMs }) => {
+  return scenarios.map(({ what, reference = null, goal, p99Goal, p99GoalMs, floor }) => {
     const perSecond = of(what, (result) => result.perSecond);
     const p99Ms = of(what, (result) => result.p99Ms);
     const ratio = reference === null ? null : perSecond / of(reference, (result) => result.perSecond);
     const p99Ratio = reference === null ? 0 : p99Ms / of(reference, (result) => result.p99Ms);
     const goals = [
       ...(goal === undefined || ratio === null ? [] : [{ text: `≥ ${goal} ×`, met: ratio >= goal }]),
+      ...(floor ? [timesGoal(perSecond / of(floor.what, (result) => result.perSecond), floor)] : []),
       ...(p99Goal === undefined
         ? []
         : [{ text: `p99 ≤ ${p99Goal} × (is ${p99Ratio.toFixed(2)})`, met: p99Ratio <= p99Goal }]),
@@ -60,6 +63,12 @@ export async function measureHttp(
     return { what, unit: "/s", median: perSecond, p99Ms, reference, ratio, goals };
   });
 }
+
+/** So many times something that stands in a line of its own. */
+export const timesGoal = (ratio: number, { as, goal }: { as: string; goal: number }): Goal => ({
+  text: `≥ ${goal} × ${as} (is ${ratio.toFixed(2)})`,
+  met: ratio >= goal,
+});
 
 /** The most that the process ever held, as Linux counts it; null elsewhere. */
 export function peakMegabytes({ pid }: Target): number | null {

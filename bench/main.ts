@@ -5,12 +5,12 @@ import { Command, InvalidArgumentError } from "commander";
 import { connect, type Database, type Sql } from "../src/db/client.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/upstream-identity.js";
-import { measureHttp, peakMegabytes, type Scenario } from "./http.js";
+import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http.js";
 import { loadGenerator } from "./load.js";
 import { loadPeople } from "./people.js";
 import { measurePgbench } from "./pgbench.js";
 import { startMirror, startReference, type Target } from "./processes.js";
-import { scenariosOf, WEBHOOKS_UNCHANGED } from "./scenario-list.js";
+import { GET_BATCHED, scenariosOf, WEBHOOKS_UNCHANGED } from "./scenario-list.js";
 import { prepareReferenceTables, sampleKeys, webhooks } from "./scenarios.js";
 import { measureSql } from "./sql.js";
 import { createStoreFor } from "./store.js";
@@ -137,13 +137,17 @@ async function benchHttp(
       constant: await started(startReference("constant")),
       select: await started(startReference("select", url)),
       transaction: await started(startReference("transaction", url, SECRET)),
+      verify: await started(startReference("verify", url, SECRET)),
     };
     const keys = await sampleKeys(sql);
     const secretKey = env.CLERK_SECRET_KEY ?? "";
     const material = { sql, keys, secretKey, webhookSecret: SECRET, seconds: options.seconds };
     const scenarios = chosen(scenariosOf(servers, material), options.only);
-    const lines = await measureHttp(scenarios, options, say);
+    const measured = await measureHttp(scenarios, options, say);
     const pgbench = options.only ? null : await measurePgbench(sql, url, options.seconds);
+    const lines = measured.map((line) =>
+      pgbench && line.what === GET_BATCHED ? against(pgbench, line) : line,
+    );
     const [event] = await webhooks(sql, { ids: keys.ids, count: 1, kind: "activity", secret: SECRET });
     const peak = peakMegabytes(servers.mirror);
     const verifying = svixMicroseconds(SECRET, event?.body ?? "");
@@ -161,6 +165,10 @@ async function benchHttp(
   } finally {
     await Promise.all(targets.map((target) => target.stop()));
   }
+}
+
+function against({ median }: Line, line: Line): Line {
+  return { ...line, goals: [...line.goals, timesGoal(line.median / median, { as: "pgbench", goal: 0.45 })] };
 }
 
 function shareOf(microseconds: number, lines: readonly Line[]): string {

@@ -47,7 +47,7 @@ export async function startMirror(env: Record<string, string>): Promise<Target> 
 
 /** One of `references.ts`. */
 export function startReference(
-  what: "constant" | "select" | "transaction",
+  what: "constant" | "select" | "transaction" | "verify",
   ...args: string[]
 ): Promise<Target> {
   const file = join(import.meta.dirname, "references.ts");

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { serve } from "@hono/node-server";
 import { Hono } from "hono";
 import { Webhook } from "svix";
@@ -19,6 +20,8 @@ function appOf(): Hono {
       return selecting();
     case "transaction":
       return committing();
+    case "verify":
+      return verifying();
     default:
       throw new Error(`no such reference: ${what}`);
   }
@@ -42,6 +45,17 @@ interface Event {
     first_name: string | null;
     email_addresses: { id: string; email_address: string }[];
   };
+}
+
+/** What no webhook can do without: its signature is verified, it is parsed, and the user in it is printed and hashed. */
+function verifying(): Hono {
+  const webhook = new Webhook(secret);
+  return new Hono().post("/webhooks/clerk", async (c) => {
+    const raw = await c.req.text();
+    const { data } = webhook.verify(raw, c.req.header()) as Event;
+    const hash = createHash("sha256").update(JSON.stringify(data)).digest("hex");
+    return c.json({ status: hash ? "applied" : "stale" });
+  });
 }
 
 /**
@@ -70,7 +84,9 @@ function committing(): Hono {
         where id = ${data.id}`;
       const name = data.first_name?.toLowerCase() ?? null;
       await tx`
-        update bench.user_search set first_name_key = ${name}, search = search || ${name ?? ""}::text
+        update bench.user_search set first_name_key = ${name},
+          search = coalesce(overlay(search placing ${name}::text
+            from nullif(position(first_name_key in search), 0) for length(first_name_key)), search)
         where id = ${data.id} and first_name_key is distinct from ${name}`;
       const emails = data.email_addresses.map((one) => one.email_address);
       await tx`

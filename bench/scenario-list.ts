@@ -10,6 +10,7 @@ const HOT = 10_000;
 
 export const GET_BATCHED = "get by id, batched (nothing in memory)";
 export const GET_CACHED = "get by id, cached";
+export const WEBHOOKS_VERIFIED = "webhooks verified, parsed and hashed, no database";
 export const WEBHOOKS_UNCHANGED = "webhooks, identity unchanged (activity)";
 export const WEBHOOKS_CHANGED = "webhooks, identity changed (name)";
 
@@ -21,6 +22,7 @@ export interface Servers {
   constant: Target;
   select: Target;
   transaction: Target;
+  verify: Target;
 }
 
 export interface Material {
@@ -32,7 +34,7 @@ export interface Material {
 }
 
 export function scenariosOf(
-  { mirror, uncached, constant, select, transaction }: Servers,
+  { mirror, uncached, constant, select, transaction, verify }: Servers,
   { sql, keys, secretKey, webhookSecret, seconds }: Material,
 ): Scenario[] {
   const get = (paths: readonly string[]) => () => reads(paths, secretKey);
@@ -78,6 +80,7 @@ export function scenariosOf(
       ...{ what: "memberships of a user", target: mirror, reference },
       requests: get(keys.members.map((id) => `/v1/users/${id}/organization_memberships`)),
     },
+    { what: WEBHOOKS_VERIFIED, target: verify, requests: events("activity") },
     {
       ...{ what: "a transaction per webhook, identity unchanged", target: transaction },
       requests: events("activity"),
@@ -85,6 +88,7 @@ export function scenariosOf(
     {
       ...{ what: WEBHOOKS_UNCHANGED, target: mirror, requests: events("activity") },
       ...{ reference: "a transaction per webhook, identity unchanged", goal: 3.5, p99GoalMs: 100 },
+      floor: { what: WEBHOOKS_VERIFIED, as: "without a database", goal: 0.3 },
     },
     {
       ...{ what: "a transaction per webhook, identity changed", target: transaction },

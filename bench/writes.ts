@@ -2,30 +2,28 @@ import { Webhook } from "svix";
 import { jsonTexts, textArray } from "../src/db/bulk.js";
 import type { Sql } from "../src/db/client.js";
 import { sleep } from "../src/lib/async.js";
+import { applyItems, type Item } from "../src/sync/apply.js";
 import { LOOKED_AT_ONCE } from "../src/sync/pages.js";
 import { USER_GLANCE } from "../src/sync/prefilter.js";
-import { crowd, type Person, storePeople } from "./people.js";
+import { userSnapshot } from "../src/sync/snapshot.js";
+import { AT_ONCE, type Pass, PER_PAGE, pass } from "./pass.js";
+import { crowd, type Loading, type Person, storePeople } from "./people.js";
 import { type Line, median, percentile } from "./table.js";
 
 const PEOPLE = 5000;
-const PER_PAGE = 500;
-/** As many pages as a backfill keeps under way. */
-const AT_ONCE = 2;
 const REPEATS = 3;
+/** As many webhooks as a group commit holds under load. */
+const PER_BATCH = 32;
 /** What pages of users write. */
 const TABLES = ["users", "user_search", "user_grams", "user_activity", "user_metadata", "user_identifiers"];
 
-/** One pass over all people: how long it took, how long each page, and how much WAL it wrote. */
-interface Pass {
-  perSecond: number;
-  pagesMs: number[];
-  walBytes: number;
-}
-
-type Passes = Record<"bareFresh" | "bareChanged" | "fresh" | "changed" | "unchanged" | "glance", Pass[]>;
+type Passes = Record<
+  "bareFresh" | "bareChanged" | "fresh" | "changed" | "unchanged" | "glance" | "active",
+  Pass[]
+>;
 
 /** Users per second through the apply path of walks, beside the least that Postgres does for the same. */
-export async function measureWrites(sql: Sql, users: number, loaded: number | null): Promise<Line[]> {
+export async function measureWrites(sql: Sql, users: number, loaded: Loading | null): Promise<Line[]> {
   // Strangers, who are taken out again.
   const { people } = crowd(PEOPLE, 100_000_000);
   const changed = people.map(renamed);
@@ -36,7 +34,9 @@ export async function measureWrites(sql: Sql, users: number, loaded: number | nu
     changed: [],
     unchanged: [],
     glance: [],
+    active: [],
   };
+  let searchWritten = 0;
   await sql.unsafe(`
     create schema if not exists bench;
     drop table if exists bench.payloads;
@@ -51,14 +51,20 @@ export async function measureWrites(sql: Sql, users: number, loaded: number | nu
       passes.changed.push(await pass(sql, changed, (page) => storePeople(sql, page)));
       await settle(sql);
       passes.unchanged.push(await pass(sql, changed, (page) => storePeople(sql, page)));
-      passes.glance.push(await pass(sql, changed, (page) => glanceAt(sql, page), 1));
+      passes.glance.push(await pass(sql, changed, (page) => glanceAt(sql, page), { atOnce: 1 }));
+      const before = await searchVersions(sql, people);
+      passes.active.push(
+        await pass(sql, changed.map(active), (batch) => applyEvents(sql, batch), { perPage: PER_BATCH }),
+      );
+      const after = await searchVersions(sql, people);
+      searchWritten += people.filter(({ id }) => before.get(id) !== after.get(id)).length;
     }
   } finally {
     await remove(sql, people);
     await vacuum(sql);
     await sql`drop table bench.payloads`;
   }
-  return linesOf(passes, users, loaded);
+  return linesOf(passes, users, loaded, searchWritten);
 }
 
 const renamed = (person: Person): Person => ({
@@ -67,39 +73,38 @@ const renamed = (person: Person): Person => ({
   updated_at: Number(person.updated_at) + 1,
 });
 
-async function pass(
-  sql: Sql,
-  people: readonly Person[],
-  store: (page: readonly Person[]) => Promise<void>,
-  atOnce = AT_ONCE,
-): Promise<Pass> {
-  const pages = Array.from({ length: Math.ceil(people.length / PER_PAGE) }, (_, n) =>
-    people.slice(n * PER_PAGE, (n + 1) * PER_PAGE),
+/** Seen again a minute later, and otherwise the same. */
+const active = (person: Person): Person => {
+  const at = Number(person.updated_at) + 60_000;
+  return { ...person, updated_at: at, last_active_at: at };
+};
+
+let messages = 0;
+
+/** As the webhooks that came while the batch before was under way. */
+const applyEvents = (sql: Sql, people: readonly Person[]) =>
+  applyItems(
+    sql,
+    people.map(
+      (person): Item => ({
+        delivery: {
+          messageId: `msg_bench_${process.pid}_write_${++messages}`,
+          type: "user.updated",
+          userId: person.id,
+          outcome: "applied",
+        },
+        users: [userSnapshot(person, "webhook", Number(person.updated_at))],
+      }),
+    ),
+    { lagMs: 0 },
   );
-  const pagesMs: number[] = [];
-  const work = async () => {
-    for (let page = pages.shift(); page; page = pages.shift()) {
-      const begun = performance.now();
-      await store(page);
-      pagesMs.push(performance.now() - begun);
-    }
-  };
-  const lsn = await walPosition(sql);
-  const begun = performance.now();
-  await Promise.all(Array.from({ length: atOnce }, work));
-  const perSecond = (people.length / (performance.now() - begun)) * 1000;
-  return { perSecond, pagesMs, walBytes: await walSince(sql, lsn) };
-}
 
-async function walPosition(sql: Sql): Promise<string> {
-  const [row] = await sql<{ lsn: string }[]>`select pg_current_wal_insert_lsn()::text as lsn`;
-  return row?.lsn ?? "";
-}
-
-async function walSince(sql: Sql, lsn: string): Promise<number> {
-  const [row] = await sql<{ n: number }[]>`
-    select (pg_current_wal_insert_lsn() - ${lsn}::text::pg_lsn)::bigint as n`;
-  return row?.n ?? 0;
+/** Which row holds each of them: another after every write. */
+async function searchVersions(sql: Sql, people: readonly Person[]): Promise<Map<string, string>> {
+  const ids = textArray(people.map(({ id }) => id));
+  const rows = await sql<{ id: string; version: string }[]>`
+    select id, concat(ctid, xmin) as version from mirror_data.user_search where id = any(${ids}::text::text[])`;
+  return new Map(rows.map(({ id, version }) => [id, version]));
 }
 
 /** The reference: a table of its own for the payloads, and nothing derived from them. */
@@ -152,25 +157,39 @@ async function remove(sql: Sql, people: readonly Person[]): Promise<void> {
   await sql`delete from mirror_data.refetches`;
 }
 
-function linesOf(passes: Passes, users: number, loaded: number | null): Line[] {
+function linesOf(passes: Passes, users: number, loaded: Loading | null, searchWritten: number): Line[] {
   const bareFresh = lineOf("payloads alone, new", passes.bareFresh);
   const bareChanged = lineOf("payloads alone, changed", passes.bareChanged);
   const glance = lineOf("unchanged users, Postgres' part", passes.glance, { goal: 150_000 });
   const wal = median(passes.unchanged.map(({ walBytes }) => walBytes));
   const unchanged = lineOf("unchanged users", passes.unchanged, { reference: glance });
-  const loading: Line = {
-    ...{ what: `${users.toLocaleString("en")} users into empty tables, indexes included`, unit: "/s" },
-    ...{ median: loaded ?? 0, p99Ms: null, reference: null, ratio: null, goals: [] },
-  };
+  const active = lineOf(`users active again, ${PER_BATCH} webhooks at a time`, passes.active);
+  const activeWal = median(passes.active.map(({ walBytes }) => walBytes)) / PEOPLE / 1000;
   return [
-    ...(loaded === null ? [] : [loading]),
+    ...(loaded === null ? [] : loadingLines(users, loaded)),
     bareFresh,
     lineOf("new users, trigram index in place", passes.fresh, { reference: bareFresh }),
     bareChanged,
     lineOf("changed users", passes.changed, { reference: bareChanged, goal: 2000 }),
     glance,
     { ...unchanged, goals: [{ text: `0 bytes of WAL (is ${wal.toLocaleString("en")})`, met: wal === 0 }] },
+    {
+      ...active,
+      goals: [
+        { text: `WAL ≤ 10 KB each (is ${activeWal.toFixed(1)})`, met: activeWal <= 10 },
+        { text: `0 rows of user_search written (is ${searchWritten})`, met: searchWritten === 0 },
+      ],
+    },
   ];
+}
+
+function loadingLines(users: number, { storing, inAll }: Loading): Line[] {
+  const line = (what: string, perSecond: number): Line => ({
+    ...{ what: `${users.toLocaleString("en")} users into empty tables, ${what}`, unit: "/s" },
+    ...{ median: perSecond, p99Ms: null, reference: null, ratio: null, goals: [] },
+  });
+  const goals = [{ text: "≥ 8,000/s", met: storing >= 8000 }];
+  return [{ ...line("no trigram index", storing), goals }, line("with memberships and all indexes", inAll)];
 }
 
 function lineOf(
