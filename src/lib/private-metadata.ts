@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+
 /**
  * An object's JSON text apart from its top-level `private_metadata`, and where that stood, in bytes of UTF-8: serving it
  * with or without is then a splice, not a parse. `privateAt` null: the object had no such member.
@@ -8,24 +10,26 @@ export interface SplitPayload {
   privateAt: number | null;
 }
 
+/** Stands where private metadata stood. Nobody outside knows it, so that no user can have written it anywhere. */
+const MARK = randomUUID();
+const MARKED = `"private_metadata":"${MARK}"`;
+
 /**
- * Key order is kept. The object comes from JSON, and must have at least one other member, which `id` always is. Member by
- * member: taking the object apart and printing its halves takes four times as long.
+ * Key order is kept. The object comes from JSON, and must have at least one other member, which `id` always is. Printed
+ * once and cut where the mark stands: printing member by member takes half as long again, and leaves more garbage.
  */
 export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayload {
-  let payload = "{";
-  let privateMetadata: string | null = null;
-  let privateAt: number | null = null;
-  for (const key of Object.keys(object)) {
-    const value = JSON.stringify(object[key]);
-    if (key === "private_metadata") {
-      privateMetadata = value;
-      privateAt = Buffer.byteLength(payload);
-    } else {
-      payload += `${payload.length === 1 ? "" : ","}${JSON.stringify(key)}:${value}`;
-    }
+  if (object.private_metadata === undefined) {
+    return { payload: JSON.stringify(object), privateMetadata: null, privateAt: null };
   }
-  return { payload: `${payload}}`, privateMetadata, privateAt };
+  const privateMetadata = JSON.stringify(object.private_metadata);
+  const text = JSON.stringify({ ...object, private_metadata: MARK });
+  const at = text.indexOf(MARKED);
+  const end = at + MARKED.length;
+  // One of the commas around it goes with it.
+  const before = text.slice(0, at === 1 ? 1 : at - 1);
+  const after = text.slice(at === 1 ? end + 1 : end);
+  return { payload: before + after, privateMetadata, privateAt: Buffer.byteLength(before) };
 }
 
 /** The object's JSON again, in pieces to be joined; `privateMetadata` is the JSON to show, `null` for those who may not read it. */
