@@ -50,7 +50,11 @@ export function createMembershipQueries(
   };
 }
 
-/** A row for each membership of the page, or one without any; the live user and the number of all are in the first. */
+/**
+ * A row for each membership of the page, or one without any; the live user and the number of all are in the first. What
+ * can be read is what the view `mirror.organization_memberships` says, which has no texts to answer with, spelled for a
+ * user who lives and organizations that are known.
+ */
 export function statementFor(userId: string, { limit, offset }: Page, params: Parameters): string {
   const shown = `from mirror_data.organization_memberships m join mirror_data.organizations o on o.id = m.organization_id
     where m.user_id = u.id and m.payload is not null and o.payload is not null`;
