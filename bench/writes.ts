@@ -51,7 +51,7 @@ export async function measureWrites(sql: Sql, users: number, loaded: Loading | n
       passes.changed.push(await pass(sql, changed, (page) => storePeople(sql, page)));
       await settle(sql);
       passes.unchanged.push(await pass(sql, changed, (page) => storePeople(sql, page)));
-      passes.glance.push(await pass(sql, changed, (page) => glanceAt(sql, page), { atOnce: 1 }));
+      passes.glance.push(await pass(sql, changed, (page) => glanceAt(sql, page)));
       const before = await searchVersions(sql, people);
       passes.active.push(
         await pass(sql, changed.map(active), (batch) => applyEvents(sql, batch), { perPage: PER_BATCH }),

@@ -35,6 +35,9 @@ export const users = mirrorData.table(
     scimOrder: key("scim_order"),
     /** null = not locked; `LOCKED_FOR_EVER` = no end; else the moment the lock ends. */
     lockedUntil: ms("locked_until"),
+    /** The greatest times seen. Also in `user_activity`, whose indexes would make each update of this row dear. */
+    lastActiveAt: ms("last_active_at"),
+    lastSignInAt: ms("last_sign_in_at"),
   },
   (t) => [
     index("users_locked_until").on(t.lockedUntil).where(sql`${t.lockedUntil} is not null`),

@@ -60,7 +60,7 @@ const organizationsTable: FoldTable<StoredOrganization> = {
         private_metadata, private_order, name, slug, created_at, public_metadata::text
       from mirror_data.organizations where id = any(${textArray(ids)}::text::text[])
       order by id for update`;
-    return rows.map((row) => ({ row, state: stateOf(row, null) }));
+    return rows.map((row) => ({ row, state: stateOf(row) }));
   },
   async write(tx, rows) {
     if (rows.length === 0) return;
@@ -115,7 +115,7 @@ const membershipsTable: FoldTable<StoredMembership> = {
         private_metadata, private_order, organization_id, user_id, role, created_at, public_metadata::text
       from mirror_data.organization_memberships where id = any(${textArray(ids)}::text::text[])
       order by id for update`;
-    return rows.map((row) => ({ row, state: stateOf(row, null) }));
+    return rows.map((row) => ({ row, state: stateOf(row) }));
   },
   async write(tx, rows) {
     if (rows.length === 0) return;

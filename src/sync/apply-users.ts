@@ -76,9 +76,9 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     const inserted = await tx<{ id: string }[]>`
       insert into mirror_data.users (
         id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, private_at, scim_order, locked_until)
+        private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at)
       select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, private_at, scim_order, locked_until
+        private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at
       from ${userColumns(tx, rows)}
       order by position
       on conflict (id) do nothing
@@ -86,21 +86,14 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     return inserted.map((row) => row.id);
   },
   async lock(tx, ids) {
-    const list = textArray(ids);
-    const locked = tx<StoredUser[]>`
+    const rows = await tx<StoredUser[]>`
       select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until
-      from mirror_data.users where id = any(${list}::text::text[])
+        private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until,
+        last_active_at, last_sign_in_at
+      from mirror_data.users where id = any(${textArray(ids)}::text::text[])
       order by id for update`;
-    // In a statement of its own: what another transaction wrote before it let go of the lock is visible only to a
-    // statement that starts after the lock was taken.
-    const times = tx<{ id: string; last_active_at: number | null; last_sign_in_at: number | null }[]>`
-      select id, last_active_at, last_sign_in_at
-      from mirror_data.user_activity where id = any(${list}::text::text[])`;
-    const [rows, activity] = await Promise.all([locked, times]);
-    const byId = new Map(activity.map((row) => [row.id, row]));
     return rows.map((row) => {
-      const state = stateOf(row, byId.get(row.id) ?? null);
+      const state = stateOf(row);
       const user = state.content && (state.content.object as () => ClerkUser);
       return { row: { ...row, user }, state };
     });
@@ -116,7 +109,8 @@ function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
       updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
       payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
       private_metadata = r.private_metadata, private_order = r.private_order, erased = r.erased,
-      private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until, contradicted_at = null
+      private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until,
+      last_active_at = r.last_active_at, last_sign_in_at = r.last_sign_in_at, contradicted_at = null
     from ${userColumns(tx, rows)}
     where u.id = r.id`;
 }
@@ -165,8 +159,11 @@ function userColumns(tx: Tx, rows: readonly StoredUser[]) {
     ${plainArray(rows.map((r) => r.erased))}::text::boolean[],
     ${plainArray(rows.map((r) => r.private_at))}::text::integer[],
     ${textArray(rows.map((r) => r.scim_order))}::text::text[],
-    ${plainArray(rows.map((r) => r.locked_until))}::text::bigint[]
+    ${plainArray(rows.map((r) => r.locked_until))}::text::bigint[],
+    ${plainArray(rows.map((r) => r.last_active_at))}::text::bigint[],
+    ${plainArray(rows.map((r) => r.last_sign_in_at))}::text::bigint[]
   ) with ordinality as r(
     id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-    private_metadata, private_order, erased, private_at, scim_order, locked_until, position)`;
+    private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at,
+    position)`;
 }

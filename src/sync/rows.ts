@@ -25,6 +25,8 @@ export interface StoredUser extends StoredRow {
   private_at: number | null;
   scim_order: string | null;
   locked_until: number | null;
+  last_active_at: number | null;
+  last_sign_in_at: number | null;
 }
 
 export interface StoredOrganization extends StoredRow {
@@ -42,11 +44,8 @@ export interface StoredMembership extends StoredRow {
   public_metadata: string | null;
 }
 
-/** A stored row as the fold sees it; `activity` are the row's two times in `user_activity`. */
-export function stateOf(
-  row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>,
-  activity: { last_active_at: number | null; last_sign_in_at: number | null } | null,
-): State {
+/** A stored row as the fold sees it. */
+export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>): State {
   const erased = row.erased ?? false;
   if (row.deleted_at !== null) return { content: null, goneAtMs: row.deleted_at, erased };
   if (row.payload === null) return { content: null, goneAtMs: null, erased };
@@ -76,8 +75,8 @@ export function stateOf(
       hash: row.payload_hash ?? "",
       object,
       kept,
-      lastActiveAtMs: activity?.last_active_at ?? null,
-      lastSignInAtMs: activity?.last_sign_in_at ?? null,
+      lastActiveAtMs: row.last_active_at ?? null,
+      lastSignInAtMs: row.last_sign_in_at ?? null,
       lockedUntilMs: row.locked_until ?? null,
     },
     goneAtMs: null,
@@ -133,16 +132,19 @@ const TOMBSTONE = {
   private_order: null,
 };
 
+const USER_TOMBSTONE = {
+  private_at: null,
+  scim_order: null,
+  locked_until: null,
+  last_active_at: null,
+  last_sign_in_at: null,
+};
+
 /** The row that holds a user's state, and the user it was made from (null: a tombstone). */
 export function userRow(id: string, state: State): { row: StoredUser; user: ClerkUser | null } {
   const { content } = state;
   const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };
-  if (!content) {
-    return {
-      row: { ...TOMBSTONE, ...shared, private_at: null, scim_order: null, locked_until: null },
-      user: null,
-    };
-  }
+  if (!content) return { row: { ...TOMBSTONE, ...shared, ...USER_TOMBSTONE }, user: null };
   const user = merged(content) as ClerkUser;
   const split = splitPrivateMetadata(user);
   return {
@@ -156,6 +158,8 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
       private_at: split.privateAt,
       scim_order: orderColumn(content.kept.scim, content.order),
       locked_until: content.lockedUntilMs,
+      last_active_at: content.lastActiveAtMs,
+      last_sign_in_at: content.lastSignInAtMs,
     },
   };
 }
