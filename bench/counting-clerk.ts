@@ -90,7 +90,8 @@ export function createCountingClerk(users: number) {
         const newest = query.orderBy === "-updated_at";
         return page(newest ? latestChangedFirst(query) : oldestFirst(query, boundsOf(query)));
       }),
-    countUsers: (query) => answer(() => count(boundsOf(query))),
+    countUsers: (query) =>
+      answer(() => query.userIds?.filter((id) => find(id)).length ?? count(boundsOf(query))),
     getUser: (id) =>
       answer((): One => {
         const object = find(id);

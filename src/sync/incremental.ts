@@ -9,12 +9,12 @@ import { fenced } from "./lease.js";
 import { applyPage, type PageEffects } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { deleteGone, verifyBounds } from "./verify.js";
-import { createdAtOf, idOf, PAGE_SIZE, updatedAtOf, walkByOffset } from "./walk.js";
+import { boundsQuery, createdAtOf, idOf, PAGE_SIZE, updatedAtOf, walkByOffset } from "./walk.js";
 import { type Bounds, EVERYBODY, START } from "./windows.js";
 
 /**
- * What an incremental run ends with. `complete`: everything is as Clerk has it. `unsettled`: the counts differ by what
- * has just happened, or can't be compared. `too_much`: only a walk of everything will tell.
+ * What an incremental run ends with. `complete`: everything is as Clerk has it. `unsettled`: something happened each time
+ * that both sides were counted, or the counts can't be compared. `too_much`: only a walk of everything will tell.
  */
 export type IncrementalEnd = "complete" | "unsettled" | "too_much";
 
@@ -61,7 +61,7 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
       if (asOfMs !== null && keeps && !work.dryRun) {
         await fenced(sql, fence, (tx) => advanceAsOf(tx, begunAtMs - lagMs, position));
       }
-    } else if (after === "explained") break;
+    } else if (after === "untold") break;
     else if (after !== "changed") {
       const places = keeps ? await repairDrift(work, bounds, after) : "too_much";
       if (places === "too_much") return places;
@@ -78,14 +78,37 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
 }
 
 interface Look {
+  /** Those whom Clerk counts, without the lingering. */
   theirs: number;
+  /** How many Clerk still counts of whom the mirror knows that they are gone; null: it doesn't count by id. */
+  lingering: number | null;
   /** Where the feed stood before Clerk was asked. */
   position: number;
 }
 
+/**
+ * Clerk's counts trail its deletions: somebody who was just deleted, and is counted all the same, would stand in for
+ * somebody whose deletion was missed. Those are counted first: whoever lingers in the count of all did so then.
+ */
 async function look(work: RunWork, bounds: Bounds): Promise<Look> {
   const position = await feedPosition(work.sql);
-  return { theirs: await countWithin(work, bounds), position };
+  const lingering = await countLingering(work, bounds);
+  return { theirs: (await countWithin(work, bounds)) - (lingering ?? 0), lingering, position };
+}
+
+/** As many ids as Clerk takes in one question. */
+const IDS_PER_COUNT = 100;
+
+async function countLingering({ sql, api, call, clock, lagMs }: RunWork, bounds: Bounds) {
+  // Twice the lag: a refetch dates a deletion by when its request began.
+  const rows = await sql<{ id: string }[]>`
+    select id from mirror_data.users where deleted_at > ${clock.now() - 2 * lagMs} order by id`;
+  let counted = 0;
+  for (let from = 0; from < rows.length; from += IDS_PER_COUNT) {
+    const userIds = rows.slice(from, from + IDS_PER_COUNT).map(({ id }) => id);
+    counted += await api.countUsers({ ...boundsQuery(bounds), userIds }, call);
+  }
+  return counted > rows.length ? null : counted;
 }
 
 /** Users by `-updated_at`, back to `sinceMs`, and to what Clerk's lists may not have shown yet when that was read. */
@@ -132,12 +155,13 @@ async function showsSomebodyKnown({ sql }: RunWork, items: readonly unknown[]): 
   return known !== undefined;
 }
 
-/** The counts, where they differ. `changed`: something happened meanwhile, and they say nothing. */
+/** The counts, where they differ. `changed`: something happened meanwhile; `untold`: they can't be compared. */
 async function compare(
   work: RunWork,
   bounds: Bounds,
   before: Look,
-): Promise<"agree" | "explained" | "changed" | Counts> {
+): Promise<"agree" | "untold" | "changed" | Counts> {
+  if (before.lingering === null) return "untold";
   const first = await countBoth(work, bounds, before);
   if (first.theirs === first.ours) {
     return (await userDeletionsSince(work.sql, before.position)) > 0 ? "changed" : "agree";
@@ -145,10 +169,7 @@ async function compare(
   // Acted on only if it is seen twice.
   await sleep(work.secondLookMs, work.signal);
   const { theirs, ours } = await countBoth(work, bounds, await look(work, bounds));
-  if (theirs === ours) return "changed";
-  // Clerk's counts may still hold those who were deleted a moment ago.
-  const isExplained = theirs > ours && theirs - ours <= (await recentTombstones(work));
-  return isExplained ? "explained" : { theirs, ours };
+  return theirs === ours ? "changed" : { theirs, ours };
 }
 
 interface Counts {
@@ -170,12 +191,6 @@ async function ownCount({ sql, foreseen }: RunWork, bounds: Bounds): Promise<num
     select (select n from mirror_data.counters where name = 'users')
       - (select count(*) from mirror_data.user_search where created_at >= ${beforeMs}) as n`;
   return (row?.n ?? 0) + [...foreseen.values()].filter((at) => at < beforeMs).length;
-}
-
-async function recentTombstones({ sql, clock, lagMs }: RunWork): Promise<number> {
-  const [row] = await sql<{ n: number }[]>`
-    select count(*)::bigint as n from mirror_data.users where deleted_at > ${clock.now() - lagMs}`;
-  return row?.n ?? 0;
 }
 
 /** How many places were read again, and repaired. */

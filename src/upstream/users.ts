@@ -33,7 +33,10 @@ export interface PageQuery {
 /** The reads of Clerk that the mirror makes for itself. A refused query rejects with Clerk's code in `clerkCode`. */
 export interface ClerkApi {
   listUsers(query: UserListQuery, call: Call): Promise<Page>;
-  countUsers(query: Pick<UserListQuery, "createdAtAfter" | "createdAtBefore">, call: Call): Promise<number>;
+  countUsers(
+    query: Pick<UserListQuery, "createdAtAfter" | "createdAtBefore" | "userIds">,
+    call: Call,
+  ): Promise<number>;
   /** `gone` only for a 404 that says `resource_not_found`: any other 404 is about the way there. */
   getUser(id: string, call: Call): Promise<One>;
   getOrganization(id: string, call: Call): Promise<One>;

@@ -226,6 +226,41 @@ describe("the proof", () => {
     }
   });
 
+  test("doesn't move past a lost deletion because counts still hold somebody of whose deletion the mirror knows", async ({
+    db,
+  }) => {
+    const sandbox = await startSandbox({ users: 300 });
+    sandboxes.push(sandbox);
+    const walks = await walksOver(db, sandbox, { lagMs: 400 });
+    await walks.backfill();
+    sandbox.setCountLag(300);
+    const lost = idAt(sandbox, 3);
+    const deletedAtMs = Date.now();
+    sandbox.clerk.deleteUser(lost);
+    for (let checks = 0; (await storedUsers(db)).has(lost); checks++) {
+      expect((await asOf(db)) ?? 0).toBeLessThan(deletedAtMs);
+      const heard = idAt(sandbox, 4 + checks);
+      sandbox.clerk.deleteUser(heard);
+      await deletedHere(db, heard);
+      await walks.incremental();
+    }
+    expect([...(await storedUsers(db)).keys()].sort()).toEqual([...clerkUsers(sandbox).keys()].sort());
+  });
+
+  test("doesn't move where Clerk can't say whom it still counts", async ({ db }) => {
+    const sandbox = await started();
+    const { before } = await proving(db, sandbox);
+    const { incremental } = await walksOver(db, sandbox, {
+      lagMs: 1000,
+      api: (api) => ({ ...api, countUsers: ({ userIds: _, ...query }, call) => api.countUsers(query, call) }),
+    });
+    const heard = idAt(sandbox, 4);
+    sandbox.clerk.deleteUser(heard);
+    await deletedHere(db, heard);
+    expect(await incremental()).toMatchObject({ state: "succeeded", differences: {} });
+    expect(await asOf(db)).toBe(before);
+  });
+
   test("doesn't move for a lost creation and a lost deletion that cancel out: both are found", async ({
     db,
   }) => {
