@@ -80,7 +80,7 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
 interface Look {
   /** Those whom Clerk counts, without the lingering. */
   theirs: number;
-  /** How many Clerk still counts of whom the mirror knows that they are gone; null: it doesn't count by id. */
+  /** How many Clerk still counts of whom the mirror knows that they are gone; null: too many to ask, or it doesn't count by id. */
   lingering: number | null;
   /** Where the feed stood before Clerk was asked. */
   position: number;
@@ -96,13 +96,16 @@ async function look(work: RunWork, bounds: Bounds): Promise<Look> {
   return { theirs: (await countWithin(work, bounds)) - (lingering ?? 0), lingering, position };
 }
 
-/** As many ids as Clerk takes in one question. */
+/** As many ids as Clerk takes in one question, and as many as are worth asking about. */
 const IDS_PER_COUNT = 100;
+const MOST_LINGERING = 1000;
 
 async function countLingering({ sql, api, call, clock, lagMs }: RunWork, bounds: Bounds) {
   // Twice the lag: a refetch dates a deletion by when its request began.
   const rows = await sql<{ id: string }[]>`
-    select id from mirror_data.users where deleted_at > ${clock.now() - 2 * lagMs} order by id`;
+    select id from mirror_data.users where deleted_at > ${clock.now() - 2 * lagMs}
+    order by id limit ${MOST_LINGERING + 1}`;
+  if (rows.length > MOST_LINGERING) return null;
   let counted = 0;
   for (let from = 0; from < rows.length; from += IDS_PER_COUNT) {
     const userIds = rows.slice(from, from + IDS_PER_COUNT).map(({ id }) => id);

@@ -56,7 +56,8 @@ export function createIngest(options: IngestOptions): Ingest {
   async function commit(items: readonly Item[]): Promise<Committed[]> {
     // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
     const results = await availability.guard(() => applyIsolated(sql, items, { lagMs, onCommitted }));
-    const version = await versions.current().catch(() => null);
+    // Not waited for here: the next batch can begin meanwhile.
+    const version = versions.current().catch(() => null);
     return results.map((result) => ({ result, version }));
   }
 
@@ -84,7 +85,7 @@ export function createIngest(options: IngestOptions): Ingest {
     const { result, version } = await group.submit({ ...item, delivery });
     if (result.kind === "poison") throw result.error;
     const status = item || result.status === "duplicate" ? result.status : "ignored";
-    return { status, version };
+    return { status, version: await version };
   }
 
   async function keep(
@@ -108,7 +109,7 @@ export function createIngest(options: IngestOptions): Ingest {
 /** What became of an item, and a state of the database that shows it. */
 interface Committed {
   result: Isolated;
-  version: string | null;
+  version: Promise<string | null>;
 }
 
 const typeOf = (event: WebhookEvent) => sqlText(event.type).slice(0, 200);
