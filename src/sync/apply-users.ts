@@ -120,7 +120,7 @@ function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
  * hold is worked out from the stored user: asking them costs Postgres more than that costs here.
  */
 function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<unknown> {
-  const users = outcomes.flatMap(({ after }) => (after.user ? [after.user()] : []));
+  const live = outcomes.flatMap(({ after }) => (after.user ? [after] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
   const changes = outcomes.flatMap(({ before, after }) =>
     after.user && saysOther(before, after)
@@ -136,7 +136,7 @@ function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<un
       tx,
       differing("search").map(({ after }) => after.search),
     ),
-    writeActivity(tx, users),
+    writeActivity(tx, live),
     writeMetadata(
       tx,
       differing("metadata").map(({ after }) => after.metadata),

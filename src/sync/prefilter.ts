@@ -31,7 +31,8 @@ export const USER_GLANCE = `
 
 /**
  * Tells exact repeats of what is stored apart from the rest by one read that locks nothing: 138,000 rows a second at a
- * million users and no WAL (docs/BENCHMARKS.md), against 16,000 for a guarded upsert. Only repeats of what Clerk's API said: a webhook's row takes a higher rank.
+ * million users and no WAL (docs/BENCHMARKS.md), against 16,000 for a guarded upsert. Only repeats of what Clerk's API
+ * said: a webhook's row takes a higher rank.
  */
 export async function glanceAtUsers(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Glance[]> {
   const rows = await look<UserGlanceRow>(sql, USER_GLANCE, snapshots);

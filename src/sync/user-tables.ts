@@ -1,8 +1,8 @@
-import type { ClerkUser } from "../clerk.js";
 import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import { rareGrams } from "../lib/grams.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
+import type { StoredUser } from "./rows.js";
 
 /** The tables derived from `users`. Their rows are guarded by the lock on the user's row, which the caller holds. */
 export async function deleteDerived(tx: Tx, ids: readonly string[]): Promise<void> {
@@ -60,18 +60,16 @@ export async function writeSearch(tx: Tx, rows: readonly SearchRow[]): Promise<v
   ]);
 }
 
-/** From the user as it will be served, which holds the greatest times seen. */
-export async function writeActivity(tx: Tx, users: readonly ClerkUser[]): Promise<void> {
-  if (users.length === 0) return;
-  const times = (pick: (user: ClerkUser) => unknown) =>
-    plainArray(users.map((user) => (Number.isSafeInteger(pick(user)) ? Number(pick(user)) : null)));
+/** The rows of live users hold the greatest times seen. */
+export async function writeActivity(tx: Tx, rows: readonly StoredUser[]): Promise<void> {
+  if (rows.length === 0) return;
   await tx`
     insert into mirror_data.user_activity as a (id, updated_at, last_active_at, last_sign_in_at)
     select * from unnest(
-      ${textArray(users.map((user) => user.id))}::text::text[],
-      ${times((user) => user.updated_at)}::text::bigint[],
-      ${times((user) => user.last_active_at)}::text::bigint[],
-      ${times((user) => user.last_sign_in_at)}::text::bigint[])
+      ${textArray(rows.map((r) => r.id))}::text::text[],
+      ${plainArray(rows.map((r) => r.updated_at))}::text::bigint[],
+      ${plainArray(rows.map((r) => r.last_active_at))}::text::bigint[],
+      ${plainArray(rows.map((r) => r.last_sign_in_at))}::text::bigint[])
     on conflict (id) do update set
       updated_at = excluded.updated_at, last_active_at = excluded.last_active_at,
       last_sign_in_at = excluded.last_sign_in_at
