@@ -1,6 +1,7 @@
 import type { Sql } from "../src/db/client.js";
 import type { Person } from "./people.js";
 
+/** As large as Clerk's pages are asked for. */
 export const PER_PAGE = 500;
 /** As many pages as a backfill keeps under way. */
 export const AT_ONCE = 2;
@@ -12,26 +13,36 @@ export interface Pass {
   walBytes: number;
 }
 
+/** Hands the items on page by page, so many pages at a time. */
+export async function pageByPage<T>(
+  items: readonly T[],
+  store: (page: readonly T[]) => Promise<unknown>,
+  { perPage = PER_PAGE } = {},
+): Promise<void> {
+  const pages = Array.from({ length: Math.ceil(items.length / perPage) }, (_, n) =>
+    items.slice(n * perPage, (n + 1) * perPage),
+  );
+  const work = async () => {
+    for (let page = pages.shift(); page; page = pages.shift()) await store(page);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+}
+
 export async function pass(
   sql: Sql,
   people: readonly Person[],
   store: (page: readonly Person[]) => Promise<unknown>,
-  { atOnce = AT_ONCE, perPage = PER_PAGE } = {},
+  options: { perPage?: number } = {},
 ): Promise<Pass> {
-  const pages = Array.from({ length: Math.ceil(people.length / perPage) }, (_, n) =>
-    people.slice(n * perPage, (n + 1) * perPage),
-  );
   const pagesMs: number[] = [];
-  const work = async () => {
-    for (let page = pages.shift(); page; page = pages.shift()) {
-      const begun = performance.now();
-      await store(page);
-      pagesMs.push(performance.now() - begun);
-    }
+  const timed = async (page: readonly Person[]) => {
+    const begun = performance.now();
+    await store(page);
+    pagesMs.push(performance.now() - begun);
   };
   const lsn = await walPosition(sql);
   const begun = performance.now();
-  await Promise.all(Array.from({ length: atOnce }, work));
+  await pageByPage(people, timed, options);
   const perSecond = (people.length / (performance.now() - begun)) * 1000;
   return { perSecond, pagesMs, walBytes: await walSince(sql, lsn) };
 }

@@ -2,6 +2,7 @@ import type { Database, Sql } from "../src/db/client.js";
 import { analyzeTables, dropSearchIndex, ensureSearchIndex, forgetPlans } from "../src/db/search-index.js";
 import { unfenced } from "../src/sync/lease.js";
 import { applyPage } from "../src/sync/pages.js";
+import { pageByPage } from "./pass.js";
 import { DAY_MS, makePerson, TODAY_MS } from "./person.js";
 import { randomOf } from "./random.js";
 
@@ -9,9 +10,6 @@ export type Person = Record<string, unknown> & { id: string };
 type Made = ReturnType<typeof makePerson>;
 
 const PER_CROWD = 10_000;
-const PER_PAGE = 500;
-/** As many of Clerk's pages as a backfill keeps under way. */
-const AT_ONCE = 2;
 
 /** Users per second: while they were stored, without a trigram index, and until memberships, index and statistics were there too. */
 export interface Loading {
@@ -65,15 +63,9 @@ async function storePages(
   kind: "users" | "memberships",
   objects: readonly Record<string, unknown>[],
 ): Promise<void> {
-  const pages = Array.from({ length: Math.ceil(objects.length / PER_PAGE) }, (_, n) =>
-    objects.slice(n * PER_PAGE, (n + 1) * PER_PAGE),
+  await pageByPage(objects, (items) =>
+    applyPage(sql, kind, { items, startedAtMs: Date.now() }, { lagMs: 0, fence: unfenced }),
   );
-  const store = async () => {
-    for (let items = pages.shift(); items; items = pages.shift()) {
-      await applyPage(sql, kind, { items, startedAtMs: Date.now() }, { lagMs: 0, fence: unfenced });
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, store));
 }
 
 /** One organization to so many people. */

@@ -10,23 +10,25 @@ const PRIVATE = { privateMetadata: true };
 
 /** The user of this number has as many memberships, of the organizations 0, 1, 2 …; every third at the same time. */
 const MOST = 12;
+const idAndTime = (user: number, n: number) => ({
+  id: `orgmem_${user}_${String(n).padStart(2, "0")}`,
+  at: n - (n % 3),
+});
 const idsOf = (user: number) =>
-  Array.from({ length: user }, (_, n) => ({
-    id: `orgmem_${user}_${String(n).padStart(2, "0")}`,
-    at: n - (n % 3),
-  }))
+  Array.from({ length: user }, (_, n) => idAndTime(user, n))
     .sort((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1))
     .map(({ id }) => id);
 
 function membershipOf(user: number, n: number): Item {
+  const { id, at } = idAndTime(user, n);
   const snapshot = membershipSnapshot(
     {
-      id: `orgmem_${user}_${String(n).padStart(2, "0")}`,
+      id,
       object: "organization_membership",
       role: "org:member",
       public_metadata: {},
       private_metadata: { of: user },
-      created_at: n - (n % 3),
+      created_at: at,
       updated_at: 1,
       organization: { id: `org_${n}`, name: `Number ${n}`, members_count: 0, created_at: 1, updated_at: 1 },
       public_user_data: { user_id: `user_${user}` },
