@@ -3,7 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/check/**"],
+    exclude: ["test/check/**", "test/**/*.system.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     // Databases are cloned and processes started in tests: slower than vitest's defaults on a busy machine.
     testTimeout: 60_000,

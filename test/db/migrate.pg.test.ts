@@ -2,20 +2,11 @@ import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import { connect } from "../../src/db/client.js";
+import { describe, expect, test } from "vitest";
 import { grantsSql } from "../../src/db/grants.js";
 import { migrateDatabase } from "../../src/db/migrate.js";
 import { splitPrivateMetadata } from "../../src/lib/private-metadata.js";
-import { parseListParams } from "../../src/query/filter.js";
-import { createUserQueries } from "../../src/query/users.js";
-import { applyItems } from "../../src/sync/apply.js";
-import { userSnapshot } from "../../src/sync/snapshot.js";
-import { clerkUser } from "../support/clerk-user.js";
 import { emptyDatabase } from "../support/database.js";
-import { startPostgres15 } from "../support/external-postgres.js";
 
 const DRIZZLE = join(import.meta.dirname, "../../drizzle");
 
@@ -110,23 +101,3 @@ test("what was counted in UTF-16 units is counted in bytes by migration 0006", (
       new Map(rows.map(({ id, privateAt }) => [id, privateAt])),
     );
   }));
-
-describe("PostgreSQL 15", () => {
-  let server: Awaited<ReturnType<typeof startPostgres15>>;
-  beforeAll(async () => {
-    server = await startPostgres15();
-  });
-  afterAll(() => server.remove());
-
-  test("takes the migrations, writes and reads as the newest does", async () => {
-    await migrateDatabase({ url: server.url });
-    const database = connect({ url: server.url });
-    const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
-    await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
-    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
-    const list = await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true });
-    expect(JSON.parse(String(list))).toEqual([user]);
-    expect(await database.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
-    await database.close();
-  });
-});

@@ -4,19 +4,19 @@ import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";
 import type { RunningServer } from "../../src/runtime.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
-import { startPostgres15 } from "../support/external-postgres.js";
+import { startPostgres } from "../support/external-postgres.js";
 import { expectSame, startMirror } from "../support/mirror.js";
 
 type Wire = Record<string, unknown>;
 
 describe("while Postgres is stopped and started under load", () => {
   let sandbox: Sandbox;
-  let postgres: Awaited<ReturnType<typeof startPostgres15>>;
+  let postgres: Awaited<ReturnType<typeof startPostgres>>;
   let server: RunningServer;
   const reader = newKey();
 
   beforeAll(async () => {
-    postgres = await startPostgres15();
+    postgres = await startPostgres();
     sandbox = await startSandbox({
       ...{ users: 300, organizations: 5 },
       retryScheduleMs: Array.from({ length: 100 }, () => 200),

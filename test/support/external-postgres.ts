@@ -1,28 +1,31 @@
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
-import { unprivilegedUser } from "../../src/db/embedded-binaries.js";
+import postgres from "postgres";
+import { embeddedBinaries, unprivilegedUser } from "../../src/db/embedded-binaries.js";
+import { PGBOUNCER, POSTGRES_15 } from "./system-packages.js";
 
-const BIN = "/usr/lib/postgresql/15/bin";
+/** A server of Debian's PostgreSQL 15, the oldest that the mirror supports: for `*.system.test.ts`. */
+export const startPostgres15 = () => startPostgres(POSTGRES_15);
 
-/** A server of Debian's PostgreSQL 15, the oldest that the mirror supports, with a database `mirror`. */
-export async function startPostgres15() {
-  if (!existsSync(join(BIN, "postgres"))) {
-    throw new Error(`${BIN} is missing: install Debian's package postgresql-15`);
-  }
+/**
+ * A server with a database `mirror` that stands in for the user's own: reached by `DATABASE_URL`, stopped and started by
+ * somebody else. Of the embedded version unless `bin` names other programs.
+ */
+export async function startPostgres(bin = embeddedBinaries(unprivilegedUser()).bin) {
   const user = unprivilegedUser();
   const runAs = user ?? {};
-  const folder = mkdtempSync(join(tmpdir(), "user-mirror-pg15-"));
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-postgres-"));
   if (user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, "data");
   const run = promisify(execFile);
   await run(
-    join(BIN, "initdb"),
+    join(bin, "initdb"),
     ["-D", data, "-U", "mirror", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"],
     {
       ...runAs,
@@ -36,9 +39,9 @@ export async function startPostgres15() {
   );
 
   async function start() {
-    const child = spawn(join(BIN, "postgres"), ["-D", data], { ...runAs, cwd: "/", stdio: "ignore" });
+    const child = spawn(join(bin, "postgres"), ["-D", data], { ...runAs, cwd: "/", stdio: "ignore" });
     while (!isReady()) {
-      if (child.exitCode !== null) throw new Error(`PostgreSQL 15 ended with ${child.exitCode}`);
+      if (child.exitCode !== null) throw new Error(`Postgres ended with ${child.exitCode}`);
       await setTimeout(25);
     }
     return child;
@@ -53,9 +56,9 @@ export async function startPostgres15() {
 
   let child = await start();
   const url = `postgres://mirror@127.0.0.1:${port}/mirror`;
-  await run(join(BIN, "createdb"), ["-h", "127.0.0.1", "-p", String(port), "-U", "mirror", "mirror"], {
-    cwd: "/",
-  });
+  const admin = postgres(`postgres://mirror@127.0.0.1:${port}/postgres`, { max: 1 });
+  await admin`create database mirror`;
+  await admin.end();
   return {
     url,
     /** Stops it as its administrator would, cutting all connections. */
@@ -87,7 +90,7 @@ export async function startPgBouncer(url: string, mode: "session" | "transaction
       `unix_socket_dir =\nauth_type = any\npool_mode = ${mode}\n`,
   );
   if (user) for (const path of [folder, config]) chownSync(path, user.uid, user.gid);
-  const child = spawn("/usr/sbin/pgbouncer", ["-q", config], { ...user, cwd: "/", stdio: "ignore" });
+  const child = spawn(PGBOUNCER, ["-q", config], { ...user, cwd: "/", stdio: "ignore" });
   await once(child, "spawn");
   const pooled = new URL(url);
   pooled.port = String(port);
