@@ -1,7 +1,7 @@
 import { backoffMs, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
-import { clerkErrorOf, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
+import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
 import type { Budget, Priority } from "./rate-limit.js";
 
 /** Who asks, and until when. */
@@ -26,6 +26,8 @@ export interface UpstreamResponse {
   body: Buffer;
   /** When the request that got this answer was sent, by the clock given. */
   startedAtMs: number;
+  /** When the answer was made, by Clerk's own clock, in whole seconds; null where it doesn't say. */
+  dateMs: number | null;
 }
 
 /** The only way to Clerk. */
@@ -93,7 +95,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     if (response.status === 429 && !hasLimitOfItsOwn(request)) {
       budget.pause(retryAfterMs(response.headers) ?? 1000);
     }
-    return { status: response.status, headers: response.headers, body, startedAtMs };
+    const { status, headers: received } = response;
+    return { status, headers: received, body, startedAtMs, dateMs: dateMs(received) };
   }
 
   /** Somebody who waits for an answer is told soon that there is no budget left; walks wait for theirs. */

@@ -2,6 +2,7 @@ import { AppError } from "../lib/errors.js";
 
 /** What Clerk answers when it isn't a success. */
 export interface ClerkError {
+  /** In lower case, so that it can be compared: some who stand in for Clerk say `RESOURCE_NOT_FOUND`. */
   code: string | null;
   message: string | null;
 }
@@ -13,7 +14,7 @@ export function clerkErrorOf(body: Buffer): ClerkError {
     const value = first && typeof first === "object" ? (first as Record<string, unknown>)[name] : undefined;
     return typeof value === "string" ? value : null;
   };
-  return { code: read("code"), message: read("long_message") ?? read("message") };
+  return { code: read("code")?.toLowerCase() ?? null, message: read("long_message") ?? read("message") };
 }
 
 /** Whether a client that expects Clerk's errors can read this one. */
@@ -43,13 +44,25 @@ const SYNTHESISED: Record<number, [code: string, message: string]> = {
   504: ["gateway_timeout", "Gateway timeout"],
 };
 
-/** `Retry-After` in milliseconds, from seconds or a date; null when there is none to be read. */
+/**
+ * `Retry-After` in milliseconds; null when there is none to be read. A date is read by the clock of whoever sent it,
+ * where the answer shows that one, so that it means the same however far our own is off.
+ */
 export function retryAfterMs(headers: Headers): number | null {
-  const value = headers.get("retry-after");
-  if (value === null) return null;
-  if (/^\d+$/.test(value.trim())) return Number(value) * 1000;
-  const date = Date.parse(value);
-  return Number.isNaN(date) ? null : Math.max(0, date - Date.now());
+  const value = headers.get("retry-after")?.trim() ?? "";
+  if (/^\d+(\.\d+)?$/.test(value)) return Number(value) * 1000;
+  const untilMs = httpDateMs(value);
+  return untilMs === null ? null : Math.max(0, untilMs - (dateMs(headers) ?? Date.now()));
+}
+
+/** When the answer was made, by the clock of whoever made it; null where it doesn't say. Clerk gives whole seconds. */
+export const dateMs = (headers: Headers): number | null => httpDateMs(headers.get("date") ?? "");
+
+/** Only what HTTP calls a date: JavaScript makes one of almost any text with a number in it, `-5` for instance. */
+function httpDateMs(value: string): number | null {
+  if (!/^[A-Z][a-z]+,? .*\d\d:\d\d:\d\d/.test(value)) return null;
+  const ms = Date.parse(/GMT$/.test(value) ? value : `${value} GMT`);
+  return Number.isNaN(ms) ? null : ms;
 }
 
 /** A request that got no answer, as its caller should see it. */

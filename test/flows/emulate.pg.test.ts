@@ -85,6 +85,19 @@ describe("over a Clerk that isn't quite Clerk", () => {
     expect(await sdk.users.getCount()).toBe(PEOPLE.length + OWN);
   });
 
+  test("whoever it doesn't have is answered 404, though it spells its codes in upper case", async () => {
+    await expect(sdk.users.getUser("user_nobody")).rejects.toMatchObject({ status: 404 });
+  });
+
+  test("whoever was deleted behind the mirror's back is found out and deleted here", async () => {
+    const [someone] = await emulated();
+    const headers = { Authorization: `Bearer ${SECRET_KEY}` };
+    await fetch(`${emulator.url}/v1/users/${someone?.id}`, { method: "DELETE", headers });
+    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
+    expect(run).toMatchObject({ state: "succeeded", differences: { missed_delete: 1 } });
+    await expect(sdk.users.getUser(String(someone?.id))).rejects.toMatchObject({ status: 404 });
+  });
+
   test("a full reconcile of it finds no differences", async () => {
     const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
     expect(run).toMatchObject({

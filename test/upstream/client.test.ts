@@ -67,6 +67,12 @@ describe("a read of the mirror's own", () => {
     expect(received.map(({ url }) => url)).toEqual(["/v1/users?limit=1", "/v1/users?limit=1"]);
   });
 
+  test("tells when Clerk made the answer, by Clerk's clock", async () => {
+    const { upstream } = await clerkAnswering(answer(200, {}, { date: "Sun, 06 Nov 1994 08:49:37 GMT" }));
+    const { dateMs } = await upstream.get("/v1/users", [], { priority: "walk" });
+    expect(dateMs).toBe(784_111_777_000);
+  });
+
   test("waits as long as Retry-After says", async () => {
     const { upstream, received } = await clerkAnswering(answer(429, {}, { "retry-after": "1" }), answer(200));
     const begun = performance.now();
