@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { AppError } from "./lib/errors.js";
+import { howToRun } from "./lib/package.js";
 
 /** Everything the environment decides, parsed. Parts get their slice of it, never the whole. */
 export interface Config {
@@ -99,7 +100,7 @@ export function loadConfig(
 
 const KEY_MISSING =
   "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
-  "or run `npm run demo`, which needs no Clerk account.";
+  `or run \`${howToRun("demo")}\`, which needs no Clerk account.`;
 
 /** What Clerk allows an instance in 10 seconds (production, development). */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);

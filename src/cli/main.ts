@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { AppError } from "../lib/errors.js";
-import { version } from "../lib/package.js";
+import { howToRun, version } from "../lib/package.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
 import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
+import { outliveReaders } from "./output.js";
 import { rebuildCommand, resetCommand } from "./rebuild.js";
 import { sandboxCommand } from "./sandbox.js";
 import { serveCommand } from "./serve.js";
@@ -16,6 +17,13 @@ import { usersCommand } from "./users.js";
 /** Failed; used wrongly; configured wrongly (sysexits' EX_CONFIG). */
 const EXIT = { failed: 1, usage: 2, configuration: 78 };
 
+const FIRST_STEPS = [
+  [howToRun("demo"), "everything at once, without a Clerk account"],
+  [`CLERK_SECRET_KEY=sk_… ${howToRun("serve")}`, "your own users; DATABASE_URL for your own Postgres"],
+  [howToRun("status"), "how complete the mirror is, and what it is doing"],
+] as const;
+const COLUMN = Math.max(...FIRST_STEPS.map(([command]) => command.length));
+
 const program = new Command("user-mirror")
   .description("An exact local copy of your Clerk users in Postgres, with the Clerk API in front of it.")
   .version(version())
@@ -25,10 +33,7 @@ const program = new Command("user-mirror")
     "after",
     `
 Configuration comes from the environment, or from .env in this directory. The first steps:
-  $ npm run demo                            everything at once, without a Clerk account
-  $ CLERK_SECRET_KEY=sk_… npm start         your own users; DATABASE_URL for your own Postgres
-  $ user-mirror status                      how complete the mirror is, and what it is doing
-`,
+${FIRST_STEPS.map(([command, what]) => `  $ ${command.padEnd(COLUMN)}  ${what}\n`).join("")}`,
   );
 for (const command of [
   serveCommand(),
@@ -55,6 +60,7 @@ function inherit(command: Command): Command {
   return command;
 }
 
+outliveReaders();
 try {
   await program.parseAsync();
 } catch (error) {

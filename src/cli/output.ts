@@ -21,3 +21,12 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
     )
     .join("\n");
 }
+
+/** Whoever reads our output may leave before its end (`--help | head -1`): the rest then goes nowhere, and that's no failure. */
+export function outliveReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) {
+    stream.on("error", (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EPIPE") throw error;
+    });
+  }
+}

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { removeEmbedded } from "../db/embedded.js";
 import { emptyMirror } from "../db/rebuild.js";
 import { AppError } from "../lib/errors.js";
+import { howToRun } from "../lib/package.js";
 import { configWithoutKey, withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -18,7 +19,7 @@ export function rebuildCommand(): Command {
       print(
         flags,
         { rebuilt: true },
-        "The mirror is empty. It fills again with `npm start` or `user-mirror backfill`.",
+        `The mirror is empty. It fills again with \`${howToRun("serve")}\` or \`${howToRun("backfill")}\`.`,
       );
     });
 }

@@ -14,3 +14,13 @@ export function packageRoot(): string {
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
   return folder;
 }
+
+/** Scripts of package.json, which an installed copy's users can't run. */
+const SCRIPTS: Readonly<Record<string, string>> = { demo: "npm run demo", serve: "npm start" };
+
+/** How a person runs a command of ours: by npm in a checkout, by its own name where the package is installed. */
+export function howToRun(command: string): string {
+  const isCheckout = existsSync(join(packageRoot(), "src"));
+  if (!isCheckout) return `npx user-mirror ${command}`;
+  return SCRIPTS[command] ?? `npm run cli -- ${command}`;
+}
