@@ -109,13 +109,13 @@ function journal(): Journal {
   return JSON.parse(readFileSync(join(migrationsFolder(), "meta", "_journal.json"), "utf8")) as Journal;
 }
 
-/** `drizzle/` beside `dist/` or `src/`, whichever of the two runs. */
+/** `migrations/` in `dist/`, where a build copies them, or `drizzle/` beside `src/`: whichever of the two runs. */
 function migrationsFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "drizzle", "meta", "_journal.json"))) {
-    const parent = dirname(folder);
-    if (parent === folder) throw new Error("the folder drizzle/ is missing from this installation");
-    folder = parent;
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    const found = ["migrations", "drizzle"]
+      .map((name) => join(folder, name))
+      .find((one) => existsSync(join(one, "meta", "_journal.json")));
+    if (found) return found;
+    if (folder === dirname(folder)) throw new Error("the migrations are missing from this installation");
   }
-  return join(folder, "drizzle");
 }

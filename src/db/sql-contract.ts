@@ -4,8 +4,10 @@ import { boolean, jsonb, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
  * The views of the schema `mirror` for Drizzle: live rows only, stable across versions. Join them with your own tables:
  *
  *     db.select().from(orders).innerJoin(mirrorUsers, eq(mirrorUsers.id, orders.userId))
+ *
+ * The schema itself isn't exported: drizzle-kit would create it in an application whose own schema exports these views too.
  */
-export const mirrorSchema = pgSchema("mirror");
+const mirrorSchema = pgSchema("mirror");
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
 

@@ -1,0 +1,105 @@
+import { execFile } from "node:child_process";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+
+const root = join(import.meta.dirname, "..", "..");
+const run = promisify(execFile);
+
+interface Packed {
+  filename: string;
+  files: { path: string }[];
+}
+
+describe("the package, packed from a checkout that was never built", () => {
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-package-"));
+  const app = join(folder, "app");
+  const installed = join(app, "node_modules", "user-mirror");
+  let packed: Packed;
+
+  /** A checkout without `dist`, and an application in which the package is installed as npm would. */
+  beforeAll(async () => {
+    const checkout = join(folder, "checkout");
+    const parts = ["package.json", "tsconfig.json", "tsconfig.build.json", "README.md", "LICENSE"];
+    for (const part of [...parts, "src", "drizzle"]) {
+      cpSync(join(root, part), join(checkout, part), { recursive: true });
+    }
+    symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
+    const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: checkout });
+    [packed] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [Packed];
+
+    mkdirSync(installed, { recursive: true });
+    await run("tar", ["-xf", join(folder, packed.filename), "--strip-components=1", "-C", installed]);
+    for (const name of readdirSync(join(root, "node_modules"))) {
+      symlinkSync(join(root, "node_modules", name), join(app, "node_modules", name));
+    }
+    writeFileSync(join(app, "package.json"), '{ "name": "app", "type": "module" }');
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  test("holds what runs, and neither source maps nor what only drizzle-kit reads", () => {
+    const paths = packed.files.map(({ path }) => path);
+    const migrations = readdirSync(join(root, "drizzle")).filter((file) => file.endsWith(".sql"));
+    expect(paths).toEqual(
+      expect.arrayContaining([
+        ...["README.md", "LICENSE", "dist/cli/main.js", "dist/db/sql-contract.d.ts"],
+        ...migrations.map((file) => `dist/migrations/${file}`),
+      ]),
+    );
+    expect(paths.filter((path) => /\.map$|^drizzle|_snapshot|^(src|test|bench)/.test(path))).toEqual([]);
+  });
+
+  test("says what to do in the words of whoever installed it", async () => {
+    const env = { PATH: process.env.PATH ?? "" };
+    const cli = (...args: string[]) =>
+      run(process.execPath, [join(installed, "dist/cli/main.js"), ...args], { cwd: app, env });
+    const { stdout: help } = await cli("--help");
+    expect(help).toContain("npx user-mirror demo");
+    expect(help).not.toMatch(/npm (run|start)/);
+    const refused = await cli("serve").catch((error: { code: number; stderr: string }) => error);
+    expect(refused).toMatchObject({
+      code: 78,
+      stderr: expect.stringMatching(/CLERK_SECRET_KEY.*npx user-mirror demo/),
+    });
+    expect(refused.stderr).not.toMatch(/npm (run|start)/);
+  });
+
+  test("lets an application's drizzle-kit make the application's tables alone", async () => {
+    writeFileSync(
+      join(app, "schema.ts"),
+      `import { pgTable, text } from "drizzle-orm/pg-core";
+       export * from "user-mirror/schema";
+       export const orders = pgTable("orders", { id: text("id").primaryKey(), userId: text("user_id") });`,
+    );
+    const kit = join(root, "node_modules", "drizzle-kit", "bin.cjs");
+    const options = ["--dialect", "postgresql", "--schema", "schema.ts", "--out", "migrations"];
+    await run(process.execPath, [kit, "generate", ...options, "--name", "orders"], { cwd: app });
+    const made = readFileSync(join(app, "migrations", "0000_orders.sql"), "utf8");
+    expect(made).toContain('CREATE TABLE "orders"');
+    expect(made).not.toMatch(/mirror|SCHEMA|VIEW/);
+  });
+
+  test("brings the types of its views", async () => {
+    writeFileSync(
+      join(app, "query.ts"),
+      `import { mirrorUsers } from "user-mirror/schema";
+       export const banned: boolean = mirrorUsers.$inferSelect.banned;
+       // @ts-expect-error: there is no such column.
+       mirrorUsers.$inferSelect.nonsense;`,
+    );
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    const flags = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023"];
+    await expect(run(process.execPath, [tsc, ...flags, "query.ts"], { cwd: app })).resolves.toBeDefined();
+  });
+});
