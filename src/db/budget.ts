@@ -1,5 +1,6 @@
 import {
   type Amount,
+  boundedPause,
   currentShare,
   type Grant,
   NOTHING_SPENT,
@@ -85,8 +86,9 @@ export interface BudgetState {
   limit: number | null;
   /** Requests granted in the last 10 seconds. */
   used: Amount;
-  /** The part of UPSTREAM_RATE_LIMIT that is used at present: below 1 after Clerk answered 429. */
+  /** The part of its share that the background uses at present: below 1 after Clerk answered 429. */
   share: number;
+  /** Until when walks and refetches start nothing. */
   paused_until: number | null;
 }
 
@@ -94,8 +96,9 @@ export async function readBudget(sql: Sql): Promise<BudgetState> {
   const [row] = await sql<{ spending: (Spending & { limit?: number }) | null; now: number }[]>`
     select (select spending from mirror_data.budget) as spending,
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
-  const { limit = null, ...spending } = row?.spending ?? { ...NOTHING_SPENT };
+  const { limit = null, ...stored } = row?.spending ?? { ...NOTHING_SPENT };
   const nowMs = row?.now ?? 0;
+  const spending = boundedPause(stored, nowMs);
   return {
     limit,
     used: spentSince(spending, nowMs - CLERKS_WINDOW_MS),

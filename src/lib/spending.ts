@@ -8,9 +8,9 @@ export interface Amount {
 export interface Spending {
   /** `[start in ms, urgent, background]`, the oldest first. */
   slots: [number, number, number][];
-  /** Nothing is granted before this moment. */
+  /** The background is granted nothing before this moment. */
   pausedUntilMs: number;
-  /** The part of the limit that was left when it was last lowered, and when that was. */
+  /** The part of its share that was left to the background when it was last lowered, and when that was. */
   lowered: { share: number; atMs: number };
 }
 
@@ -32,6 +32,11 @@ export const NOTHING_SPENT: Spending = { slots: [], pausedUntilMs: 0, lowered: {
 
 /** What is granted within so small a part of the window is kept as one number. */
 const SLOTS_PER_WINDOW = 100;
+/**
+ * Clerk may ask for a day, of all who use the key, because of one of them: after a minute it is asked again. What was
+ * stored for longer, or by a clock that was set back since, is cut to this too.
+ */
+const LONGEST_PAUSE_MS = 60_000;
 /** Whoever shares the limit with us gets room after a 429; what was given up comes back by a twentieth in 10 seconds. */
 const LOWERED_TO = 0.7;
 const LOWEST_SHARE = 0.1;
@@ -52,33 +57,49 @@ export function spend(
   // A clock that was set back must not make old grants young.
   const slots = before.slots.filter(([startMs]) => leavesAt(startMs) > nowMs && startMs <= nowMs + slotMs);
   const used = total(slots);
-  const limit = part(limits.limit, currentShare(before, nowMs));
-  const isPaused = nowMs < before.pausedUntilMs;
-  const room = isPaused ? 0 : limit - used.urgent - used.background;
+  const { pausedUntilMs, lowered } = boundedPause(before, nowMs);
+  const room = limits.limit - used.urgent - used.background;
   const urgent = clamp(wanted.urgent, room);
-  const background = clamp(
-    wanted.background,
-    Math.min(room - urgent, part(limit, limits.backgroundShare) - used.background),
-  );
+  const share = part(part(limits.limit, currentShare({ lowered }, nowMs)), limits.backgroundShare);
+  const shareLeft = nowMs < pausedUntilMs ? 0 : share - used.background;
+  const background = clamp(wanted.background, Math.min(room - urgent, shareLeft));
   const granted = { urgent, background };
-  const after = { ...before, slots: added(slots, granted, Math.floor(nowMs / slotMs) * slotMs) };
+  const added = withGranted(slots, granted, Math.floor(nowMs / slotMs) * slotMs);
+  const after = { ...before, slots: added, pausedUntilMs, lowered };
   if (urgent === wanted.urgent && background === wanted.background) return { after, granted, retryMs: null };
   const isFull = urgent + background >= room;
   const waitsFor = after.slots.find(([, , ofBackground]) => isFull || ofBackground > 0);
-  const freeAtMs = Math.max(before.pausedUntilMs, waitsFor ? leavesAt(waitsFor[0]) : 0);
-  return { after, granted, retryMs: Math.max(1, freeAtMs - nowMs) };
+  const freeAtMs = waitsFor ? leavesAt(waitsFor[0]) : 0;
+  const mayAtMs = urgent === wanted.urgent ? Math.max(pausedUntilMs, freeAtMs) : freeAtMs;
+  return { after, granted, retryMs: Math.max(1, mayAtMs - nowMs) };
 }
 
-/** After a 429: nothing for so long, and then less for a while. Further 429s of the same burst change nothing more. */
+/**
+ * After Clerk said 429 to a read of ours: nothing for the background for so long, and then less for a while. Further
+ * 429s of the same burst change nothing more. Those whom somebody waits for go on: Clerk tells each of them itself.
+ */
 export function pause(before: Spending, ms: number, nowMs: number): Spending {
-  const pausedUntilMs = Math.max(before.pausedUntilMs, nowMs + ms);
-  if (nowMs < before.pausedUntilMs) return { ...before, pausedUntilMs };
-  const share = Math.max(LOWEST_SHARE, currentShare(before, nowMs) * LOWERED_TO);
-  return { ...before, pausedUntilMs, lowered: { share, atMs: pausedUntilMs } };
+  const bounded = boundedPause(before, nowMs);
+  const pausedUntilMs = Math.max(bounded.pausedUntilMs, nowMs + Math.min(ms, LONGEST_PAUSE_MS));
+  if (nowMs < bounded.pausedUntilMs) return { ...bounded, pausedUntilMs };
+  const share = Math.max(LOWEST_SHARE, currentShare(bounded, nowMs) * LOWERED_TO);
+  return { ...bounded, pausedUntilMs, lowered: { share, atMs: pausedUntilMs } };
 }
 
-/** How much of the limit may be used now, between 0 and 1. */
-export function currentShare({ lowered }: Spending, nowMs: number): number {
+/** The same, paused no longer than may be. */
+export function boundedPause(spending: Spending, nowMs: number): Spending {
+  const latestMs = nowMs + LONGEST_PAUSE_MS;
+  const { pausedUntilMs, lowered } = spending;
+  if (pausedUntilMs <= latestMs && lowered.atMs <= latestMs) return spending;
+  return {
+    ...spending,
+    pausedUntilMs: Math.min(pausedUntilMs, latestMs),
+    lowered: { ...lowered, atMs: Math.min(lowered.atMs, latestMs) },
+  };
+}
+
+/** How much of its share the background may use now, between 0 and 1. */
+export function currentShare({ lowered }: Pick<Spending, "lowered">, nowMs: number): number {
   return Math.min(1, lowered.share + Math.max(0, nowMs - lowered.atMs) * REGAINED_PER_MS);
 }
 
@@ -97,7 +118,11 @@ function total(slots: Spending["slots"]): Amount {
   );
 }
 
-function added(slots: Spending["slots"], { urgent, background }: Amount, startMs: number): Spending["slots"] {
+function withGranted(
+  slots: Spending["slots"],
+  { urgent, background }: Amount,
+  startMs: number,
+): Spending["slots"] {
   if (urgent + background === 0) return slots;
   const last = slots.at(-1);
   if (!last || last[0] < startMs) return [...slots, [startMs, urgent, background]];

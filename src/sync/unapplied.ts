@@ -1,4 +1,4 @@
-import { sleep } from "../lib/async.js";
+import { backoffMs, sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 
 /** What Clerk has done and the mirror could not apply yet, in this process. */
@@ -7,9 +7,9 @@ export interface Unapplied {
   keep(userIds: readonly string[], work: () => Promise<unknown>): void;
   /** Whether what is stored about this user is known to be old: Clerk must be asked instead. */
   concerns(userId: string): boolean;
-  /** Tries everything once. */
-  retry(): Promise<void>;
-  /** Retries until aborted. */
+  /** Tries everything once; how many failed. */
+  retry(): Promise<number>;
+  /** Retries until aborted, less and less often while something fails. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -19,21 +19,26 @@ interface Kept {
 }
 
 const RETRY_MS = 500;
+/** What is kept may have to ask Clerk, whom every half a second would keep at its limit. */
+const SLOWEST_RETRY_MS = 30_000;
 /** Beyond this many the oldest are given up: the next reconcile finds them. */
 const MOST_KEPT = 1000;
 
 export function createUnapplied(log: Logger): Unapplied {
   let kept: Kept[] = [];
 
-  async function retry(): Promise<void> {
+  async function retry(): Promise<number> {
+    let failed = 0;
     for (const one of kept) {
       try {
         await one.work();
         kept = kept.filter((other) => other !== one);
       } catch (error) {
+        failed++;
         log.debug({ reason: error instanceof Error ? error.message : String(error) }, "still not applied");
       }
     }
+    return failed;
   }
 
   return {
@@ -43,9 +48,11 @@ export function createUnapplied(log: Logger): Unapplied {
     concerns: (userId) => kept.some(({ userIds }) => userIds.includes(userId)),
     retry,
     async run(signal) {
+      let failures = 0;
       while (!signal.aborted) {
-        await sleep(RETRY_MS, signal).catch(() => {});
-        if (!signal.aborted) await retry();
+        await sleep(backoffMs(failures, RETRY_MS, SLOWEST_RETRY_MS), signal).catch(() => {});
+        if (signal.aborted) return;
+        failures = (await retry()) > 0 ? failures + 1 : 0;
       }
     },
   };

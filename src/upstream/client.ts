@@ -60,14 +60,20 @@ export interface UpstreamOptions {
 const ATTEMPTS: Record<Priority, number> = { caller: 2, read: 2, refetch: 3, repair: 8, walk: 10 };
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-/** A caller isn't kept waiting for a `Retry-After` longer than this: it is told instead. */
+/** Where a 429 doesn't say for how long. */
+const FIRST_PAUSE_MS = 1000;
+/**
+ * The longest `Retry-After` that each waits for. Callers are told instead, and what was to be refetched comes due again
+ * by itself; walks have nobody who would begin them again where they stand, so they ask again after a minute.
+ */
 const PATIENCE_MS: Record<Priority, number> = {
   caller: 0,
   read: 0,
-  refetch: 60_000,
-  repair: 120_000,
-  walk: 300_000,
+  refetch: 5000,
+  repair: Number.POSITIVE_INFINITY,
+  walk: Number.POSITIVE_INFINITY,
 };
+const LONGEST_ASKED_MS = 60_000;
 
 const BUDGET_PATIENCE_MS = 5000;
 const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
@@ -92,9 +98,6 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       signal: call.signal ? AbortSignal.any([timeout, call.signal]) : timeout,
     } as RequestInit);
     const body = Buffer.from(await response.arrayBuffer());
-    if (response.status === 429 && !hasLimitOfItsOwn(request)) {
-      budget.pause(retryAfterMs(response.headers) ?? 1000);
-    }
     const { status, headers: received } = response;
     return { status, headers: received, body, startedAtMs, dateMs: dateMs(received) };
   }
@@ -108,8 +111,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     } catch (cause) {
       signal?.throwIfAborted();
       throw new AppError("rate_limited", "The mirror's budget of requests to Clerk is used up.", {
-        longMessage:
-          "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent, or Clerk asked for a pause.",
+        longMessage: "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent.",
         retryAfterSeconds: 5,
         cause,
       });
@@ -146,6 +148,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (!(outcome instanceof AppError) && outcome.status < 500 && outcome.status !== 429) {
         return refuseRejection(outcome);
       }
+      // What Clerk answers to our callers is theirs: it may be about one endpoint or one user, and slows nobody else.
+      if (!(outcome instanceof AppError) && outcome.status === 429) {
+        budget.pause(retryAfterMs(outcome.headers) ?? FIRST_PAUSE_MS);
+      }
       const failure = outcome instanceof AppError ? outcome : failureOf(outcome);
       const wait = waitMs(outcome, attempt, call.priority);
       if (wait === null) throw failure;
@@ -166,22 +172,21 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
 }
 
-/** Clerk takes 10 changes of one user in 10 seconds: whoever makes more is no reason to keep all others waiting. */
-function hasLimitOfItsOwn({ method, path }: UpstreamRequest): boolean {
-  return (method === "PATCH" || method === "PUT") && /^\/v1\/users\/[^/]+(\/metadata)?$/.test(path);
-}
-
 /** How long to wait before the next attempt; null: there is none. */
 function waitMs(outcome: UpstreamResponse | AppError, attempt: number, priority: Priority): number | null {
   if (attempt + 1 >= ATTEMPTS[priority]) return null;
   const asked = outcome instanceof AppError ? null : retryAfterMs(outcome.headers);
   if (asked === null) return backoffMs(attempt, FIRST_WAIT_MS, LONGEST_WAIT_MS);
-  return asked <= PATIENCE_MS[priority] ? asked + backoffMs(0, FIRST_WAIT_MS, FIRST_WAIT_MS) : null;
+  if (asked > PATIENCE_MS[priority]) return null;
+  return Math.min(asked, LONGEST_ASKED_MS) + backoffMs(0, FIRST_WAIT_MS, FIRST_WAIT_MS);
 }
+
+/** Beyond it a number of seconds says nothing to anybody. */
+const DAY_MS = 86_400_000;
 
 function failureOf({ status, headers, body }: UpstreamResponse): AppError {
   const retryMs = retryAfterMs(headers);
-  const retryAfterSeconds = retryMs === null ? undefined : Math.ceil(retryMs / 1000);
+  const retryAfterSeconds = retryMs === null ? undefined : Math.ceil(Math.min(retryMs, DAY_MS) / 1000);
   const details = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
   if (status === 429) return new AppError("rate_limited", "Clerk's rate limit is reached.", details);
   const { message } = clerkErrorOf(body);

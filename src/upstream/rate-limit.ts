@@ -8,7 +8,7 @@ export type Priority = (typeof PRIORITIES)[number];
 export interface Budget {
   /** Resolves when one request may start now; rejects with the signal's reason. The more urgent come first. */
   take(priority: Priority, signal?: AbortSignal): Promise<void>;
-  /** Clerk said 429: nothing starts for this long, and less than before for a while. */
+  /** Clerk said 429 to a read of ours: the background starts nothing for so long, and less than before for a while. */
   pause(ms: number): void;
 }
 

@@ -59,14 +59,39 @@ describe("the budget of all processes", () => {
     });
   });
 
-  test("pauses every process when one is told to, and lets all send less for a while", async ({ db }) => {
+  test("pauses the background of every process when one is told to, and lets it send less for a while", async ({
+    db,
+  }) => {
     const one = shared(db.sql, 20);
     const other = shared(db.sql, 20);
     await one.pause(200);
-    const refused = await other.spend(urgent(20));
-    expect(refused.granted).toEqual(urgent(0));
+    const refused = await other.spend({ urgent: 2, background: 20 });
+    expect(refused.granted).toEqual({ urgent: 2, background: 0 });
     expect(refused.retryMs).toBeLessThanOrEqual(200);
-    await expect.poll(async () => (await other.spend(urgent(20))).granted).toEqual(urgent(14));
+    await expect
+      .poll(async () => (await other.spend({ urgent: 0, background: 20 })).granted)
+      .toEqual({ urgent: 0, background: 7 });
+    expect((await other.spend(urgent(20))).granted).toEqual(urgent(11));
+  });
+
+  test("cuts a pause of an hour, as earlier versions stored them, to a minute on reading it, once", async ({
+    db,
+  }) => {
+    const [clock] = await db.sql<{ now: number }[]>`
+      select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
+    const hour = (clock?.now ?? 0) + 3_600_000;
+    const stored = { slots: [], pausedUntilMs: hour, lowered: { share: 0.1, atMs: hour } };
+    await db.sql`
+      insert into mirror_data.budget (spending) values (${JSON.stringify(stored)}::text::jsonb)
+      on conflict (one) do update set spending = excluded.spending`;
+    const shown = await readBudget(db.sql);
+    expect(shown.paused_until).toBeLessThan(hour - 3_500_000);
+
+    const allowance = shared(db.sql, 20);
+    expect((await allowance.spend({ urgent: 1, background: 1 })).granted).toEqual(urgent(1));
+    const cut = (await readBudget(db.sql)).paused_until;
+    await allowance.spend({ urgent: 0, background: 1 });
+    expect((await readBudget(db.sql)).paused_until).toBe(cut);
   });
 
   test("gives a process a little of its own while Postgres can't be asked", async ({ db }) => {
@@ -74,8 +99,8 @@ describe("the budget of all processes", () => {
       throw new AppError("database_unavailable", "away");
     };
     const cut = shared(db.sql, 1000, { availability: { guard } });
-    expect((await cut.spend(urgent(10))).granted).toEqual(urgent(4));
+    expect((await cut.spend(urgent(3))).granted).toEqual(urgent(3));
     await cut.pause(10_000);
-    expect((await cut.spend(urgent(10))).granted).toEqual(urgent(0));
+    expect((await cut.spend({ urgent: 3, background: 3 })).granted).toEqual(urgent(1));
   });
 });

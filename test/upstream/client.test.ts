@@ -81,6 +81,26 @@ describe("a read of the mirror's own", () => {
     expect(received).toHaveLength(2);
   });
 
+  test.each([
+    ["7", 7000],
+    ["-5", 1000],
+    [undefined, 1000],
+  ])("that meets a 429 pauses the background (Retry-After: %s)", async (retryAfter, ms) => {
+    const paused: number[] = [];
+    const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
+    const headers = retryAfter === undefined ? undefined : { "retry-after": retryAfter };
+    const { upstream } = await clerk({ budget }, answer(429, "<html>", headers));
+    const asked = upstream.get("/v1/users/user_1", [], { priority: "read" });
+    await expect(asked).rejects.toMatchObject({ code: "rate_limited" });
+    expect(paused[0]).toBe(ms);
+  });
+
+  test("tells its caller to wait a day at most", async () => {
+    const { upstream } = await clerkAnswering(answer(503, {}, { "retry-after": "99999999999999999999" }));
+    const asked = upstream.get("/v1/users/user_1", [], { priority: "read" });
+    await expect(asked).rejects.toMatchObject({ code: "upstream_unavailable", retryAfterSeconds: 86_400 });
+  });
+
   test("is given up at once when a caller waits and Clerk asks for patience", async () => {
     const { upstream, received } = await clerkAnswering(answer(429, {}, { "retry-after": "7" }));
     const asked = upstream.get("/v1/users/user_1", [], { priority: "read" });
@@ -203,18 +223,14 @@ describe("a request that is sent on", () => {
     expect([received.length, upstream.requests]).toEqual([0, 2]);
   });
 
-  test("pauses all others when Clerk's limit is reached, but not for a limit of one user's own", async () => {
-    const paused: number[] = [];
-    const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
-    const { upstream } = await clerk({ budget }, answer(429, {}, { "retry-after": "3" }));
-    const send = (method: string, path: string) =>
-      upstream.send({ method, path, search: "", headers: new Headers(), body: null }, { priority: "caller" });
-    await send("PATCH", "/v1/users/user_1");
-    await send("PATCH", "/v1/users/user_1/metadata");
-    await send("PUT", "/v1/users/user_1/metadata");
-    expect(paused).toEqual([]);
-    await send("POST", "/v1/users");
-    await send("PATCH", "/v1/organizations/org_1");
-    expect(paused).toEqual([3000, 3000]);
-  });
+  test.each(["POST", "PATCH", "GET"])(
+    "slows nobody else when Clerk's limit is reached: %s",
+    async (method) => {
+      const paused: number[] = [];
+      const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
+      const { forward } = await clerk({ budget }, answer(429, {}, { "retry-after": "3600" }));
+      const { status, headers } = await forward(request({ method, path: "/v1/invitations" }));
+      expect([status, headers.get("retry-after"), paused]).toEqual([429, "3600", []]);
+    },
+  );
 });

@@ -74,18 +74,32 @@ describe("a budget", () => {
     ]);
   });
 
-  test("starts nothing during a pause, and goes on by itself after it", async () => {
+  test("starts nothing of the background during a pause, and goes on by itself after it; who is waited for goes on", async () => {
     const budget = localBudget({ limit: 10, backgroundShare: 1 });
     const { starts, take } = recorder(budget);
     budget.pause(3000);
     const begun = performance.now();
-    const all = [take("caller"), take("walk")];
+    const all = PRIORITIES.map((priority) => take(priority));
     await vi.advanceTimersByTimeAsync(2999);
-    expect(starts).toEqual([]);
+    expect(starts.map(({ priority }) => priority)).toEqual(["caller", "read"]);
     await vi.advanceTimersByTimeAsync(2000);
     await Promise.all(all);
-    expect(starts.every(({ atMs }) => atMs - begun >= 3000)).toBe(true);
+    expect(starts.slice(2).every(({ atMs }) => atMs - begun >= 3000)).toBe(true);
   });
+
+  test.each([3_600_000, 1e23, Number.POSITIVE_INFINITY])(
+    "pauses for a minute at most, whatever is asked for (%d ms)",
+    async (ms) => {
+      const budget = localBudget({ limit: 10, backgroundShare: 1 });
+      const { starts, take } = recorder(budget);
+      budget.pause(ms);
+      const walk = take("walk");
+      await vi.advanceTimersByTimeAsync(59_000);
+      expect(starts).toEqual([]);
+      await vi.advanceTimersByTimeAsync(2000);
+      await walk;
+    },
+  );
 
   test("who gives up leaves the queue, rejects with the reason, and costs nothing", async () => {
     const { starts, take } = recorder(localBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
@@ -101,18 +115,18 @@ describe("a budget", () => {
     await expect(take("walk", AbortSignal.abort(new Error("never came")))).rejects.toThrow("never came");
   });
 
-  test("starts less for a while after Clerk asked for a pause, and all of it again later", async () => {
+  test("starts less of the background for a while after a pause, and all of it again later", async () => {
     const budget = localBudget({ limit: 10, backgroundShare: 1, windowMs: 1000 });
     const { starts, take } = recorder(budget);
     budget.pause(1000);
     budget.pause(1000);
-    const all = Array.from({ length: 14 }, () => take("caller"));
+    const all = Array.from({ length: 14 }, () => take("walk"));
     await vi.advanceTimersByTimeAsync(1500);
     expect(starts).toHaveLength(7);
     await vi.advanceTimersByTimeAsync(1000);
     await Promise.all(all);
     await vi.advanceTimersByTimeAsync(120_000);
-    const more = Array.from({ length: 10 }, () => take("caller"));
+    const more = Array.from({ length: 10 }, () => take("walk"));
     await vi.advanceTimersByTimeAsync(1);
     expect(starts).toHaveLength(24);
     await Promise.all(more);
