@@ -8,6 +8,7 @@ interface Flags {
   organizations: number;
   seed: number;
   clock?: number;
+  loneSurrogates?: boolean;
   secretKey: string;
   rateLimit?: number;
   webhookUrl?: string;
@@ -29,6 +30,7 @@ export function sandboxCommand(): Command {
     .option("--organizations <n>", "how many organizations", whole, 40)
     .option("--seed <n>", "the same seed gives the same people", whole, 1)
     .option("--clock <ms>", "start a virtual clock: ids and times are then reproducible", whole)
+    .option("--lone-surrogates", "broken text in some metadata, which strict clients can't read")
     .option("--secret-key <key>", "the key it takes", "sk_test_sandbox")
     .option("--rate-limit <n>", "requests in 10 seconds, then 429", whole)
     .option("--webhook-url <url>", "where events are sent")
@@ -52,6 +54,7 @@ async function runSandbox(flags: Flags): Promise<void> {
     organizations: flags.organizations,
     seed: flags.seed,
     secretKey: flags.secretKey,
+    loneSurrogates: flags.loneSurrogates === true,
     ...(flags.clock !== undefined && { clockMs: flags.clock }),
     ...(flags.rateLimit !== undefined && { rateLimit: flags.rateLimit }),
     ...(flags.webhookUrl && { webhook: { url: flags.webhookUrl, secret: flags.webhookSecret } }),

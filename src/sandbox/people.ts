@@ -115,8 +115,13 @@ export interface Person {
   locked: boolean;
 }
 
+export interface Awkwardness {
+  /** Halves of surrogate pairs in some metadata: JSON takes them, strict parsers (Ruby's, Rust's) don't. */
+  loneSurrogates?: boolean | undefined;
+}
+
 /** The n-th person of a seed: realistic as a whole, awkward in the details. */
-export function makePerson(random: Random, n: number): Person {
+export function makePerson(random: Random, n: number, awkwardness: Awkwardness = {}): Person {
   const first = random.chance(0.92) ? zipf(random, FIRST) : null;
   const last = random.chance(0.9) ? zipf(random, LAST) : null;
   const local = localPart(random, first, last, n);
@@ -143,7 +148,7 @@ export function makePerson(random: Random, n: number): Person {
       ...(random.chance(0.1) && { web3_wallet: [`0x${random.token(20)}${n.toString(16).padStart(8, "0")}`] }),
       ...(random.chance(0.8) && { password: `pass-${random.token(12)}` }),
       ...(random.chance(0.02) && { banned: true }),
-      public_metadata: publicMetadata(random, n),
+      public_metadata: publicMetadata(random, n, awkwardness),
       private_metadata: random.chance(0.4)
         ? { stripe_id: `cus_${random.token(14)}`, score: random.int(1000) / 10 }
         : {},
@@ -176,12 +181,13 @@ function localPart(random: Random, first: string | null, last: string | null, n:
   return `${random.chance(0.05) ? name.toUpperCase() : name}${n}`;
 }
 
-function publicMetadata(random: Random, n: number): Json {
+function publicMetadata(random: Random, n: number, { loneSurrogates }: Awkwardness): Json {
   const plan = { plan: random.pick(PLANS), seats: random.int(50) };
   const kind = random.int(40);
   if (kind < 10) return {};
   if (kind === 10) return { ...plan, bio: "nul \u0000 byte" };
-  if (kind === 11) return { ...plan, broken: "\ud83d half a pair", "\udc00": 1 };
+  if (kind === 11 && loneSurrogates) return { ...plan, broken: "\ud83d half a pair", "\udc00": 1 };
+  if (kind === 11) return { ...plan, whole: "\u{1f600} a pair", "\u{10400}": 1 };
   if (kind === 12) return { ...plan, note: "long ".repeat(400) };
   if (kind === 13) return { ...plan, deep: nested(40) };
   if (kind === 14) return { ...plan, 日本: ["語", { キー: null }], constructor: "x", quote: "\"'\\" };

@@ -1,6 +1,6 @@
 import { makeAccount, makePasskey } from "./identifiers.js";
 import type { Organizations } from "./organizations.js";
-import { makePerson } from "./people.js";
+import { type Awkwardness, makePerson } from "./people.js";
 import type { Store } from "./store.js";
 import type { User } from "./types.js";
 import type { Users } from "./users.js";
@@ -13,7 +13,7 @@ export function seed(
   store: Store,
   users: Users,
   organizations: Organizations,
-  wanted: { users: number; organizations: number; firstPerson: number },
+  wanted: { users: number; organizations: number; firstPerson: number } & Awkwardness,
 ): void {
   const { random, clock } = store;
   const now = clock.now();
@@ -22,9 +22,8 @@ export function seed(
     // Now and then two were created in the same millisecond, as by an import.
     const back = random.chance(0.02) && nth > 0 ? null : Math.floor(random.next() * YEARS_MS);
     const previous = store.users.get(ids.at(-1) ?? "")?.created_at ?? now;
-    ids.push(
-      addPerson(store, users, wanted.firstPerson + nth, back === null ? previous : now - back, now).id,
-    );
+    const createdAt = back === null ? previous : now - back;
+    ids.push(addPerson(store, users, wanted.firstPerson + nth, createdAt, now, wanted).id);
   }
   for (let n = 0; n < wanted.organizations; n++) {
     const organization = organizations.create({
@@ -44,9 +43,16 @@ export function seed(
 }
 
 /** One more person, created at that time. */
-export function addPerson(store: Store, users: Users, n: number, createdAtMs: number, nowMs: number): User {
+export function addPerson(
+  store: Store,
+  users: Users,
+  n: number,
+  createdAtMs: number,
+  nowMs: number,
+  awkwardness?: Awkwardness,
+): User {
   const { random } = store;
-  const person = makePerson(random, n);
+  const person = makePerson(random, n, awkwardness);
   const daysAgo = (days: number | null) =>
     days === null ? null : Math.max(createdAtMs, nowMs - days * DAY_MS);
   const lastActive = daysAgo(person.lastActiveDaysAgo);

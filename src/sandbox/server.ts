@@ -34,6 +34,8 @@ export interface SandboxOptions {
   /** The number that the first person's identifiers are made of; 0 unless told. */
   firstPerson?: number;
   seed?: number;
+  /** Some people's metadata hold halves of surrogate pairs, which strict clients can't read. */
+  loneSurrogates?: boolean;
   /** Starts a virtual clock: ids and times are then reproducible. */
   clockMs?: number;
   secretKey?: string;
@@ -84,6 +86,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     users: options.users ?? 0,
     organizations: options.organizations ?? 0,
     firstPerson: options.firstPerson ?? 0,
+    loneSurrogates: options.loneSurrogates,
   });
   if (options.webhook) sender.setEndpoint(options.webhook);
   const faults = createFaults(createRandom((options.seed ?? 1) + 2_000_003));

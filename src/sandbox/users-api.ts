@@ -104,10 +104,21 @@ async function imageOf(c: Context<SandboxEnv>, store: Store): Promise<string> {
       "The image being uploaded is more than 10MB.",
     );
   }
-  if (!/^image\/(png|jpeg|gif|webp)$/.test(file.type)) {
+  const bytes = Buffer.from(await file.arrayBuffer());
+  // Some clients name no type for the part, or `application/octet-stream`: the picture itself says what it is.
+  const kind = /^image\//.test(file.type) ? file.type : imageTypeOf(bytes);
+  if (!/^image\/(png|jpeg|gif|webp)$/.test(kind)) {
     throw new ClerkFailure(400, "request_body_invalid", "Request body invalid", "The image can't be read.");
   }
-  const bytes = Buffer.from(await file.arrayBuffer());
   const digest = await crypto.subtle.digest("SHA-256", bytes);
   return Buffer.from(digest).toString("hex").slice(0, 24);
+}
+
+/** By the first bytes of each format; empty for anything else. */
+function imageTypeOf(bytes: Buffer): string {
+  const starts = (hex: string, at = 0) => bytes.subarray(at, at + hex.length / 2).toString("hex") === hex;
+  if (starts("89504e470d0a1a0a")) return "image/png";
+  if (starts("ffd8ff")) return "image/jpeg";
+  if (starts("474946383761") || starts("474946383961")) return "image/gif";
+  return starts("52494646") && starts("57454250", 8) ? "image/webp" : "";
 }

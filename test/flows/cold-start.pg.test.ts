@@ -32,7 +32,7 @@ describe("until the first backfill has finished", () => {
   test("lists, counts and memberships are Clerk's, gets are read through, and then all are local", async ({
     db,
   }) => {
-    sandbox = await startSandbox({ users: 600, organizations: 2 });
+    sandbox = await startSandbox({ users: 600, organizations: 2, loneSurrogates: true });
     let release = () => {};
     const held = new Promise<void>((resolve) => {
       release = resolve;

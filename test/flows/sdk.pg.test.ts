@@ -8,7 +8,7 @@ import { startMirror, withoutCountdowns } from "../support/mirror.js";
 
 type Clerk = ReturnType<typeof createClerkClient>;
 
-const SAME = { users: 300, organizations: 6, seed: 5, clockMs: 1_750_000_000_000 };
+const SAME = { users: 300, organizations: 6, seed: 5, clockMs: 1_750_000_000_000, loneSurrogates: true };
 const PNG = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
 let behindMirror: Sandbox;
