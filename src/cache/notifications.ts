@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { NOTIFY_CHANNEL } from "../db/client.js";
 import { postgres } from "../db/driver.js";
+import { session } from "../db/session.js";
 import { sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 
@@ -43,7 +44,7 @@ export function createNotifications({ url, onChange, log }: NotificationsOptions
     const ended = AbortSignal.any([signal, lost.signal]);
     let sentAtMs = 0;
     const connection = postgres(url, {
-      ...{ max: 1, connect_timeout: 5, fetch_types: false, idle_timeout: 0, max_lifetime: null },
+      ...{ max: 1, connect_timeout: 5, ...session(), idle_timeout: 0, max_lifetime: null },
       onnotice: () => {},
       connection: { application_name: "user-mirror notifications" },
       onclose() {

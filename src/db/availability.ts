@@ -4,6 +4,7 @@ import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { postgres } from "./driver.js";
+import { session } from "./session.js";
 import { isDatabaseTrouble } from "./trouble.js";
 
 /** Whether Postgres answers: the circuit breaker before everything that waits for it while somebody waits for us. */
@@ -96,7 +97,7 @@ function connectProbe(url: string): postgresType.Sql {
   return postgres(url, {
     max: 1,
     connect_timeout: PROBE_TIMEOUT_MS / 1000,
-    fetch_types: false,
+    ...session(),
     onnotice: () => {},
     connection: { application_name: "user-mirror probe" },
   });

@@ -2,6 +2,7 @@ import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
 import { postgres } from "./driver.js";
 import * as userTables from "./schema.js";
+import { session } from "./session.js";
 import * as syncTables from "./sync-schema.js";
 
 const schema = { ...userTables, ...syncTables };
@@ -63,8 +64,8 @@ export function connect(options: ConnectOptions): Database {
     // Seconds until a lost connection is tried again: its queries wait that long, and their callers with them.
     backoff: () => 0.25,
     onnotice: () => {},
-    // Fetching array types costs a query per connection; arrays are sent as literals (`bulk.ts`).
-    fetch_types: false,
+    // In place of fetching array types, which nobody needs: arrays are sent as literals (`bulk.ts`).
+    ...session(),
     types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
   };
   const connection = { application_name: applicationName };
@@ -73,7 +74,8 @@ export function connect(options: ConnectOptions): Database {
   const search = postgres(url, {
     ...base,
     max: share(1 / 4),
-    connection: { ...SEARCH_SETTINGS, application_name: `${applicationName} search` },
+    ...session(SEARCH_SETTINGS),
+    connection: { application_name: `${applicationName} search` },
   });
   // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
   const forDrizzle = postgres(url, {
@@ -98,9 +100,3 @@ export function connect(options: ConnectOptions): Database {
     },
   };
 }
-
-/**
- * Ends a transaction whose process was stopped in the middle of it, so that its locks keep nobody waiting for longer.
- * Send it along with the first statement. No setting of the connection: a pooler in between would refuse that.
- */
-export const limitIdle = (tx: Tx) => tx`select set_config('idle_in_transaction_session_timeout', '5s', true)`;

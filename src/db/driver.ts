@@ -21,6 +21,14 @@ const MENDS: readonly [faulty: string, mended: string][] = [
   ],
   // What was sent between a socket's error and its end is told of neither.
   ["    !hadError && (query || sent.length) && error(", "    ;(query || sent.length) && error("],
+  // A connection begins with the statement that stands in place of asking for array types (`session.ts`).
+  [
+    "    needsTypes = false\n    const types",
+    `    needsTypes = false
+    if (typeof options.fetch_types === 'string')
+      return new Query([options.fetch_types], [], execute, null, { simple: true }).catch(noop)
+    const types`,
+  ],
   // What ended one connection must not be told to the first query of the next.
   [
     "    closedTime = performance.now()\n    hadError",
@@ -32,8 +40,9 @@ const MENDS: readonly [faulty: string, mended: string][] = [
  * postgres.js with four faults of its 3.4.9 mended, all in what it does while a connection closes. With a write that
  * waits, it crashes the process (porsager/postgres#1154, #1208: a transaction's ROLLBACK behind a server that went away
  * is enough), the connection never sends anything again, or its query is never answered; and a query that the server
- * ended with its connection makes the next one on it fail too. None can be mended from outside, so the file is mended as it is loaded. A version without these lines is loaded as it is, and the test of this
- * file says when that day has come.
+ * ended with its connection makes the next one on it fail too. And it gains what it lacks: a statement that each connection
+ * begins with. None can be done from outside, so the file is changed as it is loaded. A version without these lines is
+ * loaded as it is, and the test of this file says when that day has come.
  */
 export const postgres = loadMended();
 

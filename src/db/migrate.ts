@@ -9,6 +9,7 @@ import { postgres } from "./driver.js";
 import { createReaderRoles } from "./grants.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { ensureSearchIndex } from "./search-index.js";
+import { session, UNHURRIED } from "./session.js";
 
 /** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
 const MIGRATION_LOCK = 7_310_214_401;
@@ -20,7 +21,12 @@ const OLDEST_SERVER = 150_000;
  * PostgreSQL 15, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
  */
 export async function migrateDatabase(options: { url: string }): Promise<void> {
-  const sql = postgres(options.url, { max: 1, onnotice: () => {}, fetch_types: false, connect_timeout: 10 });
+  const sql = postgres(options.url, {
+    max: 1,
+    onnotice: () => {},
+    connect_timeout: 10,
+    ...session(UNHURRIED),
+  });
   try {
     await firstContact(sql, options.url);
     await refuseTransactionPooler(sql);

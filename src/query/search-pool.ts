@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import { type Database, SEARCH_SETTINGS } from "../db/client.js";
+import type { Database } from "../db/client.js";
 import type { Parameters } from "./compile.js";
 import type { RawRow } from "./present.js";
 
@@ -14,12 +14,7 @@ const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_
 const FORCED = [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"];
 const QUERY_CANCELED = "57014";
 
-/** Poolers take no settings from a connection that begins: there they are set for each search. */
-const REFUSED_SETTINGS = "08P01";
-const SET_LOCAL = Object.entries(SEARCH_SETTINGS).map(([name, value]) => `set local ${name} = ${value}`);
-const behindPooler = new WeakSet<Databases>();
-
-type Databases = Pick<Database, "search" | "sql">;
+type Databases = Pick<Database, "search">;
 
 export interface SearchOptions {
   /** Whether an index knows the matches. */
@@ -43,19 +38,13 @@ export async function search(
   options: SearchOptions,
 ): Promise<RawRow[]> {
   const { byIndex, hasTerm, rows, instead } = options;
-  const isPooled = behindPooler.has(database);
   try {
     if (rows > SHORT_PAGE) return await within(database, hasTerm ? LONG_PAGE : LONG_WALK, text, params);
-    if (isPooled) return await within(database, [], text, params);
     return await database.search.unsafe(text, [...params.values], { prepare: true }).raw();
   } catch (error) {
-    if (hasCode(error, QUERY_CANCELED)) {
-      if (instead) return instead();
-      return within(database, byIndex ? FORCED : PATIENT, text, params);
-    }
-    if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
-    behindPooler.add(database);
-    return search(database, text, params, options);
+    if (!hasCode(error, QUERY_CANCELED)) throw error;
+    if (instead) return instead();
+    return within(database, byIndex ? FORCED : PATIENT, text, params);
   }
 }
 
@@ -68,24 +57,15 @@ export const searchWithoutOrder = (database: Databases, text: string, params: Pa
   within(database, FORCED, text, params);
 
 async function within(
-  database: Databases,
+  { search }: Databases,
   settings: readonly string[],
   text: string,
   params: Parameters,
 ): Promise<RawRow[]> {
-  const isPooled = behindPooler.has(database);
-  const pool = isPooled ? database.sql : database.search;
-  const all = [...(isPooled ? SET_LOCAL : []), ...settings];
-  try {
-    return (await pool.begin(async (tx: postgres.TransactionSql) => {
-      await tx.unsafe(all.join("; "));
-      return tx.unsafe(text, [...params.values]).raw();
-    })) as RawRow[];
-  } catch (error) {
-    if (isPooled || !hasCode(error, REFUSED_SETTINGS)) throw error;
-    behindPooler.add(database);
-    return within(database, settings, text, params);
-  }
+  return (await search.begin(async (tx: postgres.TransactionSql) => {
+    await tx.unsafe(settings.join("; "));
+    return tx.unsafe(text, [...params.values]).raw();
+  })) as RawRow[];
 }
 
 const hasCode = (error: unknown, code: string) =>

@@ -1,4 +1,4 @@
-import { limitIdle, type Sql, type Tx } from "../db/client.js";
+import type { Sql, Tx } from "../db/client.js";
 import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
 import { applyUsers, existingUsers } from "./apply-users.js";
 import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
@@ -97,7 +97,6 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   const [fresh, knownUsers] = await Promise.all([
     freshItems(tx, items),
     existingUsers(tx, new Set(items.flatMap((item) => item.users?.map(({ id }) => id) ?? []))),
-    limitIdle(tx),
   ]);
   const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
     fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));

@@ -1,4 +1,4 @@
-import { limitIdle, type Sql, type Tx } from "../db/client.js";
+import type { Sql, Tx } from "../db/client.js";
 import { sleep } from "../lib/async.js";
 import { hasDied, THIS_PROCESS } from "../lib/this-process.js";
 import type { Logger } from "../observability/logger.js";
@@ -141,7 +141,7 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
 /** One transaction of a walk, refused where the lease was lost. */
 export async function fenced<T>(sql: Sql, fence: Fence, work: (tx: Tx) => Promise<T>): Promise<T> {
   return (await sql.begin(async (tx) => {
-    await Promise.all([limitIdle(tx), fence(tx)]);
+    await fence(tx);
     return work(tx);
   })) as T;
 }

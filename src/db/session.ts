@@ -1,0 +1,61 @@
+import type { Tx } from "./client.js";
+
+/**
+ * What every connection of ours is set to, whatever the role, the database or the host have for their default: waits have
+ * a limit, long work isn't cut off, and texts mean what the code takes them for.
+ */
+const SETTINGS = {
+  // Nobody is kept waiting by a process that was stopped in the middle of a transaction.
+  idle_in_transaction_session_timeout: "5s",
+  // Whoever has another way than waiting sets less (`limitLocks`).
+  lock_timeout: "2s",
+  // Far beyond what any statement of a request takes; what may take longer sets more (`session`).
+  statement_timeout: "60s",
+  idle_session_timeout: "0",
+  // Rows are locked, then read: under a stricter isolation the second statement would still see what was before the lock.
+  default_transaction_isolation: "read committed",
+  default_transaction_read_only: "off",
+  search_path: '"$user", public',
+  // Without it, the NULL in an array's text is a text.
+  array_nulls: "on",
+  standard_conforming_strings: "on",
+  transform_null_equals: "off",
+  // Anything else has the trigram index bring a part of what matches.
+  gin_fuzzy_search_limit: "0",
+  DateStyle: "ISO, MDY",
+  IntervalStyle: "postgres",
+  TimeZone: "UTC",
+  bytea_output: "hex",
+  // Less than this rounds the primary's clock.
+  extra_float_digits: "1",
+} as const;
+
+/** For what reads or writes whole tables, and for nobody who is waited for. */
+export const UNHURRIED = { statement_timeout: "6h", lock_timeout: "30s" } as const;
+
+/** In the server's own words, so that a server which doesn't know one of them isn't asked for it. */
+const CONDITIONAL = [
+  // From PostgreSQL 17 on. The limits of statements and locks are enough.
+  `case when current_setting('transaction_timeout', true) is not null
+    then pg_catalog.set_config('transaction_timeout', '0', false) end`,
+  // Whoever is told that something is applied may forget it. What waits for more than the disk stays as it is.
+  `case when current_setting('synchronous_commit') = 'off'
+    then pg_catalog.set_config('synchronous_commit', 'on', false) end`,
+];
+
+type Settings = Record<string, string | number>;
+
+/**
+ * Options for postgres.js: each connection begins with the statement that sets these (`driver.ts`). They aren't sent along
+ * with the connection's start, where poolers refuse what they don't know.
+ */
+export function session(settings: Settings = {}): { fetch_types: boolean } {
+  const set = Object.entries({ ...SETTINGS, ...settings }).map(
+    ([name, value]) => `pg_catalog.set_config('${name}', '${value}', false)`,
+  );
+  return { fetch_types: `select ${[...set, ...CONDITIONAL].join(", ")}` as unknown as boolean };
+}
+
+/** How long a transaction may wait for each of its locks, until it ends. Send it along with the first statement. */
+export const limitLocks = (tx: Tx, timeoutMs: number) =>
+  tx`select set_config('lock_timeout', ${String(timeoutMs)}, true)`;
