@@ -1,5 +1,5 @@
 import type { HttpBindings } from "@hono/node-server";
-import type { Context } from "hono";
+import type { Context, Next } from "hono";
 import { ClerkFailure } from "./failure.js";
 import { isObject } from "./metadata.js";
 import type { Json } from "./types.js";
@@ -21,10 +21,24 @@ export async function jsonBody(c: Context<SandboxEnv>): Promise<Json> {
 
 export const queryOf = (c: Context<SandboxEnv>) => new URL(c.req.url).searchParams;
 
-/** Metadata in a PATCH of a user left the API with this version. */
+/** A request that names none of Clerk's versions is answered by the first. */
+const VERSIONS = ["2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", "2026-05-12"];
+/** Metadata in a PATCH of a user left the API with this one. */
 const METADATA_LEFT = "2026-05-12";
 
-export function takesMetadata(c: Context<SandboxEnv>): boolean {
-  const version = c.req.header("Clerk-API-Version") ?? queryOf(c).get("__clerk_api_version");
-  return version !== undefined && version !== null && version < METADATA_LEFT;
+/** By header or by query: both, the same one twice, or one that Clerk never had, is an invalid request. */
+function versionOf(c: Context<SandboxEnv>): string {
+  const header = c.req.header("Clerk-API-Version");
+  const named = [...(header === undefined ? [] : [header]), ...queryOf(c).getAll("__clerk_api_version")];
+  const [version = "2021-02-05"] = named;
+  if (named.length <= 1 && VERSIONS.includes(version)) return version;
+  const message = named.length > 1 ? "The API version was given twice." : "There is no such API version.";
+  throw new ClerkFailure(400, "api_version_invalid", "Invalid API version", message);
 }
+
+export async function knownVersion(c: Context<SandboxEnv>, next: Next): Promise<void> {
+  versionOf(c);
+  await next();
+}
+
+export const takesMetadata = (c: Context<SandboxEnv>): boolean => versionOf(c) < METADATA_LEFT;

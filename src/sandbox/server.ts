@@ -8,7 +8,7 @@ import { controlApi } from "./control.js";
 import { credentialsApi } from "./credentials-api.js";
 import { ClerkFailure, notFound } from "./failure.js";
 import { createFaults, type Faults, type HttpFault } from "./faults.js";
-import type { SandboxEnv } from "./http.js";
+import { knownVersion, type SandboxEnv } from "./http.js";
 import { createListedUsers } from "./list-lag.js";
 import { createListing } from "./listing.js";
 import { createOrganizations } from "./organizations.js";
@@ -105,6 +105,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
   const api = new Hono<SandboxEnv>()
     .use(createRateLimit(options.rateLimit ?? null))
     .use(authenticate(secretKey))
+    .use(knownVersion)
     .route(
       "/v1",
       usersApi({

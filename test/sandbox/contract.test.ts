@@ -159,12 +159,55 @@ describe("the sandbox's answers", () => {
     expect([answer.status, answer.body.errors[0].code]).toEqual([status, code]);
   });
 
-  test("metadata in a PATCH is taken by versions before 2026-05-12 only", async () => {
-    const id = sandbox.clerk.users()[0]?.id;
-    const patch = (version: string) =>
-      ask("PATCH", `/users/${id}`, { public_metadata: { v: version } }, { "Clerk-API-Version": version });
-    expect((await patch("2026-05-12")).body.errors[0].code).toBe("form_param_unknown");
-    expect((await patch("2025-11-10")).body.public_metadata).toEqual({ v: "2025-11-10" });
+  const FIELDS = ["public_metadata", "private_metadata", "unsafe_metadata"];
+
+  test.each(["2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", null])(
+    "a PATCH of a user takes metadata, replaced whole, by version %s",
+    async (version) => {
+      const id = sandbox.clerk.users()[0]?.id;
+      const headers: Record<string, string> = version === null ? {} : { "Clerk-API-Version": version };
+      const patch = async (value: object) => {
+        const body = Object.fromEntries(FIELDS.map((field) => [field, value]));
+        const answer = await ask("PATCH", `/users/${id}`, { first_name: "By version", ...body }, headers);
+        return FIELDS.map((field) => answer.body[field]);
+      };
+      await patch({ a: { b: 1 }, c: 1 });
+      const whole = { a: { d: version } };
+      expect(await patch(whole)).toEqual([whole, whole, whole]);
+    },
+  );
+
+  test.each(FIELDS)(
+    "a PATCH of a user doesn't take %s by version 2026-05-12, by header or query",
+    async (field) => {
+      const path = `/users/${sandbox.clerk.users()[0]?.id}`;
+      const asked = [
+        ask("PATCH", path, { [field]: {} }, { "Clerk-API-Version": "2026-05-12" }),
+        ask("PATCH", `${path}?__clerk_api_version=2026-05-12`, { [field]: {} }),
+      ];
+      for (const { status, body } of await Promise.all(asked)) {
+        expect([status, body.errors[0].code, body.errors[0].meta]).toEqual([
+          ...[422, "form_param_unknown", { param_name: field }],
+        ]);
+      }
+    },
+  );
+
+  test.each([
+    ["an unknown one", "", "2022-01-01"],
+    ["no date", "", "latest"],
+    ["nothing", "", ""],
+    ["an unknown one in the query", "?__clerk_api_version=2022-01-01", undefined],
+    ["one by header and another by query", "?__clerk_api_version=2025-11-10", "2026-05-12"],
+    ["the same by header and by query", "?__clerk_api_version=2026-05-12", "2026-05-12"],
+    ["two in the query", "?__clerk_api_version=2025-11-10&__clerk_api_version=2026-05-12", undefined],
+  ])("a version that is %s is an invalid request", async (_, query, header) => {
+    for (const path of ["/users/count", "/jwks", "/organizations"]) {
+      const headers: Record<string, string> = header === undefined ? {} : { "Clerk-API-Version": header };
+      const { status, body } = await ask("GET", `${path}${query}`, undefined, headers);
+      expect([status, body.errors[0].code]).toEqual([400, "api_version_invalid"]);
+      expect(errorProblems(body)).toEqual([]);
+    }
   });
 
   test("a wrong key, no key and another scheme are told apart", async () => {
