@@ -280,7 +280,7 @@ async function serve(
       unapplied,
     },
     clerk: {
-      forward: createForwarder(upstream, { apiVersion: config.clerk.apiVersion }),
+      forward: createForwarder(upstream),
       writeThrough: createWriteThrough({
         ...{ sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log },
       }),

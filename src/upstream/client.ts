@@ -49,6 +49,7 @@ export interface Upstream {
 export interface UpstreamOptions {
   apiUrl: string;
   secretKey: string;
+  /** Of the mirror's own reads. */
   apiVersion: string;
   timeoutMs: number;
   budget: Budget;

@@ -127,7 +127,7 @@ async function startMirror(database: Database) {
       unapplied,
     },
     clerk: {
-      forward: createForwarder(upstream, { apiVersion: "2026-05-12" }),
+      forward: createForwarder(upstream),
       writeThrough: createWriteThrough({ ...shared, unapplied, refetcher }),
     },
   });
