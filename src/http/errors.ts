@@ -24,6 +24,7 @@ const STATUS = {
   rate_limited: 429,
   database_unavailable: 503,
   not_ready: 503,
+  overloaded: 503,
   conflict: 409,
 } as const satisfies Record<ErrorCode, ContentfulStatusCode>;
 
@@ -46,11 +47,16 @@ const CLERK_CODE = {
   rate_limited: "too_many_requests",
   database_unavailable: "service_unavailable",
   not_ready: "service_unavailable",
+  overloaded: "service_unavailable",
   conflict: "conflict",
 } as const satisfies Record<ErrorCode, string>;
 
 /** What a caller waits before trying again when the error itself doesn't say. */
-const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = { database_unavailable: 1, not_ready: 1 };
+const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
+  database_unavailable: 1,
+  not_ready: 1,
+  overloaded: 1,
+};
 
 /** An answer before it is known what sends it. */
 export interface ErrorAnswer {
@@ -80,7 +86,8 @@ export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
   function present(error: Error, requestId: string): ErrorAnswer {
     const entry = { requestId, err: error };
     if (error instanceof AppError) {
-      if (STATUS[error.code] >= 500) log.warn(entry, "request failed");
+      // What is shed comes by the thousand, and its line of the request says all of it.
+      if (STATUS[error.code] >= 500 && error.code !== "overloaded") log.warn(entry, "request failed");
       return presentError(error, requestId);
     }
     if (isDatabaseTrouble(error)) {

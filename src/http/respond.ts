@@ -1,12 +1,12 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context } from "hono";
 import type { Principal } from "../auth/keys.js";
 import type { Route } from "../upstream/paths.js";
 
 /** What a request carries through the app. */
 export interface HttpEnv {
-  /** Node's own request; absent where the app is called without a server. */
-  Bindings: { incoming?: IncomingMessage };
+  /** Node's own request and response; absent where the app is called without a server. */
+  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
   Variables: {
     requestId: string;
     /** What every answer to this request carries beside its own headers; names in lower case. */

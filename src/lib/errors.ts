@@ -17,6 +17,7 @@ export type ErrorCode =
   | "rate_limited"
   | "database_unavailable"
   | "not_ready"
+  | "overloaded"
   | "conflict";
 
 export interface ErrorDetails extends ErrorOptions {

@@ -21,6 +21,7 @@ export class Parameters {
 
 /** The conditions of a filter over `user_search s` and `user_activity a`, and which of the two they speak of. */
 export interface Where {
+  /** One for each filter, or bound, that was given. */
   conditions: string[];
   search: boolean;
   activity: boolean;
@@ -168,13 +169,17 @@ function found(
   const text = () => params.add(term.text);
   switch (term.kind) {
     case "trigrams":
-      return [`s.search like ${params.add(term.pattern)}`, ...(inField ? [inField(text())] : [])];
+      return [bothOf(`s.search like ${params.add(term.pattern)}`, inField ? inField(text()) : null)];
     case "rare":
-      return [hasGrams(term.grams, params), inField ? inField(text()) : inSearch(term.pattern, params)];
+      return [
+        bothOf(hasGrams(term.grams, params), inField ? inField(text()) : inSearch(term.pattern, params)),
+      ];
     case "common":
       return [inField ? inField(text()) : inSearch(term.pattern, params)];
   }
 }
+
+const bothOf = (one: string, other: string | null) => (other === null ? one : `${one} and ${other}`);
 
 const hasGrams = (grams: readonly string[], params: Parameters) => `s.id in (
   select g.id from mirror_data.user_grams g where g.rare_grams @> ${params.texts(grams)})`;

@@ -1,6 +1,7 @@
 import type { Json } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import type { Database } from "../db/client.js";
+import { type Asker, OURSELVES } from "../lib/shares.js";
 import { Parameters } from "./compile.js";
 import type { Page } from "./filter.js";
 import { createLookups } from "./lookups.js";
@@ -9,7 +10,7 @@ import { numberOf, type RawRow, type View } from "./present.js";
 /** A user's memberships as Clerk lists them. */
 export interface MembershipQueries {
   /** The JSON text of `{data, total_count}`, newest first; null: the user is unknown or gone. */
-  list(userId: string, page: Page, view: View): Promise<string | null>;
+  list(userId: string, page: Page, view: View, asker?: Asker): Promise<string | null>;
 }
 
 interface MembershipRow {
@@ -34,9 +35,11 @@ export function createMembershipQueries(
 ): MembershipQueries {
   const lookUp = createLookups(reads, availability.guard);
   return {
-    async list(userId, page, view) {
+    async list(userId, page, view, asker = OURSELVES) {
       const values = new Parameters();
-      const rows = await lookUp(statementFor(userId, page, values), values, page.limit);
+      const rows = await lookUp(statementFor(userId, page, values), values, {
+        ...{ asker, rows: page.limit, isCommon: true },
+      });
       const [first] = rows;
       if (!first) return null;
       const [user, total] = first;

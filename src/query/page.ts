@@ -52,6 +52,17 @@ export function countStatement(where: Where): string {
   return `select count(*)::bigint as n from ${fromTables(where, null)} ${whereClause(where.conditions)}`;
 }
 
+/**
+ * Whether the statement is one of the hundred or so that may stay with a connection: any order of everybody, or one filter
+ * in the order of creation. Each that stays holds 50 to 200 KB of its server process for as long as that lives, and of
+ * filters with each other and with orders there are more than anybody can count.
+ */
+export const isCommonPage = ({ conditions }: Where, { field }: OrderBy): boolean =>
+  conditions.length === 0 || (conditions.length === 1 && field === "created_at");
+
+/** The same for a count. */
+export const isCommonCount = ({ conditions }: Where): boolean => conditions.length <= 1;
+
 /** Both tables hold exactly the live users, so either alone will do. */
 function fromTables(where: Where, order: OrderColumn | null): string {
   const search = where.search || order?.table === "search";

@@ -1,5 +1,6 @@
 import type postgres from "postgres";
 import type { Database } from "../db/client.js";
+import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./compile.js";
 import type { RawRow } from "./present.js";
 
@@ -14,58 +15,103 @@ const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_
 const FORCED = [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"];
 const QUERY_CANCELED = "57014";
 
-type Databases = Pick<Database, "search">;
+/** Waiting costs next to nothing, but nobody waits for an answer behind so many, nor for so long. */
+const WAITING = { mostWaiting: 500, longestWaitMs: 10_000 };
 
 export interface SearchOptions {
+  asker: Asker;
   /** Whether an index knows the matches. */
   byIndex: boolean;
   hasTerm: boolean;
   /** How many are passed and brought at most. */
   rows: number;
+  /** The statement is one of few, and may stay with its connections. */
+  prepare: boolean;
   /** Another statement for the same, whose cost is known. */
   instead?: () => Promise<RawRow[]>;
 }
 
 /**
- * Runs a statement on the pool for searches, and brings its rows as they were sent. One that runs into its timeout was
- * planned as if the matches of its term were evenly spread; where an index knows them, it is run once more with the bitmap
- * forced, whose cost is known.
+ * Statements on the pool for searches; rows come as they were sent. Each key has its turn, and what takes its time leaves
+ * a connection to what doesn't. All reject with `overloaded` where too many wait; a statement whose asker has gone is
+ * cancelled.
  */
-export async function search(
-  database: Databases,
-  text: string,
-  params: Parameters,
-  options: SearchOptions,
-): Promise<RawRow[]> {
-  const { byIndex, hasTerm, rows, instead } = options;
-  try {
-    if (rows > SHORT_PAGE) return await within(database, hasTerm ? LONG_PAGE : LONG_WALK, text, params);
-    return await database.search.unsafe(text, [...params.values], { prepare: true }).raw();
-  } catch (error) {
-    if (!hasCode(error, QUERY_CANCELED)) throw error;
-    if (instead) return instead();
-    return within(database, byIndex ? FORCED : PATIENT, text, params);
-  }
+export interface Searches {
+  /**
+   * One that runs into its timeout was planned as if the matches of its term were evenly spread; where an index knows them,
+   * it is run once more with the bitmap forced, whose cost is known.
+   */
+  search(text: string, params: Parameters, options: SearchOptions): Promise<RawRow[]>;
+  /** For what has but one way, and takes its time: a count, or a term that is looked for from row to row. */
+  patiently(text: string, params: Parameters, asker: Asker): Promise<RawRow[]>;
+  /** For what must not be read in the order of an index: all of it is read, and then ordered. */
+  withoutOrder(text: string, params: Parameters, asker: Asker): Promise<RawRow[]>;
 }
 
-/** The same for what has but one way, and takes its time: a count, or a term that is looked for from row to row. */
-export const searchPatiently = (database: Databases, text: string, params: Parameters) =>
-  within(database, PATIENT, text, params);
+export function createSearches(database: Pick<Database, "search" | "sql">): Searches {
+  const width = database.search.options.max;
+  const quick = createShares({ width, ...WAITING });
+  const patient = createShares({ width: Math.max(1, width - 1), ...WAITING });
 
-/** The same for what must not be read in the order of an index: all of it is read, and then ordered. */
-export const searchWithoutOrder = (database: Databases, text: string, params: Parameters) =>
-  within(database, FORCED, text, params);
+  async function search(text: string, params: Parameters, options: SearchOptions): Promise<RawRow[]> {
+    const { asker, byIndex, instead } = options;
+    try {
+      return await quick.run(asker, () => tryOnce(text, params, options));
+    } catch (error) {
+      if (!hasCode(error, QUERY_CANCELED)) throw error;
+      return instead ? instead() : slowly(byIndex ? FORCED : PATIENT, text, params, asker);
+    }
+  }
 
-async function within(
-  { search }: Databases,
-  settings: readonly string[],
-  text: string,
-  params: Parameters,
-): Promise<RawRow[]> {
-  return (await search.begin(async (tx: postgres.TransactionSql) => {
-    await tx.unsafe(settings.join("; "));
-    return tx.unsafe(text, [...params.values]).raw();
-  })) as RawRow[];
+  async function tryOnce(text: string, params: Parameters, options: SearchOptions): Promise<RawRow[]> {
+    const { hasTerm, rows, prepare, asker } = options;
+    if (rows > SHORT_PAGE) return within(hasTerm ? LONG_PAGE : LONG_WALK, text, params, asker);
+    return database.search.unsafe(text, [...params.values], { prepare }).raw();
+  }
+
+  const slowly = (settings: readonly string[], text: string, params: Parameters, asker: Asker) =>
+    patient.run(asker, () => within(settings, text, params, asker));
+
+  async function within(
+    settings: readonly string[],
+    text: string,
+    params: Parameters,
+    asker: Asker,
+  ): Promise<RawRow[]> {
+    return (await database.search.begin(async (tx: postgres.TransactionSql) => {
+      const results = await tx.unsafe([...settings, "select pg_backend_pid() as pid"].join("; "));
+      const { pid } = (results.at(-1) as unknown as { pid: number }[] | undefined)?.[0] ?? { pid: 0 };
+      return whileWanted(asker, pid, () => tx.unsafe(text, [...params.values]).raw());
+    })) as RawRow[];
+  }
+
+  /**
+   * Ends the statement when nobody waits for it any more. The connection is kept until the server has been told: a signal
+   * that arrives later would end somebody else's statement.
+   */
+  async function whileWanted<T>({ signal }: Asker, pid: number, run: () => Promise<T>): Promise<T> {
+    if (!signal) return run();
+    if (signal.aborted) throw gone();
+    let cancelling: Promise<unknown> | null = null;
+    const cancel = () => {
+      cancelling = database.sql`select pg_cancel_backend(${pid}::int)`.catch(() => {});
+    };
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await run();
+    } catch (error) {
+      throw cancelling ? gone() : error;
+    } finally {
+      signal.removeEventListener("abort", cancel);
+      await cancelling;
+    }
+  }
+
+  return {
+    search,
+    patiently: (text, params, asker) => slowly(PATIENT, text, params, asker),
+    withoutOrder: (text, params, asker) => slowly(FORCED, text, params, asker),
+  };
 }
 
 const hasCode = (error: unknown, code: string) =>

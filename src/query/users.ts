@@ -1,17 +1,18 @@
-import { LRUCache } from "lru-cache";
 import type { UserCache } from "../cache/user-cache.js";
 import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Database } from "../db/client.js";
 import { etagOf } from "../lib/etag.js";
+import { createPointReads } from "../lib/point-reads.js";
+import { type Asker, OURSELVES } from "../lib/shares.js";
 import { sqlText } from "../lib/text.js";
-import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
+import { compileFilter, Parameters, type Search } from "./compile.js";
+import { createCounts, MOST_BY_PIECES } from "./counts.js";
 import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./filter.js";
 import { createLookups } from "./lookups.js";
-import { countStatement, type PageRequest, pageStatement } from "./page.js";
-import { createPointReads } from "./point-reads.js";
-import { numberOf, presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
-import { search, searchPatiently, searchWithoutOrder } from "./search-pool.js";
+import { isCommonPage, type PageRequest, pageStatement } from "./page.js";
+import { presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
+import { createSearches } from "./search-pool.js";
 import { createTermStatistics, type TermStatistics } from "./term-statistics.js";
 
 export type { View };
@@ -33,23 +34,14 @@ export interface UserQueries {
   getFromMemory(id: string, view: View): LiveUser | null;
   get(id: string, view: View): Promise<UserLookup>;
   /** The JSON text of an array of users, in UTF-8. Rejects with `invalid_request` where the cursor is no user. */
-  list(params: ListParams, view: View): Promise<Buffer<ArrayBuffer>>;
+  list(params: ListParams, view: View, asker?: Asker): Promise<Buffer<ArrayBuffer>>;
   /** The length of the whole list under the same filter. */
-  count(filter: UserFilter): Promise<number>;
+  count(filter: UserFilter, asker?: Asker): Promise<number>;
 }
 
 export const BY_ID = `select u.id, u.deleted_at, ${SHOWN_COLUMNS} from mirror_data.users u where u.id = any($1::text::text[])`;
 
 const [OPEN, COMMA, CLOSE] = [Buffer.from("["), Buffer.from(","), Buffer.from("]")];
-
-/** A user found by a piece takes 4 µs, one looked through 0.1: beyond this share all are looked through. */
-const MOST_BY_PIECES = 1 / 40;
-
-/** The one that there is. */
-const FEED = "changes";
-
-/** Counts of different filters kept while nothing changes. */
-const COUNTS_KEPT = 1000;
 
 export interface UserQueryParts {
   nowMs: () => number;
@@ -64,16 +56,12 @@ export function createUserQueries(
   const { reads } = database;
   // A run that hangs must not keep those waiting who come after Postgres has returned.
   const userById = createPointReads<RawRow>((ids) => availability.guard(() => usersById(ids)));
-  const lookUp = createLookups(reads, availability.guard);
-  const feedPosition = createPointReads<number>(() =>
-    availability.guard(async () => {
-      const [feed] = await reads<{ position: number }[]>`
-        select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
-      return new Map([[FEED, feed?.position ?? 0]]);
-    }),
-  );
-  const counts = new LRUCache<string, Promise<number>>({ max: COUNTS_KEPT });
-  const termStatistics = createTermStatistics(reads, availability.guard);
+  const cursorById = createPointReads<number>((ids) => availability.guard(() => createdAt(ids)));
+  const { guard } = availability;
+  const lookUp = createLookups(reads, guard);
+  const searches = createSearches(database);
+  const termStatistics = createTermStatistics(reads, guard);
+  const counts = createCounts({ reads, guard, lookUp, searches, termStatistics });
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
 
@@ -101,15 +89,15 @@ export function createUserQueries(
     return new Map(rows.map((row) => [String(row[0]), row]));
   }
 
-  async function list(params: ListParams, view: View): Promise<Buffer<ArrayBuffer>> {
+  async function list(params: ListParams, view: View, asker = OURSELVES): Promise<Buffer<ArrayBuffer>> {
     const { limit, offset, orderBy, startingAfter } = params;
     const after = startingAfter === null ? null : await cursor(startingAfter);
     const statistics = await termStatistics();
     const isDeep = offset > 0 && isUnfiltered(params.filter);
-    const fromEnd = isDeep && offset > (await countAll()) / 2;
+    const fromEnd = isDeep && offset > (await counts.all(asker)) / 2;
     const request: PageRequest = { orderBy, limit, offset, after, fromEnd };
     const mostByPieces = Math.sqrt((offset + limit) / (3 * Math.max(1, statistics.users)));
-    const rows = await page(params.filter, request, { statistics, mostByPieces });
+    const rows = await page(params.filter, request, { statistics, mostByPieces }, asker);
     const now = nowMs();
     const pieces = rows.flatMap((row, n) => [n === 0 ? OPEN : COMMA, ...presentUser(row, view, now).pieces]);
     return Buffer.concat([...(rows.length === 0 ? [OPEN] : pieces), CLOSE]);
@@ -118,27 +106,31 @@ export function createUserQueries(
   /**
    * A search is planned for its very term; one or two letters are everywhere, because of ids alone, so that nothing needs
    * to be forced. Pieces that many have are looked for in the page's order, and by their index where that takes too long.
-   * A lookup has one good plan, which stays with its connection: planning it each time takes longer than doing it.
+   * A lookup has one good plan, which stays with its connection where it is common: planning it each time takes longer than
+   * doing it.
    */
-  async function page(filter: UserFilter, request: PageRequest, by: Search): Promise<RawRow[]> {
+  async function page(filter: UserFilter, request: PageRequest, by: Search, asker: Asker): Promise<RawRow[]> {
     const values = new Parameters();
     const where = compileFilter(filter, values, by);
     const text = pageStatement(where, request, values);
-    if (where.few) return lookUp(text, values);
+    const isCommon = isCommonPage(where, request.orderBy);
+    if (where.few) return lookUp(text, values, { asker, isCommon });
+    const rows = request.offset + request.limit;
     if (where.hasCommonPieces) {
-      const instead = () => pageByPieces(filter, request, by.statistics);
-      return search(database, text, values, {
-        byIndex: false,
-        hasTerm: true,
-        rows: request.offset + request.limit,
-        instead,
+      const instead = () => pageByPieces(filter, request, by.statistics, asker);
+      return searches.search(text, values, {
+        ...{ asker, byIndex: false, hasTerm: true, rows, prepare: isCommon, instead },
       });
     }
-    if (where.terms === "by looking") return searchPatiently(database, text, values);
-    return search(database, text, values, {
-      byIndex: where.terms === "by index",
-      hasTerm: where.terms !== null,
-      rows: request.offset + request.limit,
+    if (where.terms === "by looking") return searches.patiently(text, values, asker);
+    return searches.search(text, values, {
+      ...{
+        asker,
+        byIndex: where.terms === "by index",
+        hasTerm: where.terms !== null,
+        rows,
+        prepare: isCommon,
+      },
     });
   }
 
@@ -146,57 +138,36 @@ export function createUserQueries(
     filter: UserFilter,
     request: PageRequest,
     statistics: TermStatistics,
+    asker: Asker,
   ): Promise<RawRow[]> {
     const values = new Parameters();
     const where = compileFilter(filter, values, { statistics, mostByPieces: MOST_BY_PIECES });
     const text = pageStatement(where, request, values);
     return where.hasCommonPieces
-      ? searchWithoutOrder(database, text, values)
-      : searchPatiently(database, text, values);
+      ? searches.withoutOrder(text, values, asker)
+      : searches.patiently(text, values, asker);
   }
 
   /** Where the page starts: behind this user, whether the filter keeps it or not. */
   async function cursor(id: string): Promise<PageRequest["after"]> {
-    const [row] = await reads<{ createdAtMs: number }[]>`
-      select created_at as "createdAtMs" from mirror_data.user_search where id = ${sqlText(id)}`;
-    if (row) return { id, createdAtMs: row.createdAtMs };
+    const createdAtMs = await cursorById(sqlText(id));
+    if (createdAtMs !== null) return { id, createdAtMs };
     throw invalid("starting_after", `No user was found with id ${id}.`, "form_resource_not_found");
   }
 
-  async function count(filter: UserFilter): Promise<number> {
-    const values = new Parameters();
-    if (isUnfiltered(filter)) return countAll();
-    const by = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
-    return countMatches(compileFilter(filter, values, by), values);
+  async function createdAt(ids: readonly string[]): Promise<Map<string, number>> {
+    const rows = await reads<{ id: string; createdAtMs: number }[]>`
+      select id, created_at as "createdAtMs" from mirror_data.user_search
+      where id = any(${textArray(ids)}::text::text[])`;
+    return new Map(rows.map(({ id, createdAtMs }) => [id, createdAtMs]));
   }
 
-  async function countAll(): Promise<number> {
-    const values = new Parameters();
-    const text = `select n from mirror_data.counters where name = ${values.add("users")}`;
-    const [row] = await lookUp(text, values);
-    return numberOf(row?.[0]) ?? 0;
-  }
-
-  /**
-   * Counted once for all who ask while nothing changes. The feed's position is part of the key, and read first: a count
-   * begun before a commit is never the answer to somebody who asks after it.
-   */
-  async function countMatches(where: Where, values: Parameters): Promise<number> {
-    const key = JSON.stringify([await feedPosition(FEED), where.conditions, values.values]);
-    const known = counts.get(key);
-    if (known) return known;
-    // Guarded itself: whoever asks for the same waits for it, after Postgres has returned too.
-    const counting = (
-      where.few
-        ? lookUp(countStatement(where), values)
-        : availability.guard(() => searchPatiently(database, countStatement(where), values))
-    ).then(([row]) => numberOf(row?.[0]) ?? 0);
-    counts.set(key, counting);
-    counting.catch(() => counts.delete(key));
-    return counting;
-  }
-
-  return { getFromMemory: (id, view) => cache.get(id, variantOf(view)) ?? null, get, list, count };
+  return {
+    getFromMemory: (id, view) => cache.get(id, variantOf(view)) ?? null,
+    get,
+    list,
+    count: (filter, asker = OURSELVES) => counts.of(filter, asker),
+  };
 }
 
 /** A slice of Node's pool, kept, would keep its neighbours too. */

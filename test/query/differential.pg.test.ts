@@ -293,8 +293,11 @@ describe("list and count", () => {
     );
     // The cases must be worth something: a good part selects some and leaves some out.
     expect(matching).toBeGreaterThan(CASES / 3);
-    // All at once, where lookups share their statements: each is answered as it was alone.
-    const together = await Promise.all(answers.map(({ params }) => idsFor(params)));
-    expect(together).toEqual(answers.map(({ ids }) => ids));
+    // As many at once as may wait, where lookups share their statements: each is answered as it was alone.
+    for (let n = 0; n < answers.length; n += 400) {
+      const slice = answers.slice(n, n + 400);
+      const together = await Promise.all(slice.map(({ params }) => idsFor(params)));
+      expect(together).toEqual(slice.map(({ ids }) => ids));
+    }
   }, 300_000);
 });

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { unwatched } from "../../src/db/availability.js";
 import type { Sql } from "../../src/db/client.js";
+import { OURSELVES } from "../../src/lib/shares.js";
 import { Parameters } from "../../src/query/compile.js";
 import { createLookups } from "../../src/query/lookups.js";
 import { type TestDatabase, test } from "../support/database.js";
@@ -28,7 +29,12 @@ function counted({ sql }: TestDatabase) {
       };
     },
   });
-  return { lookUp: createLookups(counting as Sql, unwatched.guard), sent };
+  const lookUp = createLookups(counting as Sql, unwatched.guard);
+  const common = { asker: OURSELVES, isCommon: true };
+  return {
+    lookUp: (text: string, params: Parameters, rows = 1) => lookUp(text, params, { ...common, rows }),
+    sent,
+  };
 }
 
 describe("lookups", () => {

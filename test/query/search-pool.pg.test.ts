@@ -1,19 +1,30 @@
 import { describe, expect } from "vitest";
+import { OURSELVES } from "../../src/lib/shares.js";
 import { Parameters } from "../../src/query/compile.js";
 import type { RawRow } from "../../src/query/present.js";
-import { search, searchPatiently } from "../../src/query/search-pool.js";
-import { test } from "../support/database.js";
+import { createSearches, type SearchOptions } from "../../src/query/search-pool.js";
+import { type TestDatabase, test } from "../support/database.js";
 
 const SETTINGS = `current_setting('statement_timeout') as timeout, current_setting('enable_indexscan') as scans`;
 /** Longer than a first attempt may take. */
 const SLOW = `select ${SETTINGS} from (select pg_sleep(0.4)) as slept`;
+
+const searching = ({ database }: TestDatabase) => {
+  const { search, patiently } = createSearches(database);
+  const common = { asker: OURSELVES, prepare: true };
+  return {
+    search: (text: string, options: Omit<SearchOptions, keyof typeof common>) =>
+      search(text, new Parameters(), { ...common, ...options }),
+    patiently: (text: string) => patiently(text, new Parameters(), OURSELVES),
+  };
+};
 
 const rowsOf = async (found: Promise<RawRow[]>) => (await found).map((row) => row.map(String));
 
 describe("a search", () => {
   test("is tried within its timeout", async ({ db }) => {
     const rows = await rowsOf(
-      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, hasTerm: true, rows: 10 }),
+      searching(db).search(`select ${SETTINGS}`, { byIndex: true, hasTerm: true, rows: 10 }),
     );
     expect(rows).toEqual([["60ms", "on"]]);
   });
@@ -22,18 +33,18 @@ describe("a search", () => {
     db,
   }) => {
     const run = (byIndex: boolean) =>
-      rowsOf(search(db.database, SLOW, new Parameters(), { byIndex, hasTerm: true, rows: 10 }));
+      rowsOf(searching(db).search(SLOW, { byIndex, hasTerm: true, rows: 10 }));
     expect(await run(true)).toEqual([["30s", "off"]]);
     expect(await run(false)).toEqual([["30s", "on"]]);
     // Nothing of that stays with the connection.
     const next = await rowsOf(
-      search(db.database, `select ${SETTINGS}`, new Parameters(), { byIndex: true, hasTerm: true, rows: 10 }),
+      searching(db).search(`select ${SETTINGS}`, { byIndex: true, hasTerm: true, rows: 10 }),
     );
     expect(next).toEqual([["60ms", "on"]]);
   });
 
   test("for a long page has more time", async ({ db }) => {
-    const settings = search(db.database, `select ${SETTINGS}`, new Parameters(), {
+    const settings = searching(db).search(`select ${SETTINGS}`, {
       byIndex: true,
       hasTerm: true,
       rows: 500,
@@ -44,14 +55,14 @@ describe("a search", () => {
   test("of no term is priced as a walk along its order", async ({ db }) => {
     const cost = "select current_setting('cpu_index_tuple_cost')";
     const priced = (hasTerm: boolean) =>
-      rowsOf(search(db.database, cost, new Parameters(), { byIndex: false, hasTerm, rows: 500 }));
+      rowsOf(searching(db).search(cost, { byIndex: false, hasTerm, rows: 500 }));
     expect([await priced(true), await priced(false)]).toEqual([[["0.12"]], [["0.005"]]]);
   });
 
   test("that is given up is run as another statement, where there is one", async ({ db }) => {
     const instead = async () => [[Buffer.from("another")]];
     for (const rows of [10, 500]) {
-      const found = search(db.database, SLOW, new Parameters(), {
+      const found = searching(db).search(SLOW, {
         byIndex: false,
         hasTerm: true,
         rows,
@@ -62,11 +73,29 @@ describe("a search", () => {
   });
 
   test("that has but one way takes its time", async ({ db }) => {
-    expect(await rowsOf(searchPatiently(db.database, SLOW, new Parameters()))).toEqual([["30s", "on"]]);
+    expect(await rowsOf(searching(db).patiently(SLOW))).toEqual([["30s", "on"]]);
+  });
+
+  test("nobody waits for any more is cancelled, and its connection does the next", async ({ db }) => {
+    const { patiently } = createSearches(db.database);
+    const leaving = new AbortController();
+    const asker = { key: "a", signal: leaving.signal };
+    const left = patiently("select pg_sleep(25)", new Parameters(), asker).catch((error) => error);
+    const sleeping = async () => {
+      const [row] = await db.sql<{ n: number }[]>`
+        select count(*)::bigint as n from pg_stat_activity
+        where datname = current_database() and query = 'select pg_sleep(25)' and state = 'active'`;
+      return row?.n;
+    };
+    await expect.poll(sleeping).toBe(1);
+    leaving.abort();
+    expect(await left).toMatchObject({ code: "bad_request" });
+    expect(await sleeping()).toBe(0);
+    expect(await rowsOf(patiently("select 1", new Parameters(), OURSELVES))).toEqual([["1"]]);
   });
 
   test("that is wrong is told, and not repeated", async ({ db }) => {
-    const wrong = search(db.database, "select 1 / 0", new Parameters(), {
+    const wrong = searching(db).search("select 1 / 0", {
       byIndex: true,
       hasTerm: true,
       rows: 10,

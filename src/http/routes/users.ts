@@ -10,6 +10,7 @@ import type { LiveUser, UserQueries, View } from "../../query/users.js";
 import type { Completeness } from "../../sync/completeness.js";
 import type { ReadThrough } from "../../sync/read-through.js";
 import type { Unapplied } from "../../sync/unapplied.js";
+import { askerOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
 
@@ -52,7 +53,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
   function list(c: Context<HttpEnv>): Promise<Response> {
     const params = parseListParams(c.req.queries());
     return answer(c, completeness.isBackfilled(), () =>
-      availability.guard(async () => respond(c, await users.list(params, viewOf(c)))),
+      availability.guard(async () => respond(c, await users.list(params, viewOf(c), askerOf(c)))),
     );
   }
 
@@ -60,7 +61,10 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const filter = parseUserFilter(c.req.queries());
     return answer(c, completeness.isBackfilled(), () =>
       availability.guard(async () =>
-        respond(c, JSON.stringify({ object: "total_count", total_count: await users.count(filter) })),
+        respond(
+          c,
+          JSON.stringify({ object: "total_count", total_count: await users.count(filter, askerOf(c)) }),
+        ),
       ),
     );
   }
@@ -101,7 +105,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
     const page = parsePage(c.req.queries());
     return answer(c, completeness.isBackfilled() && !unapplied.concerns(id), async () => {
       const view = viewOf(c);
-      const found = await availability.guard(() => memberships.list(id, page, view));
+      const found = await availability.guard(() => memberships.list(id, page, view, askerOf(c)));
       if (found !== null) return respond(c, found);
       const known = await users.get(id, view);
       if (known.kind === "gone") throw noUser(id);

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createPointReads } from "../../src/query/point-reads.js";
+import { createPointReads } from "../../src/lib/point-reads.js";
 
 /** A table that is read when the test says so. */
 function scripted() {

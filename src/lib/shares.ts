@@ -1,0 +1,124 @@
+import { AppError } from "./errors.js";
+
+/** For whom something is done: the key that pays for it, and, where that can end, whether somebody still waits. */
+export interface Asker {
+  key: string;
+  signal?: AbortSignal;
+}
+
+/** Work of the mirror's own, or of a command. */
+export const OURSELVES: Asker = { key: "" };
+
+/** Lets so much work go on at a time. What waits is bounded, and no key takes the places of the others. */
+export interface Shares {
+  /**
+   * Rejects with `overloaded` instead of waiting where too many do, or for too long, and with `bad_request` once the asker
+   * has gone: then the work was never begun.
+   */
+  run<T>(asker: Asker, work: () => Promise<T>): Promise<T>;
+}
+
+export interface SharesOptions {
+  /** So much work at a time. */
+  width: number;
+  mostWaiting: number;
+  longestWaitMs: number;
+}
+
+interface Waiter {
+  enter: () => void;
+  refuse: (reason: AppError) => void;
+}
+
+/** Each key's turn comes in a circle; within a key it is first come, first served. */
+export function createShares({ width, mostWaiting, longestWaitMs }: SharesOptions): Shares {
+  /** Only keys of whom somebody waits, in the order of their turns. */
+  const queues = new Map<string, Waiter[]>();
+  let waiting = 0;
+  let inside = 0;
+
+  function place(key: string, waiter: Waiter): void {
+    const own = queues.get(key);
+    if (own) own.push(waiter);
+    else queues.set(key, [waiter]);
+    waiting++;
+  }
+
+  function leave(key: string, waiter: Waiter): void {
+    const own = queues.get(key) ?? [];
+    const at = own.indexOf(waiter);
+    if (at === -1) return;
+    own.splice(at, 1);
+    if (own.length === 0) queues.delete(key);
+    waiting--;
+  }
+
+  /** Who has the most waiting gives a place to whoever has fewer; false: nobody has. */
+  function makeRoom(key: string): boolean {
+    let most: [string, Waiter[]] | null = null;
+    for (const queue of queues) if (!most || queue[1].length > most[1].length) most = queue;
+    const newest = most?.[1].at(-1);
+    if (!most || !newest || most[1].length <= (queues.get(key)?.length ?? 0) + 1) return false;
+    leave(most[0], newest);
+    newest.refuse(overloaded());
+    return true;
+  }
+
+  function next(): void {
+    for (const [key, own] of queues) {
+      const [first] = own;
+      if (!first) continue;
+      leave(key, first);
+      // To the end of the circle.
+      if (queues.delete(key)) queues.set(key, own);
+      first.enter();
+      return;
+    }
+    inside--;
+  }
+
+  function turn({ key, signal }: Asker): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (waiting >= mostWaiting && !makeRoom(key)) return reject(overloaded());
+      const timer = setTimeout(() => giveUp(overloaded()), longestWaitMs);
+      const waiter: Waiter = {
+        enter: () => settle(resolve),
+        refuse: (reason) => settle(() => reject(reason)),
+      };
+      function giveUp(reason: AppError) {
+        leave(key, waiter);
+        waiter.refuse(reason);
+      }
+      const onAbort = () => giveUp(gone());
+      function settle(end: () => void) {
+        clearTimeout(timer);
+        signal?.removeEventListener("abort", onAbort);
+        end();
+      }
+      signal?.addEventListener("abort", onAbort, { once: true });
+      place(key, waiter);
+    });
+  }
+
+  return {
+    async run(asker, work) {
+      if (asker.signal?.aborted) throw gone();
+      if (inside >= width) await turn(asker);
+      else inside++;
+      try {
+        return await work();
+      } finally {
+        next();
+      }
+    },
+  };
+}
+
+/** More is asked than can be done: better told now than kept waiting. */
+export const overloaded = () =>
+  new AppError("overloaded", "The mirror has more to do than it can.", {
+    longMessage: "Too many requests of this kind wait already. Try again in a moment.",
+  });
+
+/** Nobody reads what becomes of it. */
+export const gone = () => new AppError("bad_request", "The caller went away before the answer.");
