@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
 import { AppError } from "./lib/errors.js";
+import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";
 
 /** Everything the environment decides, parsed. Parts get their slice of it, never the whole. */
@@ -60,6 +61,7 @@ export function loadConfig(
     ? []
     : parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`);
   if (needs.secretKey && !given.CLERK_SECRET_KEY) problems.unshift(KEY_MISSING);
+  if (needs.secretKey && asksItself(given)) problems.push(OWN_ADDRESS);
   if (!parsed.success || problems.length > 0) throw new AppError("configuration", problems.join("\n"));
 
   const values = parsed.data;
@@ -101,6 +103,16 @@ export function loadConfig(
 const KEY_MISSING =
   "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
   `or run \`${howToRun("demo")}\`, which needs no Clerk account.`;
+
+/** As far as these variables are right: the other problems are told besides. */
+function asksItself(given: Environment): boolean {
+  const { data } = schema.pick({ CLERK_API_URL: true, HOST: true, PORT: true }).safeParse(given);
+  return data !== undefined && isOwnAddress(data.CLERK_API_URL, { host: data.HOST, port: data.PORT });
+}
+
+const OWN_ADDRESS =
+  "CLERK_API_URL is the mirror's own address (HOST and PORT): it would ask itself. Leave it out, so that the mirror asks " +
+  "Clerk, and give this address to your application alone.";
 
 /** What Clerk allows an instance in 10 seconds (production, development). */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
@@ -190,6 +202,11 @@ const httpUrl = z.string().transform((text, context) => {
     : refuse(context, "must be a plain http:// or https:// address");
 });
 
+/** As Clerk's SDKs take it, which add the `/v1` of each path, and so does the mirror. */
+const apiUrl = httpUrl.transform((url, context) =>
+  /\/v1$/i.test(url) ? refuse(context, "must be without /v1 at its end: the mirror adds it itself") : url,
+);
+
 const signingSecrets = z.string().transform((text, context) => {
   const secrets = text.split(/[\s,]+/).filter(Boolean);
   return secrets.length > 0 && secrets.every(isSigningSecret)
@@ -217,7 +234,7 @@ const schema = z.object({
     .regex(/^sk_(test|live)_[!-~]+$/, "must be a secret key of Clerk's: sk_test_… or sk_live_…")
     .optional(),
   CLERK_WEBHOOK_SIGNING_SECRET: signingSecrets.default([]),
-  CLERK_API_URL: httpUrl.default("https://api.clerk.com"),
+  CLERK_API_URL: apiUrl.default("https://api.clerk.com"),
   CLERK_API_VERSION: z
     .string()
     .regex(/^\d{4}-\d{2}-\d{2}$/, "must be a version of Clerk's API such as 2026-05-12")

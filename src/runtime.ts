@@ -174,13 +174,13 @@ function sharedAllowance(
   return createSharedAllowance({ sql, availability, limit, backgroundShare, alone });
 }
 
-/** Null while Clerk can't be asked: the mirror starts without it. A key that Clerk refuses is told at once. */
+/** Null while Clerk can't be asked: the mirror starts without it. A key or an address that is wrong is told at once. */
 async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
   try {
     return (await api.getInstance({ priority: "read" }))?.id ?? null;
   } catch (error) {
     if (!(error instanceof AppError)) throw error;
-    if (error.code === "upstream_rejected")
+    if (error.code === "upstream_rejected" || error.code === "loop_detected")
       throw new AppError("configuration", error.message, { cause: error });
     log.warn({ reason: error.message }, "Clerk can't be asked which instance it is");
     return null;

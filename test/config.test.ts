@@ -149,3 +149,27 @@ function takes(what: () => unknown): boolean {
     return false;
   }
 }
+
+test("refuses the mirror's own address as Clerk's, as in an .env that is shared with the application", () => {
+  const env = { CLERK_SECRET_KEY: SECRET_KEY, CLERK_API_URL: "http://localhost:8787" };
+  expect(problemsOf(env)).toMatch(/^CLERK_API_URL is the mirror's own address/);
+  expect(problemsOf({ ...env, RECONCILE_INTERVAL: "60" })).toMatch(/^RECONCILE_INTERVAL .*\nCLERK_API_URL/s);
+  expect(problemsOf({ ...env, CLERK_API_URL: "http://127.0.0.1:9", HOST: "0.0.0.0", PORT: "9" })).toContain(
+    "own",
+  );
+  expect(loadConfig({ ...env, PORT: "8788" }, served).clerk.apiUrl).toBe("http://localhost:8787");
+  expect(loadConfig(env, { needs: { secretKey: false } }).server.port).toBe(8787);
+});
+
+test.each(["https://api.clerk.com/v1", "https://api.clerk.com/v1/", "http://gateway/clerk/V1//"])(
+  "refuses %s for Clerk's address by name: /v1 is added to it",
+  (url) => {
+    const problems = problemsOf({ CLERK_SECRET_KEY: SECRET_KEY, CLERK_API_URL: url });
+    expect(problems).toMatch(/^CLERK_API_URL must be without \/v1/);
+  },
+);
+
+test("takes a prefix before /v1 for Clerk's address", () => {
+  const env = { CLERK_SECRET_KEY: SECRET_KEY, CLERK_API_URL: "https://gateway/clerk/" };
+  expect(loadConfig(env, served).clerk.apiUrl).toBe("https://gateway/clerk");
+});

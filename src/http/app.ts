@@ -10,6 +10,7 @@ import {
   classified,
   createRequestLog,
   logRequests,
+  refuseLoops,
   requestId,
   whileDatabaseAnswers,
 } from "./middleware.js";
@@ -44,6 +45,7 @@ export function createApp(parts: AppParts): Hono<HttpEnv> {
     .use(logRequests(createRequestLog(parts.log)))
     .route("/", opsRoutes(parts.readiness))
     .route("/", webhookRoutes(parts.webhooks))
+    .use(refuseLoops)
     .use(authenticated(parts.authenticate))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(parts.admin))

@@ -21,6 +21,7 @@ const STATUS = {
   upstream_timeout: 504,
   upstream_rejected: 502,
   upstream_refused: 502,
+  loop_detected: 508,
   rate_limited: 429,
   database_unavailable: 503,
   not_ready: 503,
@@ -44,6 +45,7 @@ const CLERK_CODE = {
   upstream_timeout: "gateway_timeout",
   upstream_rejected: "bad_gateway",
   upstream_refused: "bad_gateway",
+  loop_detected: "loop_detected",
   rate_limited: "too_many_requests",
   database_unavailable: "service_unavailable",
   not_ready: "service_unavailable",
@@ -103,9 +105,15 @@ export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
   };
 }
 
-/** A path that the mirror has nothing at. */
-export const routeNotFound = () =>
-  new AppError("not_found", "not found", { longMessage: "There is nothing at this address." });
+/** A path that neither the mirror nor Clerk has: mostly a client with a wrong base URL, which is told the right one. */
+export function notAPathOfClerks(path: string, origin: string): AppError {
+  const longMessage = /^\/+v1\/+v1(\/|$)/i.test(path)
+    ? `The path has /v1 twice: this client adds it itself, so its base URL is ${origin} (without /v1).`
+    : path.startsWith("/mirror/")
+      ? "The mirror has nothing at this address."
+      : `Paths of Clerk's API begin with /v1 here. For a client that adds it itself, as Clerk's SDKs do, the base URL is ${origin}; for any other it is ${origin}/v1.`;
+  return new AppError("not_found", "not found", { longMessage });
+}
 
 function errorBody(
   code: string,

@@ -6,8 +6,9 @@ import type { Scope } from "../auth/scopes.js";
 import type { Availability } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
+import { HOP_HEADER } from "../upstream/client.js";
 import { classify, normalisePath } from "../upstream/paths.js";
-import { routeNotFound } from "./errors.js";
+import { notAPathOfClerks } from "./errors.js";
 import { requestTarget } from "./request-target.js";
 import type { HttpEnv } from "./respond.js";
 
@@ -82,6 +83,18 @@ const wordOrId = (segment: string) => (WORD.test(segment) ? segment : "{id}");
 
 const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\})$/;
 
+/**
+ * A mirror's request to Clerk that arrives at a mirror is going round in a circle, or would be answered with a copy where
+ * the original was asked for. Nothing of it is forwarded, nor answered from here: what a mirror doesn't know isn't gone.
+ */
+export const refuseLoops: MiddlewareHandler<HttpEnv> = (c, next) => {
+  if (c.req.header(HOP_HEADER) === undefined) return next();
+  throw new AppError("loop_detected", "A mirror's request to Clerk has arrived at a mirror.", {
+    longMessage:
+      "The mirror that sent it has another mirror, or itself, for CLERK_API_URL. That must lead to Clerk.",
+  });
+};
+
 /** Demands a key; everything mounted behind it knows its `principal`. */
 export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {
   return (c, next) => {
@@ -112,14 +125,14 @@ const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);
 
 /**
  * Decides what the request is to Clerk, on the very path that Clerk would see, and demands the scope that takes. What
- * isn't a path of Clerk's ends here as a 404.
+ * isn't a path of Clerk's ends here as a 404 that says how the client's base URL should be.
  */
 export const classified: MiddlewareHandler<HttpEnv> = (c, next) => {
   const { path } = requestTarget(c);
   const method = c.req.method === "HEAD" ? "GET" : c.req.method;
   if (!METHODS.has(method)) throw new AppError("method_not_allowed", `Clerk knows no method ${method}.`);
   const route = classify(method, normalisePath(path));
-  if (!route) throw routeNotFound();
+  if (!route) throw notAPathOfClerks(path, new URL(c.req.url).origin);
   demandScope(c.get("principal").scopes, route.scope);
   c.set("route", route);
   return next();

@@ -4,6 +4,7 @@ import type { Logger } from "../observability/logger.js";
 import type { LiveUser, UserQueries } from "../query/users.js";
 import type { Completeness } from "../sync/completeness.js";
 import type { Unapplied } from "../sync/unapplied.js";
+import { HOP_HEADER } from "../upstream/client.js";
 import { createRequestLog, headersOf, requestIdFor } from "./middleware.js";
 import { JSON_TYPE, type ReadFrom, serverTiming } from "./respond.js";
 
@@ -104,7 +105,8 @@ function isPlain({ headers }: IncomingMessage): boolean {
   return (
     headers["x-mirror-read"] === undefined &&
     headers["x-mirror-min-version"] === undefined &&
-    headers["if-none-match"] === undefined
+    headers["if-none-match"] === undefined &&
+    headers[HOP_HEADER] === undefined
   );
 }
 

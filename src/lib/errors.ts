@@ -14,6 +14,7 @@ export type ErrorCode =
   | "upstream_timeout"
   | "upstream_rejected"
   | "upstream_refused"
+  | "loop_detected"
   | "rate_limited"
   | "database_unavailable"
   | "not_ready"

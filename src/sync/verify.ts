@@ -57,7 +57,7 @@ export async function overWindows(
 
 /** No other window would fare better. */
 function isFatal(error: unknown, signal: AbortSignal): boolean {
-  const rejected = error instanceof AppError && error.code === "upstream_rejected";
+  const rejected = error instanceof AppError && /^(upstream_rejected|loop_detected)$/.test(error.code);
   return rejected || error instanceof LeaseLost || signal.aborted;
 }
 

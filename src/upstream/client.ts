@@ -46,6 +46,9 @@ export interface Upstream {
   readonly requests: number;
 }
 
+/** On every request to Clerk: where one comes back with it, a mirror's upstream is a mirror. */
+export const HOP_HEADER = "x-mirror-hop";
+
 export interface UpstreamOptions {
   apiUrl: string;
   secretKey: string;
@@ -88,6 +91,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     requests++;
     const headers = new Headers(request.headers);
     headers.set("Authorization", `Bearer ${secretKey}`);
+    headers.set(HOP_HEADER, "1");
     const timeout = AbortSignal.timeout(timeoutMs);
     const startedAtMs = now();
     const response = await fetch(`${apiUrl}${request.path}${request.search}`, {
@@ -149,6 +153,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       if (!(outcome instanceof AppError) && outcome.status < 500 && outcome.status !== 429) {
         return refuseRejection(outcome);
       }
+      if (!(outcome instanceof AppError)) refuseLoop(outcome);
       // What Clerk answers to our callers is theirs: it may be about one endpoint or one user, and slows nobody else.
       if (!(outcome instanceof AppError) && outcome.status === 429) {
         budget.pause(retryAfterMs(outcome.headers) ?? FIRST_PAUSE_MS);
@@ -206,6 +211,18 @@ function refuseRejection(response: UpstreamResponse): UpstreamResponse {
   throw new AppError(
     "upstream_rejected",
     `Clerk refused CLERK_SECRET_KEY: ${message ?? `status ${response.status}`}.`,
+  );
+}
+
+/** What answered is a mirror, which asks no other for us. */
+function refuseLoop({ status, body }: UpstreamResponse): void {
+  if (status !== 508 || clerkErrorOf(body).code !== "loop_detected") return;
+  throw new AppError(
+    "loop_detected",
+    "CLERK_API_URL leads to a mirror: to this one, or to one that asks another.",
+    {
+      longMessage: "CLERK_API_URL must lead to Clerk; without it the mirror asks https://api.clerk.com.",
+    },
   );
 }
 

@@ -69,7 +69,7 @@ const UNVERSIONED = [
 /** Null: no path of Clerk's API. `path` comes from `normalisePath`. */
 export function classify(method: string, path: string): Route | null {
   if (/^\/v1\/users(\/|$)/.test(path)) return usersRoute(method, path);
-  if (!path.startsWith("/v1/") && !UNVERSIONED.some((pattern) => pattern.test(path))) return null;
+  if (!/^\/v1\/(?![vV]1(\/|$))/.test(path) && !UNVERSIONED.some((pattern) => pattern.test(path))) return null;
   const other = { path, local: null, userId: null, scope: "proxy" } as const;
   return { ...other, effect: effectElsewhere(method, segmentsOf(path)) };
 }

@@ -53,6 +53,7 @@ test.each([
   ["GET", "/v1/users/count", "count"],
   ["GET", "/v1/users/user_1", "get"],
   ["GET", "/v1/users/user%5F1", "get"],
+  ["GET", "/v1/users/v1", "get"],
   ["GET", "/v1/users/me", null],
   ["GET", "/v1/users/user_1/organization_memberships", "memberships"],
   ["GET", "/v1/users/user_1/organization_invitations", null],
@@ -74,12 +75,21 @@ test.each([
   expect(() => normalisePath(path)).toThrow(expect.objectContaining({ code: "bad_request" }));
 });
 
-test.each(["/", "/healthz", "/v1", "/v2/users", "/api_keysx", "/mirror/status", "/oauth_applications"])(
-  "%s is no path of Clerk's",
-  (path) => {
-    expect(classify("GET", normalisePath(path))).toBeNull();
-  },
-);
+test.each([
+  ...["/", "/healthz", "/v1", "/v1/", "/v2/users", "/api_keysx", "/mirror/status", "/oauth_applications"],
+  ...[
+    "/users",
+    "/V1/users",
+    "/v1/v1",
+    "/v1/v1/users",
+    "//v1//v1/users",
+    "/v1/V1/users",
+    "/v1/%761/users",
+    "/api/v1/users",
+  ],
+])("%s is no path of Clerk's", (path) => {
+  expect(classify("GET", normalisePath(path))).toBeNull();
+});
 
 test.each([
   ["DELETE", "/v1/organizations/org_1", { kind: "organization_deleted", organizationId: "org_1" }],
