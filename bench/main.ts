@@ -7,6 +7,7 @@ import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/upstream-identity.js";
 import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http.js";
 import { loadGenerator } from "./load.js";
+import { LOOP_NOTE, measureLoop } from "./loop.js";
 import { loadPeople } from "./people.js";
 import { measurePgbench } from "./pgbench.js";
 import { startMirror, startReference, type Target } from "./processes.js";
@@ -36,7 +37,7 @@ interface Report {
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
-const PARTS = ["http", "sql", "writes"];
+const PARTS = ["http", "sql", "writes", "loop"];
 
 const whole = (text: string): number => {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("must be a whole number above 0");
@@ -95,6 +96,14 @@ async function bench(options: Options): Promise<void> {
       const lines = await measureWrites(sql, options.users, loaded);
       report.lines.push(...lines);
       report.sections.push(sectionOf("Pages of walks", [WRITES_NOTE], lines));
+    }
+    if (options.parts.includes("loop")) {
+      const lines = await measureLoop({
+        ...{ sql, databaseUrl, webhookSecret: SECRET, rounds: options.rounds, say },
+        ...(options.only !== undefined && { only: options.only }),
+      });
+      report.lines.push(...lines);
+      report.sections.push(sectionOf("Turns of the event loop", [LOOP_NOTE], lines));
     }
     const json = jsonOf({ ...about, peakMb: report.peakMb }, report.lines);
     const markdown = `${titleOf(about)}\n\n${report.sections.map(printSection).join("\n\n")}\n`;

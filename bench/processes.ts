@@ -10,15 +10,21 @@ import { sleep } from "../src/lib/async.js";
 export interface Target {
   url: string;
   pid: number;
+  /** Of a mirror: to ask what was loaded into it. */
+  child?: ChildProcess;
   stop(): Promise<void>;
 }
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** The mirror as it runs in production, with all its middleware. */
-export async function startMirror(env: Record<string, string>): Promise<Target> {
+/** The mirror as it runs in production, with all its middleware; `preload` is loaded before it, and heard by messages. */
+export async function startMirror(
+  env: Record<string, string>,
+  { preload }: { preload?: string } = {},
+): Promise<Target> {
   // With the flags that `npm start` gives.
   const flags = [
+    ...(preload ? ["--import", preload] : []),
     "--max-semi-space-size=16",
     "--heap-growing-percent=50",
     "--initial-old-space-size=64",
@@ -31,7 +37,7 @@ export async function startMirror(env: Record<string, string>): Promise<Target> 
   const log = openSync(file, "w");
   const child = spawn(process.execPath, flags, {
     env: { ...process.env, ...env, PORT: "0", LOG_LEVEL: "info", LOG_FORMAT: "json" },
-    stdio: ["ignore", log, "inherit"],
+    stdio: ["ignore", log, "inherit", ...(preload ? (["ipc"] as const) : [])],
   });
   const exited = once(child, "exit").finally(() => {
     closeSync(log);
@@ -39,7 +45,7 @@ export async function startMirror(env: Record<string, string>): Promise<Target> 
   });
   while (child.exitCode === null) {
     const url = /"url":"([^"]+)".*"msg":"listening"/.exec(readFileSync(file, "utf8"))?.[1];
-    if (url) return { url, pid: child.pid ?? 0, stop: () => stop(child, exited) };
+    if (url) return { url, child, pid: child.pid ?? 0, stop: () => stop(child, exited) };
     await sleep(20);
   }
   throw new Error(`the mirror ended with ${child.exitCode} before it listened`);
