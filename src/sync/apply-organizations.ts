@@ -2,7 +2,7 @@ import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { MEMBERSHIP, ORGANIZATION } from "./fold.js";
-import { type FoldTable, foldLocked } from "./fold-locked.js";
+import { type FoldTable, foldLocked, type Writing } from "./fold-locked.js";
 import {
   membershipRow,
   organizationRow,
@@ -30,6 +30,8 @@ export function applyMemberships(
 ): Promise<Effects> {
   return foldLocked(tx, membershipsTable, incoming, options.lagMs);
 }
+
+const NOTHING_TO_WRITE: Writing = { written: Promise.resolve() };
 
 const organizationsTable: FoldTable<StoredOrganization> = {
   kind: ORGANIZATION,
@@ -63,15 +65,16 @@ const organizationsTable: FoldTable<StoredOrganization> = {
     return rows.map((row) => ({ row, state: stateOf(row) }));
   },
   async write(tx, rows) {
-    if (rows.length === 0) return;
-    await tx`
+    if (rows.length === 0) return NOTHING_TO_WRITE;
+    const written = tx`
       update mirror_data.organizations o set
         updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
         payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
         private_metadata = r.private_metadata, private_order = r.private_order,
         name = r.name, slug = r.slug, created_at = r.created_at, public_metadata = r.public_metadata::jsonb
       from ${organizationColumns(tx, rows)}
-      where o.id = r.id`;
+      where o.id = r.id`.execute();
+    return { written };
   },
 };
 
@@ -118,8 +121,8 @@ const membershipsTable: FoldTable<StoredMembership> = {
     return rows.map((row) => ({ row, state: stateOf(row) }));
   },
   async write(tx, rows) {
-    if (rows.length === 0) return;
-    await tx`
+    if (rows.length === 0) return NOTHING_TO_WRITE;
+    const written = tx`
       update mirror_data.organization_memberships m set
         updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
         payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
@@ -127,7 +130,8 @@ const membershipsTable: FoldTable<StoredMembership> = {
         organization_id = r.organization_id, user_id = r.user_id, role = r.role,
         created_at = r.created_at, public_metadata = r.public_metadata::jsonb
       from ${membershipColumns(tx, rows)}
-      where m.id = r.id`;
+      where m.id = r.id`.execute();
+    return { written };
   },
 };
 

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../clerk.js";
 import { plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
+import { rareGramsInParts } from "../lib/grams.js";
+import { createPause } from "../lib/turns.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { orderColumns } from "./apply-organizations.js";
 import { withdrawAsOf } from "./completeness.js";
@@ -98,8 +100,11 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
       return { row: { ...row, user }, state };
     });
   },
-  write(tx, known, outcomes) {
-    return Promise.all([known.length > 0 && updateUsers(tx, known), writeDerived(tx, outcomes)]);
+  async write(tx, known, outcomes) {
+    const changes = await changesOf(outcomes);
+    return {
+      written: Promise.all([known.length > 0 && updateUsers(tx, known), writeDerived(tx, outcomes, changes)]),
+    };
   },
 };
 
@@ -115,31 +120,61 @@ function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
     where u.id = r.id`;
 }
 
+/** What is derived from one user, before (null: nothing was) and after. */
+interface DerivedChange {
+  before: Derived | null;
+  after: Derived;
+  differs: ReadonlySet<keyof Derived>;
+  /** The pieces of the searched text, where that differs. */
+  grams: string;
+}
+
 /**
- * Each table only where it differs, since an update under the trigram index costs 14 times one without. What the tables
- * hold is worked out from the stored user: asking them costs Postgres more than that costs here.
+ * What follows from the users whose content changed. What the tables hold is worked out from the stored user: asking them
+ * costs Postgres more than that costs here.
  */
-function writeDerived(tx: Tx, outcomes: readonly Outcome<UserRow>[]): Promise<unknown> {
+async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<DerivedChange[]> {
+  const pause = createPause();
+  const changes: DerivedChange[] = [];
+  for (const { before, after } of outcomes) {
+    if (!after.user || !saysOther(before, after)) continue;
+    const stored = before?.user?.() ?? null;
+    await pause();
+    const derived = { before: stored && derivedRows(stored), after: derivedRows(after.user()) };
+    await pause();
+    const differs = differing(derived);
+    await pause();
+    const grams = differs.has("search") ? await rareGramsInParts(derived.after.search.search, pause) : [];
+    changes.push({ ...derived, differs, grams: grams.join("\n") });
+  }
+  return changes;
+}
+
+const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof Derived)[];
+
+const differing = ({ before, after }: Pick<DerivedChange, "before" | "after">) =>
+  new Set(PARTS.filter((part) => !before || !isDeepStrictEqual(before[part], after[part])));
+
+/** Each table only where it differs, since an update under the trigram index costs 14 times one without. */
+function writeDerived(
+  tx: Tx,
+  outcomes: readonly Outcome<UserRow>[],
+  changes: readonly DerivedChange[],
+): Promise<unknown> {
   const live = outcomes.flatMap(({ after }) => (after.user ? [after] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
-  const changes = outcomes.flatMap(({ before, after }) =>
-    after.user && saysOther(before, after)
-      ? [{ before: before?.user ? derivedRows(before.user()) : null, after: derivedRows(after.user()) }]
-      : [],
-  );
-  const differing = (part: keyof Derived) =>
-    changes.filter(({ before, after }) => !before || !isDeepStrictEqual(before[part], after[part]));
-  const identifiers = differing("identifiers");
+  const differingIn = (part: keyof Derived) => changes.filter(({ differs }) => differs.has(part));
+  const identifiers = differingIn("identifiers");
   return Promise.all([
     deleteDerived(tx, gone),
     writeSearch(
       tx,
-      differing("search").map(({ after }) => after.search),
+      differingIn("search").map(({ after, grams }) => ({ ...after.search, grams })),
     ),
     writeActivity(tx, live),
     writeMetadata(
       tx,
-      differing("metadata").map(({ after }) => after.metadata),
+      differingIn("metadata").map(({ after }) => after.metadata),
     ),
     writeIdentifiers(
       tx,

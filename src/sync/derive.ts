@@ -105,6 +105,7 @@ function nameFields(first: string | null, last: string | null): string[] {
 /** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
 function identifierRows(user: ClerkUser): IdentifierRow[] {
   const rows: IdentifierRow[] = [];
+  const byKey = new Map<string, IdentifierRow>();
   const add = (
     kind: IdentifierRow["kind"],
     value: string | null,
@@ -114,12 +115,13 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
   ) => {
     if (value === null) return;
     const exact = exactKey(value);
-    const twin = rows.find((row) => row.kind === kind && row.value === exact);
+    const name = `${kind}\n${exact}`;
+    const twin = byKey.get(name);
     if (twin) {
       twin.is_primary ||= isPrimary;
       return;
     }
-    rows.push({
+    const row: IdentifierRow = {
       user_id: user.id,
       kind,
       value: exact,
@@ -130,7 +132,9 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       created_at: time(object.created_at),
       updated_at: time(object.updated_at),
       detail: detail ? safeJson(detail) : null,
-    });
+    };
+    rows.push(row);
+    byKey.set(name, row);
   };
   for (const email of objects(user.email_addresses)) {
     add("email", text(email.email_address), email, email.id === user.primary_email_address_id);

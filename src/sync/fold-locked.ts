@@ -1,5 +1,6 @@
 import type { Json } from "../clerk.js";
 import type { Tx } from "../db/client.js";
+import { createPause } from "../lib/turns.js";
 import type { Effect, Effects, Incoming } from "./apply.js";
 import type { Change } from "./feed.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "./fold.js";
@@ -21,9 +22,17 @@ export interface FoldTable<R extends StoredRow> {
   insert(tx: Tx, rows: readonly R[]): Promise<Iterable<string>>;
   /** Locks in id order, then reads; the ids come sorted. */
   lock(tx: Tx, ids: readonly string[]): Promise<{ row: R; state: State }[]>;
-  /** Writes the rows that were known before, and what follows from all that were written, in one round trip. */
-  write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<unknown>;
+  /**
+   * Writes the rows that were known before, and what follows from all that were written, in one round trip. Resolves when
+   * the statements are on their way: the feed's lock comes behind them, and nobody who holds it is to work anything out.
+   */
+  write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<Writing>;
   rowOf(id: string, state: State): R;
+}
+
+/** `written` settles when Postgres has done it. */
+export interface Writing {
+  written: Promise<unknown>;
 }
 
 /** One id after the fold: its row before (null: inserted now) and after. */
@@ -67,11 +76,20 @@ export async function foldLocked<R extends StoredRow>(
   const ids = [...byId.keys()].sort();
   const known = new Set(await table.existing(tx, ids));
 
-  const fresh = ids
-    .filter((id) => !known.has(id))
-    .map((id) => foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
-  const creating = fresh.filter(({ state }) => state.content !== null || state.goneAtMs !== null);
-  const rows = new Map(creating.map(({ id, state }) => [id, table.rowOf(id, state)]));
+  // A single user can be a mebibyte: hashing and printing it take as long as four hundred ordinary ones.
+  const pauseFresh = createPause();
+  const fresh: FoldedId[] = [];
+  for (const id of ids) {
+    if (known.has(id)) continue;
+    fresh.push(foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
+    await pauseFresh();
+  }
+  const rows = new Map<string, R>();
+  for (const { id, state } of fresh) {
+    if (state.content === null && state.goneAtMs === null) continue;
+    rows.set(id, table.rowOf(id, state));
+    await pauseFresh();
+  }
   const inserted = new Set(rows.size > 0 ? await table.insert(tx, [...rows.values()]) : []);
   for (const one of fresh) {
     // Somebody else inserted it meanwhile: then it is locked and folded again like every known one.
@@ -80,15 +98,18 @@ export async function foldLocked<R extends StoredRow>(
   }
 
   const locked = known.size > 0 ? await table.lock(tx, [...known].sort()) : [];
+  const pauseLocked = createPause();
   const changed: R[] = [];
   for (const { row, state } of locked) {
     const one = foldAll(table.kind, state, byId.get(row.id) ?? [], lagMs, row.id);
+    await pauseLocked();
     const after = one.appliedItems.length > 0 ? table.rowOf(row.id, one.state) : null;
     if (after) changed.push(after);
     record(table, result, one, row, after);
+    await pauseLocked();
   }
   if (result.outcomes.length > 0) {
-    result.written = table.write(tx, changed, result.outcomes);
+    result.written = (await table.write(tx, changed, result.outcomes)).written;
     // Whoever waits for it is told; should the transaction fail before, nobody does.
     result.written.catch(() => {});
   }

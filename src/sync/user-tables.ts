@@ -1,6 +1,5 @@
 import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
-import { rareGrams } from "../lib/grams.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
 import type { StoredUser } from "./rows.js";
 
@@ -17,10 +16,13 @@ export async function deleteDerived(tx: Tx, ids: readonly string[]): Promise<voi
   ]);
 }
 
+/** `grams`: the pieces of the searched text, joined by `\n`, which is in none of them. */
+export type SearchRowWithGrams = SearchRow & { grams: string };
+
 /** Where the text that is searched changes, so may its pieces. */
-export async function writeSearch(tx: Tx, rows: readonly SearchRow[]): Promise<void> {
+export async function writeSearch(tx: Tx, rows: readonly SearchRowWithGrams[]): Promise<void> {
   if (rows.length === 0) return;
-  const text = (pick: (row: SearchRow) => string | null) => textArray(rows.map(pick));
+  const text = (pick: (row: SearchRowWithGrams) => string | null) => textArray(rows.map(pick));
   const flag = (pick: (row: SearchRow) => boolean) => plainArray(rows.map(pick));
   const ids = text((r) => r.id);
   await Promise.all([
@@ -53,8 +55,8 @@ export async function writeSearch(tx: Tx, rows: readonly SearchRow[]): Promise<v
           excluded.last_name_key, excluded.external_id)`,
     tx`
       insert into mirror_data.user_grams as g (id, rare_grams)
-      select id, grams::text[]
-      from unnest(${ids}::text::text[], ${text((r) => textArray(rareGrams(r.search)))}::text::text[]) as r(id, grams)
+      select id, string_to_array(grams, E'\\n')
+      from unnest(${ids}::text::text[], ${text((r) => r.grams)}::text::text[]) as r(id, grams)
       on conflict (id) do update set rare_grams = excluded.rare_grams
       where g.rare_grams is distinct from excluded.rare_grams`,
   ]);

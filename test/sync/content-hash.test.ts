@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { contentHash } from "../../src/sync/content-hash.js";
@@ -56,4 +58,22 @@ test("members that are left out don't matter, and only those of the object itsel
 test("hashes stay what they are: stored ones are compared with those of later versions", () => {
   const user = { id: "user_1", b: [1, "x", null], a: { z: true, y: "ä" } };
   expect(contentHash(user, NONE)).toBe("7u0MbeVytw_0PX15Y7l59j");
+});
+
+test("the shapes that users make of their metadata take no memory for good", () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const held = () => {
+    collect();
+    return process.memoryUsage().heapUsed;
+  };
+  contentHash({ id: "user_1" }, NONE);
+  const before = held();
+  for (let n = 0; n < 800; n++) {
+    // As long and as many as fit into 8 KB, each of another first name.
+    const names = Array.from({ length: 300 }, (_, key) => [`${n}/${key} and twenty letters`, key]);
+    contentHash(Object.fromEntries(names), NONE);
+    contentHash({ [`${n} ${"x".repeat(8000)}`]: 1 }, NONE);
+  }
+  expect((held() - before) / 2 ** 20).toBeLessThan(8);
 });

@@ -75,4 +75,43 @@ describe("group commit", () => {
     }
     expect(await Promise.all(taken)).toHaveLength(3);
   });
+
+  test("puts no more bytes into a batch than allowed, but for an item that is larger by itself", async () => {
+    const { batches, commit } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 4, mostBytesPerBatch: 100 });
+    for (const [n, bytes] of [20, 20, 20, 20, 25, 10, 99, 500, 5].entries()) void group.submit(n, bytes);
+    await turn();
+    // The large, of more than a quarter, one after another; the small as many as fit.
+    expect(batches).toEqual([[6], [0, 1, 2, 3], [4, 5, 8]]);
+  });
+
+  test("lets a small one pass by ten large ones", async () => {
+    const { batches, commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, mostBytesPerBatch: 100 });
+    const large = Array.from({ length: 10 }, (_, n) => group.submit(n, 90));
+    await turn();
+    const small = group.submit(10, 1);
+    await turn();
+    expect(batches).toEqual([[0], [10]]);
+    for (let n = 0; n < 11; n++) {
+      release();
+      await turn();
+    }
+    expect(await small).toBe("done 10");
+    expect(await Promise.all(large)).toHaveLength(10);
+  });
+
+  test("refuses what would make more bytes wait than allowed, until some have gone", async () => {
+    const { commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 1, mostBytesPerBatch: 10, mostBytesWaiting: 20 });
+    const taken = [group.submit(1, 10), group.submit(2, 10)];
+    await expect(group.submit(3, 1)).rejects.toMatchObject({ code: "database_unavailable" });
+    await turn();
+    taken.push(group.submit(4, 10));
+    for (let n = 0; n < 3; n++) {
+      release();
+      await turn();
+    }
+    expect(await Promise.all(taken)).toHaveLength(3);
+  });
 });

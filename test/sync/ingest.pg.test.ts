@@ -210,6 +210,33 @@ describe("a webhook", () => {
     expect(await receive({ messageId: "msg_1", raw })).toBe("duplicate");
   });
 
+  test("with more brackets than any user has is kept as a dead letter, and its user asked of Clerk", async ({
+    db,
+  }) => {
+    const { receive } = ingestOf(db);
+    const event = (nested: string) =>
+      Buffer.from(
+        `{"data":{"id":"user_1","first_name":"A","public_metadata":{"a":${nested}}},"object":"event","type":"user.created"}`,
+      );
+    const many = event(`[${"[],".repeat(200_000)}[]]`);
+    const deep = event(`${"[".repeat(9000)}${"]".repeat(9000)}`);
+    expect(await receive({ messageId: "msg_many", raw: many })).toBe("dead_lettered");
+    expect(await receive({ messageId: "msg_deep", raw: deep })).toBe("dead_lettered");
+    expect(await refetches(db)).toEqual([{ kind: "user", id: "user_1", reason: "dead_letter" }]);
+    expect((await findDeadLetter(db.sql, "msg_many"))?.payload.equals(many)).toBe(true);
+  });
+
+  // Clerk gives each of a user's three metadata 8 KB.
+  test("with metadata nested as deep as Clerk lets anybody is applied", async ({ db }) => {
+    const { send } = ingestOf(db);
+    const nested = () => JSON.parse(`{"a":${"[".repeat(4000)}${"]".repeat(4000)}}`);
+    const user = clerkUser({
+      id: "user_1",
+      ...{ public_metadata: nested(), private_metadata: nested(), unsafe_metadata: nested() },
+    });
+    expect(await send("user.created", user)).toBe("applied");
+  });
+
   test("with metadata nested deeper than Postgres takes is stored all the same", async ({ db }) => {
     const { send } = ingestOf(db);
     // As deep as 8 KB of metadata can be.

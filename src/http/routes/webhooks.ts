@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import { Webhook, WebhookVerificationError } from "svix";
 import { AppError } from "../../lib/errors.js";
+import { LARGE_BYTES, nextTurn } from "../../lib/turns.js";
 import type { Ingest } from "../../sync/ingest.js";
 import { rawBody } from "../raw-body.js";
 import { type HttpEnv, respondJson } from "../respond.js";
@@ -27,6 +28,7 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
       }
       // The bytes as they came: a signature holds for them, not for the JSON that they spell.
       const raw = await rawBody(c, MAX_BODY_BYTES, "a webhook");
+      if (raw.length > LARGE_BYTES) await nextTurn();
       const { messageId, json } = verified(verifiers, raw, (name) => c.req.header(name));
       const { status, version } = await ingest.receive({ messageId, raw, json });
       if (version !== null) c.get("headers")["x-mirror-version"] = version;

@@ -1,0 +1,74 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { parseInParts, skim } from "../../src/lib/json.js";
+import { LARGE_BYTES } from "../../src/lib/turns.js";
+
+const read = (text: string) => parseInParts(Buffer.from(text));
+/** Behind so much white space even a short list is read as a large one. */
+const padding = " ".repeat(LARGE_BYTES + 1);
+
+describe("a large body", () => {
+  test("says what JSON.parse says, bare or in an envelope, whatever stands in it", async () => {
+    const shape = fc.constantFrom(
+      (list: string) => list,
+      (list: string) => `{"data":${list},"total_count":3}`,
+      (list: string) => `{"__proto__": [1], "a": {"data": [2]}, "data" : ${list} }`,
+      (list: string) => `{"data":1,"data":${list}}`,
+    );
+    // JSON.parse makes `__proto__` a member like any other, and so must this.
+    const value = fc.oneof(
+      fc.json(),
+      fc.constantFrom(
+        '{"__proto__":{"a":1}}',
+        '"\\\\\\""',
+        '{"a":1,"a":2}',
+        "1e400",
+        '"\\u0000\\ud800"',
+        "[]",
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(value, { maxLength: 20 }), shape, async (values, wrap) => {
+        const text = wrap(`[${values.join(" ,\n")}]`);
+        const whole = JSON.stringify(JSON.parse(text));
+        expect(JSON.stringify(await read(text + padding))).toBe(whole);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test.each([
+    ["[1,2", "[1,2}", "[1,]", "[,1]", "[1,,2]", "[1] 2", "[[1},2]", '[{"a":1],2]', '{"data":[1,}', '["a'],
+  ])("that is no JSON is refused: %s", async (...texts) => {
+    for (const text of texts) await expect(read(padding + text)).rejects.toThrow(SyntaxError);
+  });
+
+  test("has every element, also those that are a part of their own", async () => {
+    const values = Array.from({ length: 9 }, (_, n) => (n % 2 === 0 ? "x".repeat(LARGE_BYTES) : n));
+    expect(await read(JSON.stringify(values))).toEqual(values);
+    await expect(read(`["${"x".repeat(LARGE_BYTES)}",]`)).rejects.toThrow(SyntaxError);
+  });
+
+  test("lets others have their turn between its parts", async () => {
+    let turns = 0;
+    let reading = true;
+    const count = () => {
+      turns++;
+      if (reading) setImmediate(count);
+    };
+    setImmediate(count);
+    const page = Array.from({ length: 500 }, (_, n) => ({
+      id: n,
+      metadata: Array.from({ length: 1000 }, (_, n) => ({ key: `value ${n}`, n })),
+    }));
+    expect(await read(JSON.stringify(page))).toHaveLength(500);
+    reading = false;
+    expect(turns).toBeGreaterThan(3);
+  });
+});
+
+test("skimming counts the brackets, and how deep they lie, and knows those in texts from others", async () => {
+  const { containers, depths, children } = await skim(Buffer.from('{"a[": [[], {"b": "\\"]}{"}], "c": 1}'));
+  expect({ containers, depths }).toEqual({ containers: 4, depths: 1 + 2 + 3 + 3 });
+  expect(children?.map(({ key }) => key)).toEqual(['"a["', '"c"']);
+});
