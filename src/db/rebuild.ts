@@ -4,7 +4,7 @@ import { ensureSearchIndex } from "./search-index.js";
 /** All that comes from Clerk, and what is known about how complete it is. Keys stay, as does the feed's numbering. */
 const TABLES = [
   "users user_search user_grams user_activity user_metadata user_identifiers organizations organization_memberships",
-  "deliveries dead_letters refetches upstream runs windows changes",
+  "deliveries delivery_counts dead_letters refetches upstream runs windows changes",
 ].flatMap((row) => row.split(" "));
 
 /**

@@ -163,23 +163,27 @@ export const userIdentifiers = mirrorData.table(
 );
 
 /** One row per organization id ever seen, or its tombstone. Written by `sync/apply.ts`. */
-export const organizations = mirrorData.table("organizations", {
-  id: key("id").primaryKey(),
-  updatedAt: ms("updated_at").notNull().default(0),
-  observedAt: ms("observed_at").notNull().default(0),
-  source: smallint("source").notNull().default(0),
-  deletedAt: ms("deleted_at"),
-  payloadHash: key("payload_hash"),
-  /** Without private metadata; `payloadSafe` as in `users`. */
-  payload: text("payload"),
-  payloadSafe: text("payload_safe"),
-  privateMetadata: text("private_metadata"),
-  privateOrder: key("private_order"),
-  name: key("name"),
-  slug: key("slug"),
-  createdAt: ms("created_at"),
-  publicMetadata: jsonb("public_metadata"),
-});
+export const organizations = mirrorData.table(
+  "organizations",
+  {
+    id: key("id").primaryKey(),
+    updatedAt: ms("updated_at").notNull().default(0),
+    observedAt: ms("observed_at").notNull().default(0),
+    source: smallint("source").notNull().default(0),
+    deletedAt: ms("deleted_at"),
+    payloadHash: key("payload_hash"),
+    /** Without private metadata; `payloadSafe` as in `users`. */
+    payload: text("payload"),
+    payloadSafe: text("payload_safe"),
+    privateMetadata: text("private_metadata"),
+    privateOrder: key("private_order"),
+    name: key("name"),
+    slug: key("slug"),
+    createdAt: ms("created_at"),
+    publicMetadata: jsonb("public_metadata"),
+  },
+  (t) => [index("organizations_deleted_at").on(t.deletedAt).where(sql`${t.deletedAt} is not null`)],
+);
 
 /**
  * One row per membership id ever seen, or its final tombstone. The embedded organization and user data are copies in

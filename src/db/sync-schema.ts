@@ -25,6 +25,20 @@ export const deliveries = mirrorData.table(
   (t) => [index("deliveries_received_at").on(t.receivedAt)],
 );
 
+/**
+ * How many deliveries there are by outcome: the sum over the slots. Moved by triggers on `deliveries`, whoever writes them;
+ * a slot belongs to a connection, so that two batches don't wait for each other's commit.
+ */
+export const deliveryCounts = mirrorData.table(
+  "delivery_counts",
+  {
+    outcome: key("outcome").notNull(),
+    slot: integer("slot").notNull(),
+    n: ms("n").notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.outcome, t.slot] })],
+);
+
 /** What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or `walk:<user id>`. */
 export const deadLetters = mirrorData.table("dead_letters", {
   id: key("id").primaryKey(),
@@ -90,6 +104,9 @@ export const apiKeys = mirrorData.table(
     scopes: key("scopes").notNull(),
     createdAt: ms("created_at").notNull(),
     revokedAt: ms("revoked_at"),
+    /** What it may use of each process: requests a second, and at a time; null: the default. */
+    rate: integer("rate"),
+    inFlight: integer("in_flight"),
   },
   (t) => [
     uniqueIndex("api_keys_digest").on(t.digest),
