@@ -261,11 +261,11 @@ async function serve(
     versions,
     admin: {
       status: createStatusReader({
-        ...{ sql, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
+        ...{ sql: database.reads, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
         cache: cache.stats,
-        lastRuns: (limit) => latestRuns(sql, limit),
+        lastRuns: (limit) => latestRuns(database.reads, limit),
       }),
-      reconciler: { start: walks.enqueue, run: (id) => findRun(sql, id) },
+      reconciler: { start: walks.enqueue, run: (id) => findRun(database.reads, id) },
     },
     deadLetters: {
       list: (limit) => listDeadLetters(sql, limit),
