@@ -113,7 +113,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { database, clock } = store;
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
-  const availability = createAvailability({ url: database.url, log });
+  const availability = createAvailability({ connections: database.connections, log });
   const budget = createBudget(sharedAllowance(sql, availability, limits));
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
@@ -136,7 +136,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const lagMs = limits.lagMs;
   const searchTidying = createSearchTidying({ sql, log });
   const notifications = createNotifications({
-    url: database.url,
+    connections: database.connections,
     onChange(ids) {
       cache.invalidate(ids);
       searchTidying.noteChange();

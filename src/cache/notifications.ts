@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type postgresType from "postgres";
 import { NOTIFY_CHANNEL } from "../db/client.js";
-import { postgres } from "../db/driver.js";
-import { session } from "../db/session.js";
+import type { Connections } from "../db/connections.js";
 import { sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 
@@ -14,7 +14,7 @@ export interface Notifications {
 }
 
 export interface NotificationsOptions {
-  url: string;
+  connections: Pick<Connections, "open">;
   /** The users that were changed; `all`: whoever, as after every time when nothing was heard. */
   onChange: (ids: string[] | "all") => void;
   log: Logger;
@@ -25,7 +25,7 @@ const HEARTBEAT_MS = 1000;
 const SILENCE_MS = 3000;
 const RETRY_MS = 250;
 
-export function createNotifications({ url, onChange, log }: NotificationsOptions): Notifications {
+export function createNotifications({ connections, onChange, log }: NotificationsOptions): Notifications {
   const heartbeat = `mirror_heartbeat_${randomUUID().replaceAll("-", "")}`;
   let hearingUntilMs = 0;
 
@@ -43,22 +43,17 @@ export function createNotifications({ url, onChange, log }: NotificationsOptions
     const lost = new AbortController();
     const ended = AbortSignal.any([signal, lost.signal]);
     let sentAtMs = 0;
-    const connection = postgres(url, {
-      ...{ max: 1, connect_timeout: 5, ...session(), idle_timeout: 0, max_lifetime: null },
-      onnotice: () => {},
-      connection: { application_name: "user-mirror notifications" },
+    const connection = connections.open({
+      ...{ name: "user-mirror notifications", max: 1, limitMs: 2 * SILENCE_MS, ages: false },
       onclose() {
         hearingUntilMs = 0;
         lost.abort(new Error("The connection was closed."));
       },
-      // Not among the types: what `listen` is made of, which hides when its connection was lost.
-      ...{
-        onnotify(channel: string, payload: string) {
-          if (lost.signal.aborted) return;
-          // What comes back had been sent at that moment, and with it everything committed until then.
-          if (channel === heartbeat) hearingUntilMs = sentAtMs + SILENCE_MS;
-          else onChange(changedIds(payload));
-        },
+      onnotify(channel, payload) {
+        if (lost.signal.aborted) return;
+        // What comes back had been sent at that moment, and with it everything committed until then.
+        if (channel === heartbeat) hearingUntilMs = sentAtMs + SILENCE_MS;
+        else onChange(changedIds(payload));
       },
     });
     try {
@@ -78,7 +73,7 @@ export function createNotifications({ url, onChange, log }: NotificationsOptions
     throw ended.reason;
   }
 
-  async function beat(connection: ReturnType<typeof postgres>, ended: AbortSignal): Promise<void> {
+  async function beat(connection: postgresType.Sql, ended: AbortSignal): Promise<void> {
     const silence = sleep(SILENCE_MS, ended).then(() => {
       throw new Error(`Nothing was heard for ${SILENCE_MS} ms.`);
     });

@@ -3,8 +3,7 @@ import type postgresType from "postgres";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
-import { postgres } from "./driver.js";
-import { session } from "./session.js";
+import type { Connections } from "./connections.js";
 import { isDatabaseTrouble } from "./trouble.js";
 
 /** Whether Postgres answers: the circuit breaker before everything that waits for it while somebody waits for us. */
@@ -30,13 +29,18 @@ const RETRY_MS = 250;
 const PROBE_TIMEOUT_MS = 2000;
 const HOOKS_TIMEOUT_MS = 3000;
 
-export function createAvailability({ url, log }: { url: string; log: Logger }): Availability {
+export interface AvailabilityOptions {
+  connections: Pick<Connections, "open">;
+  log: Logger;
+}
+
+export function createAvailability({ connections, log }: AvailabilityOptions): Availability {
   const hooks: (() => Promise<unknown>)[] = [];
   /** What ends the waiting of those who are inside `guard`: a set costs a tenth of an event target's listeners. */
   const inside = new Set<() => void>();
   let away = false;
   let checking: Promise<void> | null = null;
-  let probe = connectProbe(url);
+  let probe = connectProbe(connections);
 
   function check(): Promise<void> {
     checking ??= decide().finally(() => {
@@ -53,7 +57,7 @@ export function createAvailability({ url, log }: { url: string; log: Logger }): 
       log.warn("Postgres is back");
     } else if (!answers) {
       void probe.end({ timeout: 0 }).catch(() => {});
-      probe = connectProbe(url);
+      probe = connectProbe(connections);
       if (away) return;
       away = true;
       log.error(
@@ -93,13 +97,10 @@ export function createAvailability({ url, log }: { url: string; log: Logger }): 
 }
 
 /** A connection of its own: behind busy pools a healthy server would look slow. */
-function connectProbe(url: string): postgresType.Sql {
-  return postgres(url, {
-    max: 1,
-    connect_timeout: PROBE_TIMEOUT_MS / 1000,
-    ...session(),
-    onnotice: () => {},
-    connection: { application_name: "user-mirror probe" },
+function connectProbe(connections: Pick<Connections, "open">): postgresType.Sql {
+  return connections.open({
+    ...{ name: "user-mirror probe", max: 1, limitMs: 2 * PROBE_TIMEOUT_MS },
+    connectTimeout: PROBE_TIMEOUT_MS / 1000,
   });
 }
 

@@ -1,8 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
-import { postgres } from "./driver.js";
+import { type Connections, createConnections, withLimit } from "./connections.js";
 import * as userTables from "./schema.js";
-import { session } from "./session.js";
 import * as syncTables from "./sync-schema.js";
 
 const schema = { ...userTables, ...syncTables };
@@ -19,8 +18,12 @@ export const NOTIFY_CHANNEL = "mirror_changes";
 /** The pools of one process, apart so that none waits for another's slowness. */
 export interface Database {
   readonly url: string;
+  /** Where whoever needs a connection of his own opens it. */
+  readonly connections: Connections;
   /** Writes, and whatever isn't asked a thousand times a second. */
   readonly sql: Sql;
+  /** The same pool, for statements that may take a minute: those of walks, and over whole tables. */
+  readonly patient: Sql;
   /** Reads by what is indexed. Few connections: each statement on one that is idle has to wake its server process. */
   readonly reads: Sql;
   /** Anything that may be slow. */
@@ -55,48 +58,41 @@ export const SEARCH_SETTINGS = {
   jit: "off",
 } as const;
 
+/** How long each class of statement may be unanswered: beyond what the server itself allows it (`session.ts`). */
+const LIMIT_MS = {
+  pointRead: 6000,
+  // What the search pool's own timeout doesn't end soon has a limit of its own (`query/search-pool.ts`).
+  search: 6000,
+  write: 12_000,
+  // The server ends what takes longer than a minute.
+  walk: 65_000,
+} as const;
+
 /** Opens no connection yet. Repeatable; every call has pools of its own. */
 export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 8, applicationName = "user-mirror" } = options;
   const share = (of: number) => Math.max(1, Math.floor(poolMax * of));
-  const base: postgresType.Options<{ bigint: postgresType.PostgresType<number> }> = {
-    connect_timeout: 5,
-    // Seconds until a lost connection is tried again: its queries wait that long, and their callers with them.
-    backoff: () => 0.25,
-    onnotice: () => {},
-    // In place of fetching array types, which nobody needs: arrays are sent as literals (`bulk.ts`).
-    ...session(),
-    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
-  };
-  const connection = { application_name: applicationName };
-  const sql = postgres(url, { ...base, max: share(1 / 2), connection });
-  const reads = postgres(url, { ...base, max: share(1 / 4), connection });
-  const search = postgres(url, {
-    ...base,
-    max: share(1 / 4),
-    ...session(SEARCH_SETTINGS),
-    connection: { application_name: `${applicationName} search` },
+  const connections = createConnections(url);
+  const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };
+  const name = applicationName;
+  const sql = connections.open({ name, max: share(1 / 2), limitMs: LIMIT_MS.write, types });
+  const reads = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });
+  const search = connections.open({
+    ...{ name: `${name} search`, max: share(1 / 4), limitMs: LIMIT_MS.search, types },
+    settings: SEARCH_SETTINGS,
   });
   // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
-  const forDrizzle = postgres(url, {
-    ...base,
-    max: 1,
-    idle_timeout: 30,
-    connection,
-  });
+  const forDrizzle = connections.open({ name, max: 1, limitMs: LIMIT_MS.pointRead, idleTimeout: 30 });
   return {
     url,
-    sql: sql as Sql,
-    reads: reads as Sql,
-    search: search as Sql,
+    connections,
+    sql,
+    patient: withLimit(sql, LIMIT_MS.walk),
+    reads,
+    search,
     orm: drizzle(forDrizzle, { schema }),
     close: async () => {
-      await Promise.all([
-        sql.end({ timeout: 5 }),
-        reads.end({ timeout: 5 }),
-        search.end({ timeout: 5 }),
-        forDrizzle.end({ timeout: 5 }),
-      ]);
+      await Promise.all([sql, reads, search, forDrizzle].map((pool) => pool.end()));
     },
   };
 }

@@ -3,10 +3,18 @@ import { createRequire, Module } from "node:module";
 import { dirname, join } from "node:path";
 import type postgresType from "postgres";
 
-const MENDS: readonly [faulty: string, mended: string][] = [
-  [
-    "    const x = socket.write(chunk, fn)\n",
-    `    if (socket === null) {
+type Mend = readonly [there: string, instead: string];
+
+/** By file of the driver. The order of files is the order in which they need each other. */
+const MENDS: Readonly<Record<string, readonly Mend[]>> = {
+  "queue.js": [
+    ["    push: (x) => (xs.push(x), x),", "    push: (x) => (xs.push(x), x),\n    first: () => xs[index],"],
+  ],
+  "connection.js": [
+    // A write that waits while its socket closes.
+    [
+      "    const x = socket.write(chunk, fn)\n",
+      `    if (socket === null) {
       clearImmediate(nextWriteTimer)
       chunk = nextWriteTimer = null
       error(Errors.connection('CONNECTION_CLOSED', options, socket))
@@ -14,45 +22,163 @@ const MENDS: readonly [faulty: string, mended: string][] = [
     }
     const x = socket.write(chunk, fn)
 `,
-  ],
-  [
-    "    clearImmediate(nextWriteTimer)\n    socket.removeListener",
-    "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener",
-  ],
-  // What was sent between a socket's error and its end is told of neither.
-  ["    !hadError && (query || sent.length) && error(", "    ;(query || sent.length) && error("],
-  // A connection begins with the statement that stands in place of asking for array types (`session.ts`).
-  [
-    "    needsTypes = false\n    const types",
-    `    needsTypes = false
+    ],
+    [
+      "    clearImmediate(nextWriteTimer)\n    socket.removeListener",
+      "    clearImmediate(nextWriteTimer)\n    chunk = nextWriteTimer = null\n    socket.removeListener",
+    ],
+    // What was sent between a socket's error and its end is told of neither.
+    ["    !hadError && (query || sent.length) && error(", "    ;(query || sent.length) && error("],
+    // A connection begins with the statement that stands in place of asking for array types (`session.ts`).
+    [
+      "    needsTypes = false\n    const types",
+      `    needsTypes = false
     if (typeof options.fetch_types === 'string')
       return new Query([options.fetch_types], [], execute, null, { simple: true }).catch(noop)
     const types`,
+    ],
+    // What ended one connection must not be told to the first query of the next. And a server that takes a connection and
+    // closes it has failed as much as one that refuses.
+    [
+      "    closedTime = performance.now()\n    hadError && options",
+      `    ;[query, errorResponse, closedTime] = [null, null, performance.now()]
+    !ready && options`,
+    ],
+    [
+      "    socket.removeAllListeners()\n    socket = null\n",
+      "    socket.removeAllListeners()\n    socket = raw = null\n",
+    ],
+    ["    options.shared.retries = retries = 0\n", "    options.shared.retries = 0\n"],
+    [
+      "    result = new Result()\n    connectTimer.cancel()\n",
+      "    result = new Result()\n    ready = true\n    connectTimer.cancel()\n",
+    ],
+    [
+      "    if (initial)\n      return reconnect()\n",
+      `    if (initial && !terminated && ++retries < options.host.length)
+      return reconnect()
+
+    initial && errored(failure || Errors.connection('CONNECTION_CLOSED', options, socket))
+    failure = null
+`,
+    ],
+    // Of several hosts each is tried once, from the first on, and the last one's failure is told. The driver has begun with
+    // whichever came after the one that worked, and with all of them refusing it tried them for ever, without a pause.
+    [
+      "      initial = query\n      reconnect()",
+      "      initial = query\n      hostIndex = retries = 0\n      ready = terminated = false\n      reconnect()",
+    ],
+    // A pool that ended while one of its connections waited to be tried again opened it all the same, and kept it.
+    [
+      "    terminated = false\n    backendParameters = {}\n",
+      "    if (terminated) return\n    backendParameters = {}\n",
+    ],
+    [
+      "    if (connection.queue === queues.connecting && options.host[retries + 1])\n      return\n",
+      `    if (initial && !terminated && options.host[retries + 1]) {
+      failure = err
+      return
+    }
+`,
+    ],
+    [
+      "    } else {\n      errored(Errors.postgres(parseError(x)))\n",
+      `    } else {
+      const failed = Errors.postgres(parseError(x))
+      failed.code === '57P03' ? error(failed) : errored(failed)
+`,
+    ],
+    [
+      "    errored(Errors.connection('CONNECT_TIMEOUT', options, socket))",
+      "    error(Errors.connection('CONNECT_TIMEOUT', options, socket))",
+    ],
+    [
+      "tryNext(target_session_attrs, backendParameters))\n          return terminate()",
+      `tryNext(target_session_attrs, backendParameters)) {
+          failure = Errors.generic('TARGET_SESSION_ATTRS', 'no server is ' + target_session_attrs)
+          return socket.destroy()
+        }`,
+    ],
+    // A connection that is being opened, or whose end nobody answers, keeps a process from ending.
+    [
+      "      socket.readyState === 'open' && socket.end(b().X().end())",
+      "      socket.readyState === 'open' ? socket.end(b().X().end()) : socket.destroy()",
+    ],
+    // What `connections.ts` watches: the socket itself, under TLS too, and since which tick a statement waits for its answer.
+    [
+      "  let socket = null\n",
+      "  let socket = null\n    , raw = null\n    , since = 0\n    , ready = false\n    , failure = null\n",
+    ],
+    ["    x.on('drain', drain)\n    return x", "    x.on('drain', drain)\n    raw = x\n    return x"],
+    [
+      "    count: 0,\n    id\n  }\n",
+      `    count: 0,
+    id,
+    running: () => query ? { since, limitMs: query.options && query.options.limitMs } : null,
+    destroy: () => raw && raw.destroy()
+  }
+`,
+    ],
+    [
+      "  queues.closed && queues.closed.push(connection)\n",
+      "  queues.closed && queues.closed.push(connection)\n  queues.closed && options.watch && options.watch.connections.push(connection)\n",
+    ],
+    [
+      "        : (query = q, query.active = true)\n",
+      "        : (query = q, query.active = true, since = options.watch ? options.watch.clock.ticks : 0)\n",
+    ],
+    [
+      "(query = sent.shift()) && (query.active = true, query.cancelled))",
+      "(query = sent.shift()) && (query.active = true, since = options.watch ? options.watch.clock.ticks : 0, query.cancelled))",
+    ],
   ],
-  // What ended one connection must not be told to the first query of the next.
-  [
-    "    closedTime = performance.now()\n    hadError",
-    "    ;[query, errorResponse, closedTime] = [null, null, performance.now()]\n    hadError",
+  "index.js": [
+    [
+      "    socket          : o.socket,\n",
+      "    socket          : o.socket,\n    watch           : o.watch,\n",
+    ],
+    [
+      "      : queries.push(query)\n  }\n\n  function go(",
+      "      : (query.since = options.watch ? options.watch.clock.ticks : 0, queries.push(query))\n  }\n\n  function go(",
+    ],
+    // A pool that has ended opens nothing for what still waits.
+    [
+      "    queries.length && connect(c, queries.shift())",
+      "    queries.length && !ending && connect(c, queries.shift())",
+    ],
+    [
+      "  const sql = Sql(handler)\n\n  Object.assign(sql, {",
+      `  options.watch && options.watch.queues.push(queries)
+
+  const sql = Sql(handler)
+
+  Object.assign(sql, {`,
+    ],
   ],
-];
+};
 
 /**
- * postgres.js with four faults of its 3.4.9 mended, all in what it does while a connection closes. With a write that
- * waits, it crashes the process (porsager/postgres#1154, #1208: a transaction's ROLLBACK behind a server that went away
- * is enough), the connection never sends anything again, or its query is never answered; and a query that the server
- * ended with its connection makes the next one on it fail too. And it gains what it lacks: a statement that each connection
- * begins with. None can be done from outside, so the file is changed as it is loaded. A version without these lines is
- * loaded as it is, and the test of this file says when that day has come.
+ * postgres.js 3.4.9 with what can't be had from outside. While a connection closes with a write that waits, it crashes the
+ * process (porsager/postgres#1154, #1208: a transaction's ROLLBACK behind a server that went away is enough), the
+ * connection never sends anything again, or its query is never answered; a query that the server ended with its connection
+ * makes the next one on it fail too; a server that closes what it takes is asked again without a pause or an end. And it
+ * lacks a statement that each connection begins with, and a way to see what waits. So its files are changed as they are
+ * loaded, and a driver in which one of these lines isn't found is refused: without them it would fail silently, one day.
  */
 export const postgres = loadMended();
 
-/** The source with the faults mended, and how many of them were there. */
-export function mend(source: string): { text: string; found: number } {
-  const found = MENDS.filter(([faulty]) => source.includes(faulty));
-  return {
-    text: found.reduce((text, [faulty, mended]) => text.replace(faulty, mended), source),
-    found: found.length,
-  };
+/** The source with every mend made. Throws when one of its lines isn't there, or is there twice. */
+export function mend(file: string, source: string): string {
+  return (MENDS[file] ?? []).reduce((text, [there, instead]) => {
+    const parts = text.split(there);
+    if (parts.length !== 2) {
+      throw new Error(
+        `postgres.js isn't the version that is mended here: ${file} has ${parts.length - 1} times ${JSON.stringify(there)}. ` +
+          "Install the one that package-lock.json names.",
+      );
+    }
+    return parts.join(instead);
+  }, source);
 }
 
 interface Compiling extends Module {
@@ -62,11 +188,13 @@ interface Compiling extends Module {
 function loadMended(): typeof postgresType {
   const require = createRequire(import.meta.url);
   const entry = require.resolve("postgres");
-  const file = join(dirname(entry), "connection.js");
-  const module = new Module(file) as Compiling;
-  module.filename = file;
-  module._compile(mend(readFileSync(file, "utf8")).text, file);
-  module.loaded = true;
-  require.cache[file] = module;
+  for (const name of Object.keys(MENDS)) {
+    const file = join(dirname(entry), name);
+    const module = new Module(file) as Compiling;
+    module.filename = file;
+    require.cache[file] = module;
+    module._compile(mend(name, readFileSync(file, "utf8")), file);
+    module.loaded = true;
+  }
   return require(entry) as typeof postgresType;
 }

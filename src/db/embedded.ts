@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
+import { createConnections } from "./connections.js";
 import { postgres } from "./driver.js";
 import { embeddedBinaries, unprivilegedUser } from "./embedded-binaries.js";
 import { EMBEDDED_ROLE, embeddedLocation, ensureCluster } from "./embedded-cluster.js";
@@ -92,10 +93,8 @@ export function removeEmbedded(dataDir: string): void {
 }
 
 async function createDatabase(url: string, name: string): Promise<void> {
-  const sql = postgres(url.replace(/\/[^/]*$/, "/postgres"), {
-    max: 1,
-    onnotice: () => {},
-    fetch_types: false,
+  const sql = createConnections(url.replace(/\/[^/]*$/, "/postgres")).open({
+    ...{ name: "user-mirror", max: 1, limitMs: 60_000 },
   });
   try {
     const [exists] = await sql`select from pg_database where datname = ${name}`;

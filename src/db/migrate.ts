@@ -5,11 +5,11 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type postgresType from "postgres";
 import { AppError } from "../lib/errors.js";
-import { postgres } from "./driver.js";
+import { createConnections } from "./connections.js";
 import { createReaderRoles } from "./grants.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { ensureSearchIndex } from "./search-index.js";
-import { session, UNHURRIED } from "./session.js";
+import { UNHURRIED } from "./session.js";
 
 /** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
 const MIGRATION_LOCK = 7_310_214_401;
@@ -21,11 +21,10 @@ const OLDEST_SERVER = 150_000;
  * PostgreSQL 15, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
  */
 export async function migrateDatabase(options: { url: string }): Promise<void> {
-  const sql = postgres(options.url, {
-    max: 1,
-    onnotice: () => {},
-    connect_timeout: 10,
-    ...session(UNHURRIED),
+  // Any of its statements may take hours: an index of millions of users, or the turn of another process.
+  const sql = createConnections(options.url).open({
+    ...{ name: "user-mirror migrate", max: 1, limitMs: Number.POSITIVE_INFINITY, connectTimeout: 10 },
+    settings: UNHURRIED,
   });
   try {
     await firstContact(sql, options.url);
@@ -37,7 +36,7 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
     await ensureSearchIndex(sql);
     await createReaderRoles(sql);
   } finally {
-    await sql.end({ timeout: 5 });
+    await sql.end();
   }
 }
 

@@ -43,7 +43,7 @@ const CONDITIONAL = [
     then pg_catalog.set_config('synchronous_commit', 'on', false) end`,
 ];
 
-type Settings = Record<string, string | number>;
+export type Settings = Record<string, string | number>;
 
 /**
  * Options for postgres.js: each connection begins with the statement that sets these (`driver.ts`). They aren't sent along

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { createNotifications } from "../../src/cache/notifications.js";
+import { createConnections } from "../../src/db/connections.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { test } from "../support/database.js";
 import { startNetwork } from "../support/network.js";
@@ -14,7 +15,7 @@ afterEach(() => stop());
 function listen(url: string) {
   const stopped = new AbortController();
   const notifications = createNotifications({
-    url,
+    connections: createConnections(url),
     onChange: (ids) => heard.push(ids),
     log: silentLogger(),
   });

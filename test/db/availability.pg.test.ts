@@ -1,6 +1,7 @@
 import { afterEach, describe, expect } from "vitest";
 import { type Availability, createAvailability } from "../../src/db/availability.js";
 import { connect } from "../../src/db/client.js";
+import { createConnections } from "../../src/db/connections.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { test } from "../support/database.js";
 import { startNetwork } from "../support/network.js";
@@ -12,7 +13,7 @@ afterEach(async () => {
 });
 
 function watch(url: string): Availability {
-  const availability = createAvailability({ url, log: silentLogger() });
+  const availability = createAvailability({ connections: createConnections(url), log: silentLogger() });
   const stopping = new AbortController();
   const running = availability.run(stopping.signal);
   cleanups.push(() => {

@@ -1,12 +1,16 @@
 import { once } from "node:events";
 import { type AddressInfo, connect as connectTo, createServer, type Socket } from "node:net";
 
-/** A network between us and Postgres that can swallow everything, or refuse. */
+/** A network between us and Postgres that can swallow everything, or what is sent on connections that are open, or refuse. */
 export async function startNetwork(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
+  const deaf = new Set<Socket>();
   let swallows = false;
+  let accepted = 0;
+  let swallowed = 0;
   const server = createServer((inbound) => {
+    accepted++;
     const outbound = connectTo(Number(target.port), target.hostname);
     for (const [from, to] of [
       [inbound, outbound],
@@ -14,9 +18,13 @@ export async function startNetwork(databaseUrl: string) {
     ] as const) {
       sockets.add(from);
       from.on("error", () => {});
-      from.on("close", () => to.destroy());
+      from.on("close", () => {
+        sockets.delete(from);
+        to.destroy();
+      });
       from.on("data", (chunk) => {
-        if (!swallows) to.write(chunk);
+        if (swallows || deaf.has(from)) swallowed++;
+        else to.write(chunk);
       });
     }
   });
@@ -39,6 +47,16 @@ export async function startNetwork(databaseUrl: string) {
     swallow: () => {
       swallows = true;
     },
+    /** The connections that are open now carry nothing from here on; new ones do. */
+    swallowOpen: () => {
+      for (const socket of sockets) deaf.add(socket);
+    },
+    /** How many pieces were swallowed. */
+    swallowed: () => swallowed,
+    /** How many connections were accepted, ever. */
+    accepted: () => accepted,
+    /** How many of them are open. */
+    open: () => sockets.size / 2,
     heal: () => {
       swallows = false;
       cut();
