@@ -57,7 +57,7 @@ export function deadLettersCommand(): Command {
 }
 
 async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> {
-  const found = (await listDeadLetters(sql, MOST_LISTED)).map(({ payload: _, ...letter }) => letter);
+  const found = await listDeadLetters(sql, MOST_LISTED);
   const rows = found.map((one) => [
     one.id,
     one.type ?? "",

@@ -1,6 +1,7 @@
 import type { Context } from "hono";
 import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
+import { parseInParts, printInParts } from "../lib/json.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
 import type { WriteThrough } from "../sync/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
@@ -40,7 +41,7 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
 
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =
-      mayReadPrivate || !isUsersPath(route.path) ? answer.body : withoutPrivateMetadata(answer.body);
+      mayReadPrivate || !isUsersPath(route.path) ? answer.body : await withoutPrivateMetadata(answer.body);
     const headers = {
       ...Object.fromEntries(answer.headers),
       "x-mirror-source": "upstream",
@@ -57,10 +58,10 @@ const hasBody = (headers: Headers) =>
 
 const isUsersPath = (path: string) => path === "/v1/users" || path.startsWith("/v1/users/");
 
-function withoutPrivateMetadata(body: Buffer): Buffer {
+async function withoutPrivateMetadata(body: Buffer): Promise<Buffer> {
   if (body.length === 0) return body;
   try {
-    return Buffer.from(JSON.stringify(hidePrivateMetadata(JSON.parse(body.toString("utf8")))));
+    return await printInParts(await parseInParts(body), hidePrivateMetadata);
   } catch (cause) {
     throw new AppError("upstream_unavailable", "Clerk's answer is not JSON.", { cause });
   }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { createPause, LARGE_BYTES, nextTurn } from "./turns.js";
 
 /** A member of an object, or an element of an array (`key` null): where its value stands. */
@@ -127,4 +128,31 @@ async function parseElements(json: Buffer, elements: readonly Child[]): Promise<
     await pause();
   }
   return values;
+}
+
+/** Stands in an envelope where its list is. Nobody outside knows it, so that no answer has it anywhere. */
+const LIST = randomUUID();
+
+/** The JSON of what `shape` makes of the value, a large list of it in parts: `shape` is given its elements one by one. */
+export async function printInParts(value: unknown, shape: (value: unknown) => unknown): Promise<Buffer> {
+  if (Array.isArray(value)) return Buffer.concat(await printElements(value, shape));
+  const list = value !== null && typeof value === "object" && "data" in value ? value.data : null;
+  if (!Array.isArray(list)) return Buffer.from(JSON.stringify(shape(value)));
+  const around = JSON.stringify(shape({ ...(value as object), data: LIST }));
+  const [before = "", after = ""] = around.split(`"${LIST}"`);
+  return Buffer.concat([Buffer.from(before), ...(await printElements(list, shape)), Buffer.from(after)]);
+}
+
+async function printElements(
+  list: readonly unknown[],
+  shape: (value: unknown) => unknown,
+): Promise<Buffer[]> {
+  const pause = createPause();
+  const pieces: Buffer[] = [];
+  for (const [n, element] of list.entries()) {
+    pieces.push(Buffer.from(`${n === 0 ? "[" : ","}${JSON.stringify(shape(element))}`));
+    await pause();
+  }
+  pieces.push(Buffer.from(list.length === 0 ? "[]" : "]"));
+  return pieces;
 }

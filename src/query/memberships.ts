@@ -2,6 +2,7 @@ import type { Json } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import type { Database } from "../db/client.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
+import { createPause } from "../lib/turns.js";
 import { Parameters } from "./compile.js";
 import type { Page } from "./filter.js";
 import { createLookups } from "./lookups.js";
@@ -44,11 +45,13 @@ export function createMembershipQueries(
       if (!first) return null;
       const [user, total] = first;
       const publicUserData = presentPublicUserData(JSON.parse(String(user)));
-      const data = rows
-        .map(rowOf)
-        .filter((row) => row !== null)
-        .map((row) => presentMembership(row, publicUserData, view));
-      return JSON.stringify({ data, total_count: numberOf(total) ?? 0 });
+      const pause = createPause();
+      const data: string[] = [];
+      for (const row of rows.map(rowOf)) {
+        if (row) data.push(JSON.stringify(presentMembership(row, publicUserData, view)));
+        await pause();
+      }
+      return `{"data":[${data.join(",")}],"total_count":${numberOf(total) ?? 0}}`;
     },
   };
 }

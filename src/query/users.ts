@@ -6,6 +6,7 @@ import { etagOf } from "../lib/etag.js";
 import { createPointReads } from "../lib/point-reads.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import { sqlText } from "../lib/text.js";
+import { createPause } from "../lib/turns.js";
 import { compileFilter, Parameters, type Search } from "./compile.js";
 import { createCounts, MOST_BY_PIECES } from "./counts.js";
 import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./filter.js";
@@ -99,8 +100,14 @@ export function createUserQueries(
     const mostByPieces = Math.sqrt((offset + limit) / (3 * Math.max(1, statistics.users)));
     const rows = await page(params.filter, request, { statistics, mostByPieces }, asker);
     const now = nowMs();
-    const pieces = rows.flatMap((row, n) => [n === 0 ? OPEN : COMMA, ...presentUser(row, view, now).pieces]);
-    return Buffer.concat([...(rows.length === 0 ? [OPEN] : pieces), CLOSE]);
+    const pieces: Buffer[] = rows.length === 0 ? [OPEN] : [];
+    // Most rows go through as they are, but some have to be read and printed again.
+    const pause = createPause();
+    for (const [n, row] of rows.entries()) {
+      pieces.push(n === 0 ? OPEN : COMMA, ...presentUser(row, view, now).pieces);
+      await pause();
+    }
+    return Buffer.concat([...pieces, CLOSE]);
   }
 
   /**

@@ -21,6 +21,8 @@ export interface StoredDeadLetter extends DeadLetter {
   triedAtMs: number;
 }
 
+export type ListedDeadLetter = Omit<StoredDeadLetter, "payload">;
+
 /** The letter of a user that Clerk itself answers and that can't be stored. */
 export const deadUserId = (userId: string) => `walk:${userId}`;
 
@@ -60,19 +62,19 @@ async function insertDeadLetter(sql: Sql | Tx, letter: DeadLetter): Promise<void
       set payload = excluded.payload, error = excluded.error, attempts = d.attempts + 1, tried_at = excluded.tried_at`;
 }
 
-/** Oldest first. */
-export async function listDeadLetters(sql: Sql, limit: number): Promise<StoredDeadLetter[]> {
-  const rows = await sql<DeadLetterRow[]>`
-    select id, type, user_id, payload, error, attempts, received_at, tried_at
+/** Oldest first, without what is in them: five hundred can be hundreds of megabytes. */
+export async function listDeadLetters(sql: Sql, limit: number): Promise<ListedDeadLetter[]> {
+  const rows = await sql<ListedRow[]>`
+    select id, type, user_id, error, attempts, received_at, tried_at
     from mirror_data.dead_letters order by received_at, id limit ${limit}`;
-  return rows.map(present);
+  return rows.map(presentListed);
 }
 
 export async function findDeadLetter(sql: Sql, id: string): Promise<StoredDeadLetter | null> {
   const [row] = await sql<DeadLetterRow[]>`
     select id, type, user_id, payload, error, attempts, received_at, tried_at
     from mirror_data.dead_letters where id = ${id}`;
-  return row ? present(row) : null;
+  return row ? { ...presentListed(row), payload: Buffer.from(row.payload, "base64") } : null;
 }
 
 /** Forgets them; how many there were. A dropped webhook counts as dealt with: its repetition is a duplicate. */
@@ -85,23 +87,25 @@ export async function dropDeadLetters(sql: Sql | Tx, ids: readonly string[]): Pr
   return dropped.count;
 }
 
-interface DeadLetterRow {
+interface ListedRow {
   id: string;
   type: string | null;
   user_id: string | null;
-  payload: string;
   error: string;
   attempts: number;
   received_at: number;
   tried_at: number;
 }
 
-function present(row: DeadLetterRow): StoredDeadLetter {
+interface DeadLetterRow extends ListedRow {
+  payload: string;
+}
+
+function presentListed(row: ListedRow): ListedDeadLetter {
   return {
     id: row.id,
     type: row.type,
     userId: row.user_id,
-    payload: Buffer.from(row.payload, "base64"),
     error: row.error,
     attempts: row.attempts,
     receivedAtMs: row.received_at,

@@ -1,8 +1,10 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../clerk.js";
 import type { Sql, Tx } from "../db/client.js";
+import { createPause } from "../lib/turns.js";
 import type { Applied, Effect, Item } from "./apply.js";
+import { applyInChunks } from "./chunks.js";
 import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
-import { applyIsolated, isPoison } from "./isolate.js";
+import { isPoison } from "./isolate.js";
 import { type Fence, fenced } from "./lease.js";
 import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./prefilter.js";
 import {
@@ -64,6 +66,8 @@ const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
 /** A page of a walk. What Clerk's list shows. */
 export interface ListedPage {
   items: readonly unknown[];
+  /** How long all of them were together, as JSON, where that is known. */
+  bytes?: number;
   startedAtMs: number;
 }
 
@@ -91,6 +95,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
 ): Promise<PageEffects> {
   const keepDead = (id: string, object: unknown, error: Error) =>
     fenced(sql, fence, (tx) => keepDeadUser(tx, id, object, error));
+  const pause = createPause();
   const news: T[] = [];
   for (let from = 0; from < page.items.length; from += LOOKED_AT_ONCE) {
     const snapshots: T[] = [];
@@ -102,12 +107,14 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
         if (!dryRun) await keepDead(idForLetter(item), item, error);
       }
     }
+    await pause();
     const glances = snapshots.length > 0 ? await kind.glance(sql, snapshots) : [];
     news.push(...snapshots.filter((_, index) => glances[index] !== "repeat"));
   }
   if (news.length === 0 && !within) return new Map();
   const options = { lagMs, fence, dryRun, ...(within && { within }) };
-  const results = await applyIsolated(sql, news.map(kind.item), options);
+  const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
+  const results = await applyInChunks(sql, news.map(kind.item), bytes, options);
   const effects: PageEffects = new Map();
   const stored: string[] = [];
   for (const [index, result] of results.entries()) {

@@ -1,6 +1,7 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../clerk.js";
 import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
+import { createPause } from "../lib/turns.js";
 import { contentHash } from "./content-hash.js";
 import { lockedUntil, USER } from "./fold.js";
 import { type Live, RANK } from "./snapshot.js";
@@ -89,22 +90,26 @@ function look<R extends GlanceRow>(
   return sql.unsafe<R[]>(text, [textArray(snapshots.map(({ id }) => id))], { prepare: true });
 }
 
-function glances<R extends GlanceRow, T extends Json>(
+async function glances<R extends GlanceRow, T extends Json>(
   rows: readonly R[],
   snapshots: readonly Live<T>[],
   isSame: (row: R, object: T, observedAtMs: number) => boolean,
-): Glance[] {
+): Promise<Glance[]> {
   const byId = new Map(rows.map((row) => [row.id, row]));
-  return snapshots.map(({ id, object, observedAtMs }) => {
+  const pause = createPause();
+  const found: Glance[] = [];
+  for (const { id, object, observedAtMs } of snapshots) {
     const row = byId.get(id);
-    if (!row) return "unknown";
     const isRepeat =
+      row !== undefined &&
       row.source === RANK.page &&
       row.updated_at === object.updated_at &&
       isSamePrivate(row.private_metadata, object.private_metadata) &&
       isSame(row, object, observedAtMs);
-    return isRepeat ? "repeat" : "differs";
-  });
+    found.push(isRepeat ? "repeat" : row ? "differs" : "unknown");
+    await pause();
+  }
+  return found;
 }
 
 function isSameUser(row: UserGlanceRow, object: ClerkUser, observedAtMs: number): boolean {

@@ -1,17 +1,24 @@
+import type { ClerkUser } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
+import { parseInParts } from "../lib/json.js";
+import { createPause } from "../lib/turns.js";
 import type { Logger } from "../observability/logger.js";
 import type { Effect } from "../upstream/paths.js";
 import type { Item, OnCommitted } from "./apply.js";
+import { applyInChunks } from "./chunks.js";
 import { keepDeadUser } from "./dead-letters.js";
-import { applyIsolated, isPoison } from "./isolate.js";
+import { isPoison } from "./isolate.js";
+import { LOOKED_AT_ONCE } from "./pages.js";
+import { glanceAtUsers } from "./prefilter.js";
 import type { Refetcher } from "./refetch.js";
 import { queueRefetches, type Refetch } from "./refetches.js";
 import {
   embeddedOrganization,
   gone,
+  type Live,
   membershipSnapshot,
   organizationSnapshot,
   userSnapshot,
@@ -67,7 +74,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     } catch (error) {
       if (by === "read") return false;
       log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
-      const userIds = usersOf(applying);
+      const userIds = await usersOf(applying);
       // An unusable answer stays unusable; whatever else it was, may be better in a moment.
       if (!isPoison(error)) unapplied.keep(userIds, work);
       await doubt(userIds);
@@ -92,13 +99,14 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
 
   /** Whether all of it is stored. */
   async function applySuccess({ effect, answer, learntAtMs }: Applying): Promise<boolean> {
-    const value = parseJson(answer.body);
+    const value = await parseJson(answer.body);
     if (effect.kind === "refetch_user") {
-      const userId = effect.userId ?? namedUser(answer.body);
+      const userId = effect.userId ?? namedUser(value);
       return userId ? refetcher.user(userId, "caller") : true;
     }
     let isWhole = true;
-    const usable: { part: Part; item: Item }[] = [];
+    const pause = createPause();
+    const usable: UsablePart[] = [];
     for (const part of partsOf(effect, value, { startedAtMs: answer.startedAtMs, learntAtMs })) {
       try {
         usable.push({ part, item: part.item() });
@@ -106,18 +114,33 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
         await keep(part, error);
         isWhole = false;
       }
+      await pause();
     }
-    const results = await applyIsolated(
+    const news = effect.kind === "users" ? await withoutRepeats(usable) : usable;
+    const results = await applyInChunks(
       sql,
-      usable.map(({ item }) => item),
+      news.map(({ item }) => item),
+      answer.body.length,
       { lagMs, onCommitted },
     );
     for (const [index, result] of results.entries()) {
       if (result.kind !== "poison") continue;
-      await keep(usable[index]?.part, result.error);
+      await keep(news[index]?.part, result.error);
       isWhole = false;
     }
     return isWhole;
+  }
+
+  /** Most of a page that somebody reads is known here as it is: that is seen without a lock, and written nowhere. */
+  async function withoutRepeats(parts: readonly UsablePart[]): Promise<UsablePart[]> {
+    const news: UsablePart[] = [];
+    for (let from = 0; from < parts.length; from += LOOKED_AT_ONCE) {
+      const some = parts.slice(from, from + LOOKED_AT_ONCE);
+      const snapshots = some.flatMap(({ item }) => (item.users ?? []) as Live<ClerkUser>[]);
+      const glances = await glanceAtUsers(sql, snapshots);
+      news.push(...some.filter((_, index) => glances[index] !== "repeat"));
+    }
+    return news;
   }
 
   /** What one part of an answer lacks doesn't keep the rest from being applied. */
@@ -197,13 +220,18 @@ interface Part {
   object: unknown;
 }
 
+interface UsablePart {
+  part: Part;
+  item: Item;
+}
+
 const userOf = (effect: Effect) => ("userId" in effect ? effect.userId : null);
 
 /** The users that a write is about, as far as its path and answer name them. */
-function usersOf({ effect, answer }: Applying): string[] {
-  const value = parseJson(answer.body);
+async function usersOf({ effect, answer }: Applying): Promise<string[]> {
+  const value = await parseJson(answer.body);
   const answered = [value, ...listOf(value)].flatMap((object) => [idOf(object), memberOf(object)]);
-  return [userOf(effect), namedUser(answer.body), ...answered].filter((id) => id !== null);
+  return [userOf(effect), namedUser(value), ...answered].filter((id) => id !== null);
 }
 
 function memberOf(value: unknown): string | null {
@@ -213,8 +241,7 @@ function memberOf(value: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-function namedUser(body: Buffer): string | null {
-  const value = parseJson(body);
+function namedUser(value: unknown): string | null {
   const id = value && typeof value === "object" ? (value as { user_id?: unknown }).user_id : null;
   return typeof id === "string" ? id : null;
 }
@@ -231,9 +258,9 @@ function listOf(value: unknown): unknown[] {
   return Array.isArray(data) ? data : [];
 }
 
-function parseJson(body: Buffer): unknown {
+async function parseJson(body: Buffer): Promise<unknown> {
   try {
-    return JSON.parse(body.toString("utf8"));
+    return await parseInParts(body);
   } catch {
     return null;
   }

@@ -1,9 +1,12 @@
 import { AppError } from "../lib/errors.js";
+import { parseInParts } from "../lib/json.js";
 import type { Call, Upstream, UpstreamResponse } from "./client.js";
 import { clerkErrorOf } from "./errors.js";
 
 export interface Page {
   items: unknown[];
+  /** How long the answer was; absent where it was made up. */
+  bytes?: number;
   /** Null where the answer is a bare array. */
   totalCount: number | null;
   /** When the request was sent, in milliseconds by the primary's clock: what it shows is no older. */
@@ -58,19 +61,20 @@ export function createClerkApi(upstream: Upstream): ClerkApi {
     if (response.status === 404 && clerkErrorOf(response.body).code === "resource_not_found") {
       return { kind: "gone", startedAtMs };
     }
-    return { kind: "live", object: objectOf(success(response)), startedAtMs };
+    return { kind: "live", object: objectOf(await success(response)), startedAtMs };
   }
 
   async function page(path: string, query: Record<string, unknown>, call: Call): Promise<Page> {
     const response = await upstream.get(path, parameters(query), call);
-    return { ...pageOf(success(response)), startedAtMs: response.startedAtMs };
+    const page = pageOf(await success(response));
+    return { ...page, bytes: response.body.length, startedAtMs: response.startedAtMs };
   }
 
   return {
     listUsers: (query, call) => page("/v1/users", userParameters(query), call),
     async countUsers(query, call) {
       const response = await upstream.get("/v1/users/count", parameters(userParameters(query)), call);
-      const { total_count: total } = objectOf(success(response));
+      const { total_count: total } = objectOf(await success(response));
       if (typeof total === "number") return total;
       throw unexpected("a count of users");
     },
@@ -87,7 +91,7 @@ export function createClerkApi(upstream: Upstream): ClerkApi {
     async getInstance(call) {
       const response = await upstream.get("/v1/instance", [], call);
       if (response.status !== 200) return null;
-      const { id } = objectOf(success(response));
+      const { id } = objectOf(await success(response));
       return typeof id === "string" ? { id } : null;
     },
   };
@@ -119,10 +123,10 @@ function parameters(query: Record<string, unknown>): [string, string][] {
   });
 }
 
-function success(response: UpstreamResponse): unknown {
+async function success(response: UpstreamResponse): Promise<unknown> {
   if (response.status >= 200 && response.status < 300) {
     try {
-      return JSON.parse(response.body.toString("utf8"));
+      return await parseInParts(response.body);
     } catch (cause) {
       throw new AppError("upstream_unavailable", "Clerk's answer is not JSON.", { cause });
     }

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseInParts, skim } from "../../src/lib/json.js";
+import { parseInParts, printInParts, skim } from "../../src/lib/json.js";
+import { hidePrivateMetadata } from "../../src/lib/private-metadata.js";
 import { LARGE_BYTES } from "../../src/lib/turns.js";
 
 const read = (text: string) => parseInParts(Buffer.from(text));
@@ -71,4 +72,17 @@ test("skimming counts the brackets, and how deep they lie, and knows those in te
   const { containers, depths, children } = await skim(Buffer.from('{"a[": [[], {"b": "\\"]}{"}], "c": 1}'));
   expect({ containers, depths }).toEqual({ containers: 4, depths: 1 + 2 + 3 + 3 });
   expect(children?.map(({ key }) => key)).toEqual(['"a["', '"c"']);
+});
+
+test("printing in parts prints what printing the whole would, bare or in an envelope", async () => {
+  const inner = fc.jsonValue().map((value) => ({ private_metadata: value, public_metadata: value, value }));
+  const list = fc.array(fc.oneof(inner, fc.jsonValue()));
+  const envelope = list.map((data) => ({ private_metadata: 1, data, total_count: data.length }));
+  await fc.assert(
+    fc.asyncProperty(fc.oneof(list, envelope, fc.jsonValue()), async (value) => {
+      for (const shape of [hidePrivateMetadata, (same: unknown) => same]) {
+        expect(String(await printInParts(value, shape))).toBe(JSON.stringify(shape(value)));
+      }
+    }),
+  );
 });

@@ -195,7 +195,10 @@ describe("a webhook", () => {
         userId ? [{ kind: "user", id: userId, reason: "dead_letter" }] : [],
       );
       expect(await receive({ messageId: "msg_bad", raw })).toBe("dead_lettered");
-      expect(await listDeadLetters(db.sql, 10)).toMatchObject([{ id: "msg_bad", attempts: 2 }]);
+      const [listed] = await listDeadLetters(db.sql, 10);
+      expect(listed).toMatchObject({ id: "msg_bad", attempts: 2 });
+      // Lists can be of hundreds of megabytes otherwise.
+      expect(listed).not.toHaveProperty("payload");
     },
   );
 

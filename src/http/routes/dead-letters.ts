@@ -1,13 +1,13 @@
 import { type Context, Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
-import type { StoredDeadLetter } from "../../sync/dead-letters.js";
+import type { ListedDeadLetter } from "../../sync/dead-letters.js";
 import type { Replay } from "../../sync/replay.js";
 import { requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
 export interface DeadLetterParts {
   /** The oldest first. */
-  list(limit: number): Promise<StoredDeadLetter[]>;
+  list(limit: number): Promise<ListedDeadLetter[]>;
   replay: Replay;
   /** False: there was none. */
   drop(id: string): Promise<boolean>;
@@ -46,7 +46,7 @@ function idOf(c: Context<HttpEnv>): string {
 const noLetter = (id: string) =>
   new AppError("not_found", "not found", { longMessage: `No dead letter was found with id ${id}` });
 
-function presentLetter(letter: StoredDeadLetter) {
+function presentLetter(letter: ListedDeadLetter) {
   const { id, type, userId, error, attempts, receivedAtMs, triedAtMs } = letter;
   return { id, type, user_id: userId, error, attempts, received_at: receivedAtMs, tried_at: triedAtMs };
 }
