@@ -11,6 +11,7 @@ import {
 } from "../lib/spending.js";
 import type { Availability } from "./availability.js";
 import type { Sql, Tx } from "./client.js";
+import { limitLocks } from "./session.js";
 
 /** What all processes together may send to Clerk, kept in one row of the primary. */
 export interface SharedAllowance {
@@ -32,6 +33,9 @@ const CLERKS_WINDOW_MS = 10_000;
 /** A grant may be used up to a second after it was given, so what Clerk sees in 10 seconds was granted within 11. */
 const WINDOW_MS = CLERKS_WINDOW_MS + 1000;
 
+/** The row is held for a round trip. Whoever can't have it for so long spends as if alone. */
+const LOCK_TIMEOUT_MS = 500;
+
 /** Never grants more than `limit` in any 10 seconds, to however many processes; the urgent come before the background. */
 export function createSharedAllowance(options: SharedLimits): SharedAllowance {
   const { sql, availability, limit, backgroundShare, alone } = options;
@@ -43,6 +47,7 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
     return availability.guard(
       () =>
         sql.begin(async (tx) => {
+          limitLocks(tx, LOCK_TIMEOUT_MS);
           const spending = await lockSpending(tx);
           // In a statement of its own: the one that waits for the lock may have read the time before.
           const [clock] = await tx<{ now: number }[]>`

@@ -8,6 +8,10 @@ export function isDatabaseTrouble(error: unknown): boolean {
   return isDatabaseTrouble(error.cause);
 }
 
+/** Whether a statement was ended because another session held a lock for longer than was waited. */
+export const isLockTimeout = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "55P03";
+
 // The client's own codes, the socket's, and SQLSTATEs: connection (08), serialization and deadlock (40), resources (53),
 // intervention such as shutdown and timeouts (57), I/O (58), locks (55P03), sessions ended while idle (25P0x), and a
 // primary that became a standby (25006).

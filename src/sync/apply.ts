@@ -1,4 +1,5 @@
 import type { Sql, Tx } from "../db/client.js";
+import { limitLocks } from "../db/session.js";
 import { applyMemberships, applyOrganizations } from "./apply-organizations.js";
 import { applyUsers, existingUsers } from "./apply-users.js";
 import { claimDeliveries, type Delivery, markStale } from "./deliveries.js";
@@ -39,6 +40,8 @@ export interface ApplyOptions {
   within?: (tx: Tx) => Promise<void>;
   /** Told before this returns, so that no answer is given while an older state is still served from memory. */
   onCommitted?: OnCommitted | undefined;
+  /** How long each lock is waited for. Then a lock's timeout is thrown, and nothing is stored. */
+  lockTimeoutMs?: number;
   /** Does everything and takes it back: what is returned is what would have been. */
   dryRun?: boolean;
 }
@@ -91,7 +94,11 @@ class TakenBack {
   constructor(readonly applied: Applied) {}
 }
 
+/** For one thing alone, which whoever asked for it repeats. */
+const LOCK_TIMEOUT_MS = 2000;
+
 async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
+  limitLocks(tx, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
   await options.fence?.(tx);
   await options.within?.(tx);
   const [fresh, knownUsers] = await Promise.all([

@@ -1,5 +1,7 @@
 import { plainArray, textArray } from "../db/bulk.js";
 import { NOTIFY_CHANNEL, type Sql, type Tx } from "../db/client.js";
+import { isLockTimeout } from "../db/trouble.js";
+import { AppError } from "../lib/errors.js";
 
 export interface Change {
   type: `${"user" | "organization" | "membership"}.${"upserted" | "deleted"}`;
@@ -17,6 +19,9 @@ export interface CounterDeltas {
 /** Any two processes of any version agree on this number. */
 const FEED_LOCK = 7_310_214_402;
 
+/** Everybody waits for it in turn, for as long as commits take, so that it has a limit of its own. */
+const FEED_LOCK_TIMEOUT_MS = 2000;
+
 /** A NOTIFY payload over 8,000 bytes aborts its transaction; above this many ids one `*` says "everything". */
 const NOTIFY_MAX_BYTES = 7500;
 const NOTIFY_MAX_IDS = 1000;
@@ -24,12 +29,15 @@ const NOTIFY_MAX_IDS = 1000;
 /**
  * Last of all in an applying transaction: the lock is held through commit, so that the order of positions is the order
  * of commits and a reader of the feed never skips a row. Counters move under the same lock.
+ * Throws `database_unavailable` where another session holds these.
  */
 export async function publish(tx: Tx, changes: readonly Change[], deltas: CounterDeltas): Promise<void> {
   if (changes.length === 0) return;
   const moved = Object.entries(deltas).filter(([, delta]) => delta !== 0);
-  await Promise.all([
-    tx`select pg_advisory_xact_lock(${FEED_LOCK}::bigint)`,
+  const published = Promise.all([
+    tx`
+      select set_config('lock_timeout', ${String(FEED_LOCK_TIMEOUT_MS)}, true),
+        pg_advisory_xact_lock(${FEED_LOCK}::bigint)`,
     tx`
       insert into mirror_data.changes (type, id, version, at)
       select r.type, r.id, r.version, extract(epoch from clock_timestamp()) * 1000
@@ -45,6 +53,11 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
       (payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`,
     ),
   ]);
+  await published.catch((cause) => {
+    // No item's own trouble: nobody could be published.
+    if (isLockTimeout(cause)) throw new AppError("database_unavailable", "The feed is locked.", { cause });
+    throw cause;
+  });
 }
 
 /** The payloads that announce these ids: chunks of `{"ids":[…]}`, or `*` for a large commit. */

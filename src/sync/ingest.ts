@@ -11,8 +11,9 @@ import type { Logger } from "../observability/logger.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
 import { itemOfEvent, userIdOf } from "./events.js";
-import { createGroupCommit } from "./group-commit.js";
+import { createGroupCommit, Stuck } from "./group-commit.js";
 import { applyIsolated, type Isolated, isPoison } from "./isolate.js";
+import { keysOf } from "./locked.js";
 
 /** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
 export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";
@@ -49,18 +50,29 @@ export interface IngestOptions {
   /** Events of another instance are refused; null: of any are taken. */
   instanceId: string | null;
   log: Logger;
+  /** How long a webhook may wait for what another session holds. */
+  patienceMs?: number;
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { sql, availability, versions, clock, lagMs, onCommitted, instanceId, log } = options;
-  const group = createGroupCommit<Item, Committed>({ commit });
+  const { sql, availability, versions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = options;
+  const group = createGroupCommit<Item, Committed>({
+    ...{ commit, keysOf },
+    ...(patienceMs !== undefined && { patienceMs }),
+  });
 
-  async function commit(items: readonly Item[]): Promise<Committed[]> {
+  async function commit(items: readonly Item[], again: boolean): Promise<(Committed | Stuck)[]> {
     // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
-    const results = await availability.guard(() => applyIsolated(sql, items, { lagMs, onCommitted }));
+    const results = await availability.guard(() =>
+      applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }),
+    );
     // Not waited for here: the next batch can begin meanwhile.
     const version = versions.current().catch(() => null);
-    return results.map((result) => ({ result, version }));
+    const locked = results.flatMap((result) => (result.kind === "locked" ? result.ids : []));
+    if (locked.length > 0 && !again) {
+      log.warn({ ids: locked.slice(0, 10) }, "another session holds rows: the webhooks that write them wait");
+    }
+    return results.map((result) => (result.kind === "locked" ? new Stuck(result.ids) : { result, version }));
   }
 
   async function receive({ messageId, raw, json }: WebhookMessage): Promise<Receipt> {
@@ -116,7 +128,7 @@ export function createIngest(options: IngestOptions): Ingest {
 
 /** What became of an item, and a state of the database that shows it. */
 interface Committed {
-  result: Isolated;
+  result: Exclude<Isolated, { kind: "locked" }>;
   version: Promise<string | null>;
 }
 

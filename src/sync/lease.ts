@@ -1,4 +1,5 @@
 import type { Sql, Tx } from "../db/client.js";
+import { limitLocks } from "../db/session.js";
 import { sleep } from "../lib/async.js";
 import { hasDied, THIS_PROCESS } from "../lib/this-process.js";
 import type { Logger } from "../observability/logger.js";
@@ -138,9 +139,13 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
   return { acquire };
 }
 
+/** All windows of a walk write here side by side: locked, they would hold all connections. */
+const LOCK_TIMEOUT_MS = 500;
+
 /** One transaction of a walk, refused where the lease was lost. */
 export async function fenced<T>(sql: Sql, fence: Fence, work: (tx: Tx) => Promise<T>): Promise<T> {
   return (await sql.begin(async (tx) => {
+    limitLocks(tx, LOCK_TIMEOUT_MS);
     await fence(tx);
     return work(tx);
   })) as T;

@@ -1,7 +1,7 @@
 import type { Tx } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
 import type { Page } from "../upstream/users.js";
-import { applyItems, type Item } from "./apply.js";
+import type { Item } from "./apply.js";
 import {
   type MissingMembership,
   missingMemberships,
@@ -12,6 +12,7 @@ import { fenced } from "./lease.js";
 import { applyPage } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { gone } from "./snapshot.js";
+import { applyUntilUnlocked } from "./until-unlocked.js";
 import { idOf, walkByOffset } from "./walk.js";
 import { loadCheckpoint, START, saveCheckpoint } from "./windows.js";
 
@@ -25,7 +26,7 @@ export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promi
   for (const { id } of missing) {
     const answer = await api.getOrganization(id, call);
     if (answer.kind === "gone") {
-      await applyItems(sql, [{ organizations: [gone(id, "refetch", answer.startedAtMs)] }], walk);
+      await applyUntilUnlocked(sql, [{ organizations: [gone(id, "refetch", answer.startedAtMs)] }], walk);
     } else
       await applyPage(
         sql,
@@ -52,7 +53,7 @@ async function walkList(
   what: "organizations" | "memberships",
   list: (query: { limit: number; offset: number; orderBy: string }) => Promise<Page>,
 ): Promise<Set<string> | null> {
-  const { sql, runId, lagMs, fence, dryRun, onProgress } = walk;
+  const { sql, runId, lagMs, fence, dryRun, signal, onProgress } = walk;
   const start = walk.mode === "backfill" ? await loadCheckpoint(sql, runId, what) : START;
   if (start.done) return null;
   const seen = new Set<string>();
@@ -67,7 +68,7 @@ async function walkList(
     for await (const page of walkByOffset(counted, start)) {
       walk.call.signal?.throwIfAborted();
       const within = (tx: Tx) => saveCheckpoint(tx, { runId, what }, page.checkpoint);
-      await applyPage(sql, what, page, { lagMs, fence, dryRun, within });
+      await applyPage(sql, what, page, { lagMs, fence, dryRun, signal, within });
       for (const item of page.items) seen.add(idOf(item) ?? "");
       onProgress({ phase: what, done: seen.size, total });
     }
@@ -95,7 +96,7 @@ async function confirmMembership(walk: RunWork, missing: MissingMembership): Pro
     const query = { userIds: [userId], limit: 100, offset: 0 };
     const page = await api.listOrganizationMemberships(organizationId, query, call);
     if (page.items.some((item) => idOf(item) === id)) await applyPage(sql, "memberships", page, walk);
-    else await applyItems(sql, [{ memberships: [gone(id, "refetch", page.startedAtMs)] }], walk);
+    else await applyUntilUnlocked(sql, [{ memberships: [gone(id, "refetch", page.startedAtMs)] }], walk);
   } catch (error) {
     if (!(error instanceof AppError && error.clerkCode === "resource_not_found")) throw error;
     const answer = await api.getOrganization(organizationId, call);
@@ -104,6 +105,6 @@ async function confirmMembership(walk: RunWork, missing: MissingMembership): Pro
       organizations: [gone(organizationId, "refetch", answer.startedAtMs)],
       memberships: [gone(id, "refetch", answer.startedAtMs)],
     };
-    await applyItems(sql, [item], walk);
+    await applyUntilUnlocked(sql, [item], walk);
   }
 }

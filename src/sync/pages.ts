@@ -2,7 +2,6 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../clerk.js"
 import type { Sql, Tx } from "../db/client.js";
 import { createPause } from "../lib/turns.js";
 import type { Applied, Effect, Item } from "./apply.js";
-import { applyInChunks } from "./chunks.js";
 import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import { type Fence, fenced } from "./lease.js";
@@ -14,6 +13,7 @@ import {
   organizationSnapshot,
   userSnapshot,
 } from "./snapshot.js";
+import { applyUntilUnlocked } from "./until-unlocked.js";
 import type { Walked } from "./windows.js";
 
 /** What came of one page: how the stored rows changed, by id. */
@@ -26,6 +26,7 @@ export interface PageOptions {
   within?: (tx: Tx) => Promise<void>;
   /** Compares and writes nothing; the effects are then what would be. */
   dryRun?: boolean;
+  signal?: AbortSignal | undefined;
 }
 
 /** Checking and hashing 500 users at once would keep every request of this process waiting for 15 ms. */
@@ -91,7 +92,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   sql: Sql,
   kind: PageKind<T>,
   page: ListedPage,
-  { lagMs, fence, within, dryRun = false }: PageOptions,
+  { lagMs, fence, within, dryRun = false, signal }: PageOptions,
 ): Promise<PageEffects> {
   const keepDead = (id: string, object: unknown, error: Error) =>
     fenced(sql, fence, (tx) => keepDeadUser(tx, id, object, error));
@@ -112,9 +113,9 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
     news.push(...snapshots.filter((_, index) => glances[index] !== "repeat"));
   }
   if (news.length === 0 && !within) return new Map();
-  const options = { lagMs, fence, dryRun, ...(within && { within }) };
   const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
-  const results = await applyInChunks(sql, news.map(kind.item), bytes, options);
+  const options = { lagMs, fence, dryRun, signal, bytes, ...(within && { within }) };
+  const results = await applyUntilUnlocked(sql, news.map(kind.item), options);
   const effects: PageEffects = new Map();
   const stored: string[] = [];
   for (const [index, result] of results.entries()) {

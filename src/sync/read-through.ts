@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/client.js";
+import { isLockTimeout } from "../db/trouble.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems, type OnCommitted } from "./apply.js";
 import { keepDeadUser } from "./dead-letters.js";
@@ -14,7 +15,7 @@ export type ReadThroughAnswer =
 
 export interface ReadThrough {
   /**
-   * Asks Clerk about one user, stores the answer and returns it; those who ask at the same time share one request.
+   * Asks Clerk about one user, stores the answer unless a lock keeps it, and returns it; those who ask at the same time share one request.
    * A 404 stores nothing and is remembered for ten seconds: ask only about users that the mirror doesn't hold, for then
    * whatever brings one ends that memory. Rejects when Clerk can't answer.
    */
@@ -27,6 +28,8 @@ export interface ReadThroughOptions {
   lagMs: number;
   onCommitted?: OnCommitted;
 }
+
+const LOCK_TIMEOUT_MS = 250;
 
 /** How long Clerk's 404 is believed, and for how many ids. */
 const ABSENT = { ttl: 10_000, max: 10_000 };
@@ -49,8 +52,10 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughO
     const object = answer.object as Record<string, unknown>;
     try {
       const users = [userSnapshot(object, "read", answer.startedAtMs)];
-      await applyItems(sql, [{ users }], { lagMs, onCommitted });
+      await applyItems(sql, [{ users }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
     } catch (error) {
+      // Whoever holds it may be bringing this very user; the answer needn't wait for that.
+      if (isLockTimeout(error)) return { kind: "live", object };
       if (!isPoison(error)) throw error;
       await keepDeadUser(sql, id, object, error);
     }

@@ -32,6 +32,8 @@ export interface RefetcherOptions {
 /** As many questions at once as one batch takes; small, so that the budget's other users are never far behind. */
 const BATCH = 8;
 const IDLE_MS = 1000;
+/** Eight that wait for locks would hold all connections: they are asked about again later. */
+const LOCK_TIMEOUT_MS = 250;
 /** A question that got no answer is put again after 1, 2, 4 … seconds, at most this many. */
 const SLOWEST_RETRY_SECONDS = 300;
 
@@ -45,7 +47,7 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
         answer.kind === "live"
           ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
           : gone(id, "refetch", answer.startedAtMs);
-      await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted });
+      await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
       await dropDeadLetters(sql, [deadUserId(id)]);
       return true;
     } catch (error) {
@@ -63,7 +65,7 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
         answer.kind === "live"
           ? organizationSnapshot(answer.object, "refetch", answer.startedAtMs)
           : gone(id, "refetch", answer.startedAtMs);
-      await applyItems(sql, [{ organizations: [snapshot] }], { lagMs });
+      await applyItems(sql, [{ organizations: [snapshot] }], { lagMs, lockTimeoutMs: LOCK_TIMEOUT_MS });
     } catch (error) {
       if (!isPoison(error)) throw error;
       log.error(

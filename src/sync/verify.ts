@@ -1,7 +1,6 @@
 import { forgetPlans } from "../db/search-index.js";
 import { createGate } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
-import { applyItems } from "./apply.js";
 import { confirmMissing, type Gone, missingUsers, untilSettled } from "./deletions.js";
 import { refusePurge } from "./guards.js";
 import { fenced, LeaseLost } from "./lease.js";
@@ -9,6 +8,7 @@ import { applyPage } from "./pages.js";
 import type { RunWork } from "./run-work.js";
 import { deletionsSince } from "./runs.js";
 import { gone } from "./snapshot.js";
+import { applyUntilUnlocked } from "./until-unlocked.js";
 import { idOf, type WalkedPage, walkUsers } from "./walk.js";
 import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from "./windows.js";
 
@@ -97,7 +97,7 @@ export async function verifyBounds(work: RunWork, bounds: Bounds): Promise<Gone[
 
 /** Deletes those whom Clerk doesn't know any more, all or, beyond PURGE_LIMIT, none: then they are only counted. */
 export async function deleteGone(work: RunWork, all: readonly Gone[]): Promise<void> {
-  const { sql, clock, purgeLimit, tally, dryRun, lagMs, fence } = work;
+  const { sql, clock, purgeLimit, tally, dryRun, lagMs, fence, signal } = work;
   if (all.length === 0) return;
   const before = await deletionsSince(sql, clock.now() - DAY_MS);
   tally.differs(
@@ -108,8 +108,8 @@ export async function deleteGone(work: RunWork, all: readonly Gone[]): Promise<v
   if (!work.allowPurge && !dryRun) await refusePurge(sql, all.length, { purgeLimit, before });
   for (let from = 0; from < all.length && !dryRun; from += DELETIONS_PER_BATCH) {
     const batch = all.slice(from, from + DELETIONS_PER_BATCH);
-    const users = batch.map(({ id, startedAtMs }) => gone(id, "refetch", startedAtMs));
-    await applyItems(sql, [{ users }], { lagMs, fence });
+    const items = batch.map(({ id, startedAtMs }) => ({ users: [gone(id, "refetch", startedAtMs)] }));
+    await applyUntilUnlocked(sql, items, { lagMs, fence, signal });
   }
 }
 
@@ -131,8 +131,8 @@ async function applyWalked(
   page: WalkedPage,
   within?: Parameters<typeof applyPage>[3]["within"],
 ): Promise<void> {
-  const { sql, lagMs, fence, dryRun, tally, onProgress } = work;
-  const options = { lagMs, fence, dryRun, ...(within && { within }) };
+  const { sql, lagMs, fence, dryRun, signal, tally, onProgress } = work;
+  const options = { lagMs, fence, dryRun, signal, ...(within && { within }) };
   const effects = await work.applyGate(() => applyPage(sql, "users", page, options));
   if (work.mode !== "backfill") tally.count(effects);
   work.witness = idOf(page.items.at(-1)) ?? work.witness;

@@ -3,6 +3,7 @@ import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
 import type { Clock } from "../db/clock.js";
+import { AppError } from "../lib/errors.js";
 import { parseInParts } from "../lib/json.js";
 import { createPause } from "../lib/turns.js";
 import type { Logger } from "../observability/logger.js";
@@ -53,13 +54,19 @@ export interface WriteThrough {
 export interface WriteThroughOptions {
   sql: Sql;
   availability: Pick<Availability, "guard">;
-  unapplied: Pick<Unapplied, "keep">;
+  unapplied: Pick<Unapplied, "keep" | "concerns">;
   refetcher: Pick<Refetcher, "user">;
   clock: Pick<Clock, "now">;
   lagMs: number;
   onCommitted?: OnCommitted;
   log: Logger;
 }
+
+/** Somebody waits for the answer, and a connection is held meanwhile; what is locked for longer is applied later. */
+const LOCK_TIMEOUT_MS = 250;
+
+/** `again`: it was found to wait for a lock, or for a database that was away. */
+type Work = (again: boolean) => Promise<boolean>;
 
 export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = options;
@@ -69,14 +76,20 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     const applying: Applying = { effect, answer, learntAtMs: clock.now() };
     const work = workOf(applying);
     if (!work) return true;
+    const userIds = by === "write" ? await usersOf(applying) : [];
+    const keep = () => unapplied.keep(userIds, () => work(true));
+    // What waits for something of this user is tried again soon: this needn't be found to wait as well.
+    if (userIds.some(unapplied.concerns)) {
+      keep();
+      return false;
+    }
     try {
-      return await availability.guard(work);
+      return await availability.guard(() => work(false));
     } catch (error) {
       if (by === "read") return false;
       log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
-      const userIds = await usersOf(applying);
       // An unusable answer stays unusable; whatever else it was, may be better in a moment.
-      if (!isPoison(error)) unapplied.keep(userIds, work);
+      if (!isPoison(error)) keep();
       await doubt(userIds);
       return false;
     }
@@ -88,9 +101,9 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   }
 
   /** Null: the answer says nothing about the mirror's data. */
-  function workOf({ effect, answer, learntAtMs }: Applying): (() => Promise<boolean>) | null {
+  function workOf({ effect, answer, learntAtMs }: Applying): Work | null {
     if (answer.status >= 200 && answer.status < 300)
-      return () => applySuccess({ effect, answer, learntAtMs });
+      return (again) => applySuccess({ effect, answer, learntAtMs }, again);
     const userId = userOf(effect);
     // A 404 is no tombstone.
     if (answer.status !== 404 || userId === null) return null;
@@ -98,7 +111,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   }
 
   /** Whether all of it is stored. */
-  async function applySuccess({ effect, answer, learntAtMs }: Applying): Promise<boolean> {
+  async function applySuccess({ effect, answer, learntAtMs }: Applying, again: boolean): Promise<boolean> {
     const value = await parseJson(answer.body);
     if (effect.kind === "refetch_user") {
       const userId = effect.userId ?? namedUser(value);
@@ -117,13 +130,17 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
       await pause();
     }
     const news = effect.kind === "users" ? await withoutRepeats(usable) : usable;
-    const results = await applyInChunks(
-      sql,
-      news.map(({ item }) => item),
-      answer.body.length,
-      { lagMs, onCommitted },
-    );
+    const items = news.map(({ item }) => item);
+    const results = await applyInChunks(sql, items, answer.body.length, {
+      ...{ lagMs, onCommitted, looksFirst: again, lockTimeoutMs: LOCK_TIMEOUT_MS },
+    });
     for (const [index, result] of results.entries()) {
+      if (result.kind === "locked") {
+        throw new AppError(
+          "database_unavailable",
+          `Another session of Postgres holds ${result.ids.join(", ")}.`,
+        );
+      }
       if (result.kind !== "poison") continue;
       await keep(news[index]?.part, result.error);
       isWhole = false;

@@ -52,7 +52,7 @@ test("a page that somebody reads from Clerk is stored, and written nowhere the s
 }) => {
   const writeThrough = createWriteThrough({
     ...{ sql: db.sql, availability: unwatched, lagMs: 0, log: silentLogger() },
-    unapplied: { keep: () => {} },
+    unapplied: { keep: () => {}, concerns: () => false },
     refetcher: { user: async () => true },
     clock: { now: () => 1 },
   });
