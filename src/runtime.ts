@@ -3,7 +3,7 @@ import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
 import { createNotifications, type Notifications } from "./cache/notifications.js";
 import { createUserCache, type UserCache } from "./cache/user-cache.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
-import { findApiKey } from "./db/api-keys.js";
+import { findApiKeys } from "./db/api-keys.js";
 import { type Availability, createAvailability } from "./db/availability.js";
 import { createSharedAllowance, type SharedAllowance } from "./db/budget.js";
 import { connect, type Database, type Sql } from "./db/client.js";
@@ -246,7 +246,9 @@ async function serve(
   });
   const authenticate = withStoredKeys(
     createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
-    createStoredKeys({ find: (digest) => availability.guard(() => findApiKey(database.orm, digest)) }),
+    createStoredKeys({
+      findMany: (digests) => availability.guard(() => findApiKeys(database.orm, digests)),
+    }),
   );
   const users = createUserQueries(database, { nowMs: clock.now, availability, cache });
   const app = createApp({

@@ -1,11 +1,14 @@
 import { hash, timingSafeEqual } from "node:crypto";
 import { AppError } from "../lib/errors.js";
+import type { Limiter } from "./limits.js";
 import { CLERK_SECRET_KEY_SCOPES, SCOPES, type Scope } from "./scopes.js";
 
 /** Who asks. The name goes into logs, the key never does. */
 export interface Principal {
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
+  /** Absent: the keys of the environment, which are the operator's own. */
+  readonly limiter?: Limiter;
 }
 
 /** Takes the whole Authorization header. Throws `unauthenticated` with the code that Clerk would answer. */

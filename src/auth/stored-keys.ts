@@ -2,50 +2,85 @@ import { randomBytes } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { ApiKey } from "../db/api-keys.js";
 import { AppError } from "../lib/errors.js";
+import { createPointReads } from "../lib/point-reads.js";
 import { type Authenticate, bearerToken, digestOf, type Principal, unknownKey } from "./keys.js";
+import { createLimiter, DEFAULT_LIMITS, type Limiter } from "./limits.js";
 import { SCOPES, type Scope } from "./scopes.js";
 
 /** What a key that the mirror made begins with. */
 const PREFIX = "um_";
-/** A revocation is effective within a second: what was verified is believed for half of one. */
+/** Nothing else is a key that the mirror made: it is refused without asking. */
+const MADE_HERE = /^um_[\w-]{43}$/;
+/**
+ * A revocation is effective within a second: what was verified is believed for half of one. So is that a key is unknown;
+ * a new one is known from its first request on, for nobody can have asked for it before it was made.
+ */
 const FRESH_MS = 500;
 /** While the database is away, keys verified within this time go on. */
 const GRACE_MS = 300_000;
 const MOST_KEPT = 10_000;
+/** Unknown keys that wait to be looked up, 32 at a time. */
+const MOST_WAITING = 1000;
 
 /** The keys that `keys create` made. */
 export interface StoredKeys {
-  /** Null: no such key. Rejects with `database_unavailable` where nobody can tell. */
+  /**
+   * Null: no such key. Rejects with `database_unavailable` where nobody can tell, and with `overloaded` where too many
+   * unknown ones are asked for.
+   */
   principalOf(token: string): Promise<Principal | null>;
 }
 
 interface Verified {
-  principal: Principal | null;
+  principal: Principal;
   atMs: number;
 }
 
 export function createStoredKeys(options: {
-  find: (digest: string) => Promise<ApiKey | null>;
+  /** By digest, those that are in use. */
+  findMany: (digests: readonly string[]) => Promise<Map<string, ApiKey>>;
   now?: () => number;
 }): StoredKeys {
-  const { find, now = () => performance.now() } = options;
+  const { findMany, now = () => performance.now() } = options;
+  // Apart, so that whoever tries keys neither drives out those that were verified nor makes them wait.
   const known = new LRUCache<string, Verified>({ max: MOST_KEPT });
+  const unknown = new LRUCache<string, number>({ max: MOST_KEPT });
+  const findKnown = createPointReads(findMany);
+  const findUnknown = createPointReads(findMany, { mostWaiting: MOST_WAITING });
   const asking = new Map<string, Promise<Principal | null>>();
+  /** By the key's id: what it used is remembered from one verification to the next. */
+  const limiters = new LRUCache<string, Limiter>({ max: MOST_KEPT });
 
   async function verify(digest: string): Promise<Principal | null> {
     const askedAtMs = now();
+    const before = known.get(digest);
     try {
-      const key = await find(digest);
-      const principal = key && { name: key.name, scopes: new Set(key.scopes.filter(isScope)) };
-      known.set(digest, { principal, atMs: askedAtMs });
-      return principal;
+      const key = await (before ? findKnown : findUnknown)(digest);
+      if (key) {
+        const principal = principalFor(key);
+        known.set(digest, { principal, atMs: askedAtMs });
+        return principal;
+      }
+      known.delete(digest);
+      unknown.set(digest, askedAtMs);
+      return null;
     } catch (cause) {
-      const before = known.get(digest);
-      if (before?.principal && now() - before.atMs <= GRACE_MS) return before.principal;
+      if (cause instanceof AppError && cause.code === "overloaded") throw cause;
+      if (before && now() - before.atMs <= GRACE_MS) return before.principal;
       throw new AppError("database_unavailable", "Keys can't be verified: the database can't be reached.", {
         cause,
       });
     }
+  }
+
+  function principalFor({ id, name, scopes, rate, inFlight }: ApiKey): Principal {
+    let limiter = limiters.get(id);
+    if (!limiter) {
+      const limits = { rate: rate ?? DEFAULT_LIMITS.rate, inFlight: inFlight ?? DEFAULT_LIMITS.inFlight };
+      limiter = createLimiter(limits, now);
+      limiters.set(id, limiter);
+    }
+    return { name, scopes: new Set(scopes.filter(isScope)), limiter };
   }
 
   return {
@@ -53,6 +88,8 @@ export function createStoredKeys(options: {
       const digest = digestOf(token).toString("hex");
       const verified = known.get(digest);
       if (verified && now() - verified.atMs < FRESH_MS) return Promise.resolve(verified.principal);
+      const refusedAtMs = unknown.get(digest);
+      if (refusedAtMs !== undefined && now() - refusedAtMs < FRESH_MS) return Promise.resolve(null);
       const running = asking.get(digest);
       if (running) return running;
       const flight = verify(digest).finally(() => asking.delete(digest));
@@ -73,7 +110,7 @@ export function withStoredKeys(
     } catch (error) {
       if (!(error instanceof AppError && error.clerkCode === "clerk_key_invalid")) throw error;
       const token = bearerToken(authorization);
-      if (!token.startsWith(PREFIX)) throw error;
+      if (!MADE_HERE.test(token)) throw error;
       return stored.principalOf(token).then((principal) => {
         if (principal) return principal;
         throw unknownKey();

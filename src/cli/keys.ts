@@ -1,7 +1,8 @@
 import { Command } from "commander";
+import { DEFAULT_LIMITS } from "../auth/limits.js";
 import { SCOPES } from "../auth/scopes.js";
 import { isScope, newKey } from "../auth/stored-keys.js";
-import { insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
+import { type ApiKey, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
 import type { Orm } from "../db/client.js";
 import { AppError } from "../lib/errors.js";
 import { withStore } from "./context.js";
@@ -9,6 +10,13 @@ import { print, table, when } from "./output.js";
 
 interface Flags {
   json?: boolean;
+}
+
+interface CreateFlags extends Flags {
+  name: string;
+  scope: string;
+  rate?: string;
+  inFlight?: string;
 }
 
 const NAME = /^[\w .:@-]{1,100}$/;
@@ -21,6 +29,8 @@ export function keysCommand(): Command {
     .description("Make a key and print it: it can't be shown again")
     .requiredOption("--name <name>", "whose it is")
     .requiredOption("--scope <scopes>", `what it may do, separated by commas: ${SCOPES.join(", ")}`)
+    .option("--rate <n>/s", `requests a second; ${DEFAULT_LIMITS.rate}/s if not given`)
+    .option("--in-flight <n>", `requests at a time; ${DEFAULT_LIMITS.inFlight} if not given`)
     .option("--json", "print JSON")
     .addHelpText(
       "after",
@@ -30,9 +40,13 @@ export function keysCommand(): Command {
   private_metadata:read  private metadata, which others see as null
   changes:read           the change feed
   proxy                  everything else of Clerk's API: as powerful as the secret key itself
-  admin                  /mirror/status, reconciles, dead letters`,
+  admin                  /mirror/status, reconciles, dead letters
+
+A key with the scope proxy can do to your Clerk instance whatever CLERK_SECRET_KEY can. Beyond --rate or --in-flight a
+request is answered 429 with Retry-After. Each process of the mirror counts for itself: two of them let twice as much
+through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
     )
-    .action((flags: Flags & { name: string; scope: string }) => withOrm((orm) => create(orm, flags)));
+    .action((flags: CreateFlags) => withOrm((orm) => create(orm, flags)));
   keys
     .command("list")
     .description("All keys, the newest first")
@@ -40,15 +54,13 @@ export function keysCommand(): Command {
     .action((flags: Flags) =>
       withOrm(async (orm) => {
         const found = await listApiKeys(orm);
-        const rows = found.map(({ id, name, scopes, createdAtMs, revokedAtMs }) => [
-          ...[id, name, scopes.join(","), when(createdAtMs)],
+        const keys = found.map(presentKey);
+        const rows = keys.map(({ id, name, scopes, rate, in_flight, createdAtMs, revokedAtMs }) => [
+          ...[id, name, scopes.join(","), `${rate}/s`, String(in_flight), when(createdAtMs)],
           revokedAtMs === null ? "" : when(revokedAtMs),
         ]);
-        print(
-          flags,
-          found,
-          rows.length > 0 ? table(["ID", "NAME", "SCOPES", "CREATED", "REVOKED"], rows) : "There are none.",
-        );
+        const heads = ["ID", "NAME", "SCOPES", "RATE", "IN FLIGHT", "CREATED", "REVOKED"];
+        print(flags, keys, rows.length > 0 ? table(heads, rows) : "There are none.");
       }),
     );
   keys
@@ -59,13 +71,28 @@ export function keysCommand(): Command {
       withOrm(async (orm) => {
         const revoked = await revokeApiKey(orm, idOrName);
         if (!revoked) throw new AppError("not_found", `No key in use has the id or name ${idOrName}.`);
-        print(flags, revoked, `Revoked ${revoked.name} (${revoked.id}).`);
+        print(flags, presentKey(revoked), `Revoked ${revoked.name} (${revoked.id}).`);
       }),
     );
   return keys;
 }
 
-async function create(orm: Orm, flags: Flags & { name: string; scope: string }): Promise<void> {
+/** What holds for a key, by whichever way. */
+const limitsOf = ({ rate, inFlight }: Pick<ApiKey, "rate" | "inFlight">) => ({
+  rate: rate ?? DEFAULT_LIMITS.rate,
+  in_flight: inFlight ?? DEFAULT_LIMITS.inFlight,
+});
+
+const presentKey = ({ id, name, scopes, createdAtMs, revokedAtMs, ...limits }: ApiKey) => ({
+  id,
+  name,
+  scopes,
+  ...limitsOf(limits),
+  createdAtMs,
+  revokedAtMs,
+});
+
+async function create(orm: Orm, flags: CreateFlags): Promise<void> {
   const scopes = [...new Set(flags.scope.split(/[\s,]+/).filter(Boolean))];
   const unknown = scopes.filter((scope) => !isScope(scope));
   if (unknown.length > 0 || scopes.length === 0) {
@@ -76,14 +103,32 @@ async function create(orm: Orm, flags: Flags & { name: string; scope: string }):
   }
   if (!NAME.test(flags.name))
     throw new AppError("usage", "--name takes letters, digits, spaces and _ . : @ -");
+  const rate = limitOf(flags.rate, /^(\d{1,7})(?:\/s)?$/, "--rate takes requests a second, such as 100/s.");
+  const inFlight = limitOf(
+    flags.inFlight,
+    /^(\d{1,7})$/,
+    "--in-flight takes a number of requests, such as 32.",
+  );
   const { key, id, digest } = newKey();
-  if (!(await insertApiKey(orm, { id, name: flags.name, digest, scopes }))) {
+  if (!(await insertApiKey(orm, { id, name: flags.name, digest, scopes, rate, inFlight }))) {
     throw new AppError(
       "conflict",
       `A key named ${flags.name} is in use. Revoke it first, or choose another name.`,
     );
   }
-  print(flags, { id, name: flags.name, scopes, key }, `${key}\n\nThis is the only time it is shown.`);
+  print(
+    flags,
+    { id, name: flags.name, scopes, ...limitsOf({ rate, inFlight }), key },
+    `${key}\n\nThis is the only time it is shown.`,
+  );
+}
+
+/** Null: not given. */
+function limitOf(text: string | undefined, pattern: RegExp, help: string): number | null {
+  if (text === undefined) return null;
+  const limit = Number(pattern.exec(text)?.[1] ?? 0);
+  if (limit < 1) throw new AppError("usage", help);
+  return limit;
 }
 
 function withOrm(work: (orm: Orm) => Promise<void>): Promise<void> {

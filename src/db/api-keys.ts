@@ -1,4 +1,5 @@
 import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
+import { textArray } from "./bulk.js";
 import type { Orm } from "./client.js";
 import { apiKeys } from "./sync-schema.js";
 
@@ -7,6 +8,9 @@ export interface ApiKey {
   id: string;
   name: string;
   scopes: string[];
+  /** Requests a second and at a time, of each process; null: the default. */
+  rate: number | null;
+  inFlight: number | null;
   createdAtMs: number;
   revokedAtMs: number | null;
 }
@@ -17,24 +21,25 @@ const inUse = isNull(apiKeys.revokedAt);
 /** False: another key of this name is in use. */
 export async function insertApiKey(
   orm: Orm,
-  key: { id: string; name: string; digest: string; scopes: readonly string[] },
+  key: Pick<ApiKey, "id" | "name" | "scopes"> &
+    Partial<Pick<ApiKey, "rate" | "inFlight">> & { digest: string },
 ): Promise<boolean> {
-  const { id, name, digest, scopes } = key;
+  const { scopes, ...rest } = key;
   const inserted = await orm
     .insert(apiKeys)
-    .values({ id, name, digest, scopes: scopes.join(" "), createdAt: NOW })
+    .values({ ...rest, scopes: scopes.join(" "), createdAt: NOW })
     .onConflictDoNothing()
     .returning({ id: apiKeys.id });
   return inserted.length > 0;
 }
 
-/** Of a key that is not revoked. */
-export async function findApiKey(orm: Orm, digest: string): Promise<ApiKey | null> {
-  const [row] = await orm
+/** By digest, of keys that are not revoked. */
+export async function findApiKeys(orm: Orm, digests: readonly string[]): Promise<Map<string, ApiKey>> {
+  const rows = await orm
     .select()
     .from(apiKeys)
-    .where(and(eq(apiKeys.digest, digest), inUse));
-  return row ? present(row) : null;
+    .where(and(sql`${apiKeys.digest} = any(${textArray(digests)}::text::text[])`, inUse));
+  return new Map(rows.map((row) => [row.digest, present(row)]));
 }
 
 /** The newest first, revoked ones too. */
@@ -54,6 +59,7 @@ export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey |
 }
 
 function present(row: typeof apiKeys.$inferSelect): ApiKey {
-  const { id, name, createdAt, revokedAt } = row;
-  return { id, name, scopes: row.scopes.split(" "), createdAtMs: createdAt, revokedAtMs: revokedAt };
+  const { id, name, rate, inFlight, createdAt, revokedAt } = row;
+  const scopes = row.scopes.split(" ");
+  return { id, name, scopes, rate, inFlight, createdAtMs: createdAt, revokedAtMs: revokedAt };
 }

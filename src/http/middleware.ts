@@ -8,6 +8,7 @@ import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { HOP_HEADER } from "../upstream/client.js";
 import { classify, normalisePath } from "../upstream/paths.js";
+import { admit } from "./admission.js";
 import { notAPathOfClerks } from "./errors.js";
 import { requestTarget } from "./request-target.js";
 import type { HttpEnv } from "./respond.js";
@@ -95,11 +96,13 @@ export const refuseLoops: MiddlewareHandler<HttpEnv> = (c, next) => {
   });
 };
 
-/** Demands a key; everything mounted behind it knows its `principal`. */
+/** Demands a key, and holds it to its limits; everything mounted behind it knows its `principal`. */
 export function authenticated(authenticate: Authenticate): MiddlewareHandler<HttpEnv> {
   return (c, next) => {
     const enter = (principal: Principal) => {
       c.set("principal", principal);
+      const outgoing = c.env?.outgoing;
+      if (outgoing) admit(principal, outgoing);
       return next();
     };
     const principal = authenticate(c.req.header("Authorization") ?? null);

@@ -5,6 +5,7 @@ import type { LiveUser, UserQueries } from "../query/users.js";
 import type { Completeness } from "../sync/completeness.js";
 import type { Unapplied } from "../sync/unapplied.js";
 import { HOP_HEADER } from "../upstream/client.js";
+import { admit } from "./admission.js";
 import { createRequestLog, headersOf, requestIdFor } from "./middleware.js";
 import { JSON_TYPE, type ReadFrom, serverTiming } from "./respond.js";
 
@@ -66,9 +67,16 @@ export function createShortcut(parts: ShortcutParts): Shortcut {
     if (principal instanceof Promise) principal.then((known) => answer(id, known), otherwise);
     else answer(id, principal);
 
-    function answer(userId: string, { name, scopes }: Principal): void {
+    function answer(userId: string, known: Principal): void {
+      const { name, scopes } = known;
       const view = { privateMetadata: scopes.has("private_metadata:read") };
       if (!scopes.has("users:read")) {
+        otherwise();
+        return;
+      }
+      try {
+        admit(known, outgoing);
+      } catch {
         otherwise();
         return;
       }

@@ -21,6 +21,7 @@ const MOST_WAITING = 5000;
  */
 export function createPointReads<T>(
   fetchMany: (keys: readonly string[]) => Promise<Map<string, T>>,
+  { mostWaiting = MOST_WAITING } = {},
 ): PointReads<T> {
   let waiting: Waiting<T>[] = [];
   let running = 0;
@@ -42,7 +43,7 @@ export function createPointReads<T>(
 
   return (key) =>
     new Promise((resolve, reject) => {
-      if (waiting.length >= MOST_WAITING) return reject(overloaded());
+      if (waiting.length >= mostWaiting) return reject(overloaded());
       waiting.push({ key, resolve, reject });
       if (running < RUNS_AT_ONCE) void runAll();
     });

@@ -88,6 +88,34 @@ describe("a key made by the command", () => {
     const wrong = await cli(db.url, "keys", "create", "--name", "x", "--scope", "everything");
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining("users:read")]);
 
+    const limited = await cli(
+      db.url,
+      ...[
+        "keys",
+        "create",
+        "--name",
+        "limited",
+        "--scope",
+        "users:read",
+        "--rate",
+        "1/s",
+        "--in-flight",
+        "2",
+      ],
+    );
+    expect(limited.value).toMatchObject({ rate: 1, in_flight: 2 });
+    expect((await cli(db.url, "keys", "list")).value).toMatchObject([
+      { name: "limited", rate: 1, in_flight: 2 },
+      { name: "dashboard", rate: 5000, in_flight: 1000 },
+    ]);
+    const all = await Promise.all(Array.from({ length: 20 }, () => ask(limited.value.key, path)));
+    const statuses = all.map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([200, 429]));
+    expect(all.find(({ status }) => status === 429)?.body.errors[0].code).toBe("too_many_requests");
+    expect((await ask(key, path)).status).toBe(200);
+    const odd = await cli(db.url, "keys", "create", "--name", "x", "--scope", "admin", "--rate", "fast");
+    expect([odd.code, odd.stderr]).toEqual([2, expect.stringContaining("100/s")]);
+
     expect((await cli(db.url, "keys", "revoke", "dashboard")).code).toBe(0);
     await expect.poll(async () => (await ask(key, path)).status, { timeout: 1000 }).toBe(401);
     expect((await cli(db.url, "keys", "revoke", "dashboard")).code).toBe(1);

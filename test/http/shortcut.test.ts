@@ -158,3 +158,30 @@ test("answers each of many at once with its own user", async () => {
     ids.map((id) => [`"${id}"`, `"${id}"`]),
   );
 });
+
+test.each(["/v1/users/user_1", "/v1/users/user_gone", "/v1/users/count", "/v1/users/user_1?x=1"])(
+  "counts %s once against its key, until it is answered",
+  async (path) => {
+    let [entered, left] = [0, 0];
+    const limiter = { enter: () => void entered++, leave: () => void left++ };
+    const authenticate = () => ({ ...principalWith("users:read")(), limiter });
+    const { shortUrl } = await both({ authenticate });
+    await ask(shortUrl, path, key);
+    await expect.poll(() => [entered, left]).toEqual([1, 1]);
+  },
+);
+
+test("a request beyond its key's limits is refused in Clerk's shape, whoever was to answer it", async () => {
+  const enter = () => {
+    throw new AppError("rate_limited", "Too many requests.", { retryAfterSeconds: 0.2 });
+  };
+  const authenticate = () => ({ ...principalWith("users:read")(), limiter: { enter, leave: () => {} } });
+  const { shortUrl } = await both({ authenticate }, { getFromMemory: () => ready });
+  for (const path of ["/v1/users/user_1", "/v1/users", "/mirror/status"]) {
+    const { status, headers, body } = await ask(shortUrl, path, key);
+    expect([status, headers["retry-after"], JSON.parse(body).errors[0].code]).toEqual([
+      ...[429, "1"],
+      "too_many_requests",
+    ]);
+  }
+});
