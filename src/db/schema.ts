@@ -138,7 +138,8 @@ export const userMetadata = mirrorData.table(
 
 /**
  * Every identifier a live user owns, verified or not. `kind`: email, phone, username, wallet, account; an account's
- * value is `provider\nprovider_user_id`, the provider without `oauth_`. Never unique across users: events come in
+ * value is `provider\nprovider_user_id`, the provider without `oauth_`, or what tells it apart from another account with
+ * the same (`sync/derive.ts`). Never unique across users: events come in
  * any order, and a unique index would turn one late event into a failing batch.
  */
 export const userIdentifiers = mirrorData.table(

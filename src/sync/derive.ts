@@ -106,56 +106,74 @@ function nameFields(first: string | null, last: string | null): string[] {
 function identifierRows(user: ClerkUser): IdentifierRow[] {
   const rows: IdentifierRow[] = [];
   const byKey = new Map<string, IdentifierRow>();
-  const add = (
-    kind: IdentifierRow["kind"],
-    value: string | null,
-    object: Json,
-    isPrimary: boolean,
-    detail?: Json,
-  ) => {
-    if (value === null) return;
-    const exact = exactKey(value);
-    const name = `${kind}\n${exact}`;
+  const add = (row: IdentifierRow) => {
+    const name = `${row.kind}\n${row.value}`;
     const twin = byKey.get(name);
-    if (twin) {
-      twin.is_primary ||= isPrimary;
-      return;
+    if (twin) twin.is_primary ||= row.is_primary;
+    else {
+      rows.push(row);
+      byKey.set(name, row);
     }
-    const row: IdentifierRow = {
-      user_id: user.id,
-      kind,
-      value: exact,
-      folded: foldedKey(value),
-      clerk_id: orNull(text(object.id), exactKey),
-      is_primary: isPrimary,
-      verification_status: orNull(text(objectOf(object.verification)?.status), exactKey),
-      created_at: time(object.created_at),
-      updated_at: time(object.updated_at),
-      detail: detail ? safeJson(detail) : null,
-    };
-    rows.push(row);
-    byKey.set(name, row);
+  };
+  const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
+    if (value === null) return;
+    const clerkId = text(object.id);
+    add({
+      ...{ kind, value: exactKey(value), folded: foldedKey(value), is_primary: isPrimary },
+      ...{ ...identified(user.id, clerkId, object), detail: null },
+    });
   };
   for (const email of objects(user.email_addresses)) {
-    add("email", text(email.email_address), email, email.id === user.primary_email_address_id);
+    addNamed("email", text(email.email_address), email, email.id === user.primary_email_address_id);
   }
   for (const phone of objects(user.phone_numbers)) {
-    add("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
+    addNamed("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
   }
   for (const wallet of objects(user.web3_wallets)) {
-    add("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
+    addNamed("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
   }
-  add("username", text(user.username), {}, true);
-  for (const account of objects(user.external_accounts)) {
-    add("account", accountValue(account), account, false, account);
+  addNamed("username", text(user.username), {}, true);
+  for (const [n, account] of objects(user.external_accounts).entries()) {
+    const key = accountKey(account);
+    const id = accountId(account);
+    const first = key === null ? undefined : byKey.get(`account\n${exactKey(key)}`);
+    if (first && first.clerk_id !== null && first.clerk_id === id) continue;
+    add({
+      ...{ kind: "account", folded: key === null ? "" : foldedKey(key), is_primary: false },
+      value: key === null || first ? apart(key, id ?? String(n)) : exactKey(key),
+      ...{ ...identified(user.id, id, account), detail: safeJson(account) },
+    });
   }
   return rows;
 }
 
+function identified(userId: string, clerkId: string | null, object: Json) {
+  return {
+    user_id: userId,
+    clerk_id: orNull(clerkId, exactKey),
+    verification_status: orNull(text(objectOf(object.verification)?.status), exactKey),
+    created_at: time(object.created_at),
+    updated_at: time(object.updated_at),
+  };
+}
+
 /** What `provider` and `provider_user_id` filter by. Clerk spells a provider with and without `oauth_`. */
-function accountValue(account: Json): string | null {
+function accountKey(account: Json): string | null {
   const [provider, id] = [text(account.provider), text(account.provider_user_id)];
   return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
+}
+
+/** By which Clerk's API deletes it: legacy accounts have that apart from `id`, which is their identification's. */
+const accountId = (account: Json) => text(account.external_account_id) || text(account.id);
+
+/**
+ * The value of an account that can't have its key as one, because it has none or another account has it: some providers
+ * leave the id empty. No filter means it: those look for a key's folded spelling too. Migration 0011 spells it alike.
+ */
+function apart(key: string | null, id: string): string {
+  return `${exactKey(key ?? "")
+    .slice(0, 300)
+    .toWellFormed()}\n${exactKey(id).slice(0, 200).toWellFormed()}`;
 }
 
 function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
