@@ -3,8 +3,10 @@ import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { parseInParts, printInParts } from "../lib/json.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
+import { gone } from "../lib/shares.js";
 import type { WriteThrough } from "../sync/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
+import { askerOf } from "./asker.js";
 import { requestTarget } from "./request-target.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
@@ -24,14 +26,18 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
     // The answer to a HEAD says nothing that could be applied; the server leaves the body out.
     const method = request.method === "HEAD" ? "GET" : request.method;
     const by = method === "GET" ? "read" : "write";
+    // What a write does is done, and applied, whoever hears of it; a read that nobody waits for is ended.
+    const signal = by === "read" ? askerOf(c).signal : undefined;
     const answer = await forward({
       method,
       path: route.path,
       search: requestTarget(c).search,
       headers: request.headers,
       body: hasBody(request.headers) ? request.body : null,
+      ...(signal && { signal }),
     }).catch(async (error) => {
-      if (by === "write") await writeThrough.applyUnanswered(route.effect);
+      if (signal?.aborted) throw gone();
+      if (by === "write" && !wasNotDone(error)) await writeThrough.applyUnanswered(route.effect);
       throw error;
     });
     c.set("readFrom", "clerk");
@@ -55,6 +61,10 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
 // A server's request has a body stream even where none was sent, and Clerk would be sent an empty chunked one.
 const hasBody = (headers: Headers) =>
   headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
+
+/** It never got to Clerk, or not whole. */
+const wasNotDone = (error: unknown) =>
+  error instanceof AppError && /^(rate_limited|overloaded|bad_request)$/.test(error.code);
 
 const isUsersPath = (path: string) => path === "/v1/users" || path.startsWith("/v1/users/");
 

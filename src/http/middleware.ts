@@ -7,7 +7,7 @@ import type { Availability } from "../db/availability.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { HOP_HEADER } from "../upstream/client.js";
-import { classify, normalisePath } from "../upstream/paths.js";
+import { classify, normalisePath, templateOf } from "../upstream/paths.js";
 import { admit } from "./admission.js";
 import { notAPathOfClerks } from "./errors.js";
 import { requestTarget } from "./request-target.js";
@@ -54,7 +54,7 @@ export function createRequestLog(log: Logger): LogRequest {
   const lines = log.child({}, { redact: [] });
   return ({ method, path, status, startedAtMs, requestId, key }) => {
     const ms = Math.round((performance.now() - startedAtMs) * 10) / 10;
-    const entry = { method, path: withoutIds(path), status, ms, requestId, key };
+    const entry = { method, path: templateOf(path), status, ms, requestId, key };
     if (status >= 500) lines.warn(entry, "request");
     else lines.info(entry, "request");
   };
@@ -70,19 +70,6 @@ export function logRequests(log: LogRequest): MiddlewareHandler<HttpEnv> {
     });
   };
 }
-
-// Whatever isn't plainly a word of a route may be an id, or a key that somebody pasted into the wrong place.
-const withoutIds = (path: string) =>
-  ONE_USER.test(path)
-    ? "/v1/users/{id}"
-    : path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
-
-/** What is asked most is told without looking at each of its words. */
-const ONE_USER = /^\/v1\/users\/user_\w+$/;
-
-const wordOrId = (segment: string) => (WORD.test(segment) ? segment : "{id}");
-
-const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\})$/;
 
 /**
  * A mirror's request to Clerk that arrives at a mirror is going round in a circle, or would be answered with a copy where

@@ -105,8 +105,8 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     if (answer.status >= 200 && answer.status < 300)
       return (again) => applySuccess({ effect, answer, learntAtMs }, again);
     const userId = userOf(effect);
-    // A 404 is no tombstone.
-    if (answer.status !== 404 || userId === null) return null;
+    // A 404 is no tombstone, and what answers 5xx may stand before a Clerk that has done it.
+    if ((answer.status !== 404 && answer.status < 500) || userId === null) return null;
     return () => doubt([userId]).then(() => true);
   }
 

@@ -2,6 +2,7 @@ import { backoffMs, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
+import { templateOf } from "./paths.js";
 import type { Budget, Priority } from "./rate-limit.js";
 
 /** Who asks, and until when. */
@@ -102,7 +103,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       redirect: "manual",
       signal: call.signal ? AbortSignal.any([timeout, call.signal]) : timeout,
     } as RequestInit);
-    const body = Buffer.from(await response.arrayBuffer());
+    const body = await bodyOf(response);
     const { status, headers: received } = response;
     return { status, headers: received, body, startedAtMs, dateMs: dateMs(received) };
   }
@@ -162,7 +163,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       const wait = waitMs(outcome, attempt, call.priority);
       if (wait === null) throw failure;
       log.warn(
-        { path: pathForLog(path), attempt: attempt + 1, waitMs: Math.round(wait), reason: failure.message },
+        { path: templateOf(path), attempt: attempt + 1, waitMs: Math.round(wait), reason: failure.message },
         "asking Clerk again",
       );
       await sleep(wait, call.signal);
@@ -176,6 +177,24 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       return requests;
     },
   };
+}
+
+/** More than Clerk has ever reason to send: a page of 500 users with all metadata they may have is a quarter of it. */
+const MOST_ANSWER_BYTES = 64 * 1024 * 1024;
+
+async function bodyOf(response: Response): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.byteLength;
+    if (size > MOST_ANSWER_BYTES) {
+      throw new AppError("upstream_unavailable", "Clerk's answer is too large.", {
+        longMessage: `Clerk's answer has more than ${MOST_ANSWER_BYTES / 1024 ** 2} MiB.`,
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** How long to wait before the next attempt; null: there is none. */
@@ -203,8 +222,14 @@ function failureOf({ status, headers, body }: UpstreamResponse): AppError {
   );
 }
 
-/** A key that Clerk refuses won't get better by asking: the person who set it must know. */
+/** A key that Clerk refuses, or another address, won't get better by asking: the person who set it must know. */
 function refuseRejection(response: UpstreamResponse): UpstreamResponse {
+  if (response.status >= 300 && response.status < 400) {
+    throw new AppError(
+      "upstream_rejected",
+      `CLERK_API_URL answers with a redirection (${response.status}): it must lead to Clerk without any.`,
+    );
+  }
   const { code, message } = clerkErrorOf(response.body);
   if (response.status !== 401 && !(response.status === 403 && code === "authorization_invalid"))
     return response;
@@ -225,6 +250,3 @@ function refuseLoop({ status, body }: UpstreamResponse): void {
     },
   );
 }
-
-/** Ids are people; the shape of the path is enough. */
-const pathForLog = (path: string) => path.replace(/\/(user|org|orgmem)_[^/]+/g, "/{id}");

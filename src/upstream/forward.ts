@@ -1,5 +1,8 @@
+import { AppError } from "../lib/errors.js";
+import { overloaded } from "../lib/shares.js";
 import type { Upstream } from "./client.js";
 import { isClerkError, synthesisedError } from "./errors.js";
+import { templateOf } from "./paths.js";
 
 /** A caller's request, to be sent on. */
 export interface ForwardRequest {
@@ -23,21 +26,100 @@ export interface ForwardAnswer {
 
 /**
  * Sends a request on to Clerk under the mirror's key, exactly once: method, path, query, body and content type
- * unchanged. Rejects when there is no answer: `upstream_timeout`, `upstream_unavailable`, `rate_limited`.
+ * unchanged. Rejects when there is no answer: `upstream_timeout`, `upstream_unavailable`; when it wasn't sent:
+ * `rate_limited`, `overloaded`; and with `bad_request` when its body didn't arrive whole, so that Clerk didn't take it.
  */
 export type Forwarder = (request: ForwardRequest) => Promise<ForwardAnswer>;
 
-export function createForwarder(upstream: Pick<Upstream, "send">): Forwarder {
-  return async ({ method, path, search, headers, body, signal }) => {
-    const answer = await upstream.send(
-      { method, path, search, headers: requestHeaders(headers), body },
-      { priority: "caller", ...(signal && { signal }) },
-    );
+/** How many requests may be under way to Clerk at a time. */
+export interface Places {
+  all: number;
+  /** Reads among them: writes keep room. */
+  reads: number;
+  /** Those of one endpoint, so that one at which Clerk hangs leaves room for the others. */
+  endpoint: number;
+}
+
+/** What a production instance allows (100 a second), each taking four seconds. */
+const PLACES: Places = { all: 400, reads: 250, endpoint: 150 };
+
+export function createForwarder(upstream: Pick<Upstream, "send">, places: Places = PLACES): Forwarder {
+  const underWay = createPlaces(places);
+
+  async function send({
+    method,
+    path,
+    search,
+    headers,
+    body,
+    signal,
+  }: ForwardRequest): Promise<ForwardAnswer> {
+    const arriving = body && watched(body);
+    const sent = { method, path, search, headers: requestHeaders(headers), body: arriving?.body ?? null };
+    const answer = await upstream
+      .send(sent, { priority: "caller", ...(signal && { signal }) })
+      .catch((error) => {
+        if (!arriving?.isToBlame(error)) throw error;
+        throw new AppError("bad_request", "The request's body did not arrive whole.", { cause: error });
+      });
     const received = responseHeaders(answer.headers);
     if (answer.status < 400 || isClerkError(answer.body)) return { ...answer, headers: received };
     received.set("content-type", "application/json");
     return { ...answer, headers: received, body: synthesisedError(answer.status) };
+  }
+
+  return (request) => underWay(request, () => send(request));
+}
+
+/** Nobody waits for a place: rejects with `overloaded`. */
+function createPlaces(places: Places) {
+  const taken = new Map<string, number>();
+  const count = (group: string, by: 1 | -1) => {
+    const now = (taken.get(group) ?? 0) + by;
+    if (now > 0) taken.set(group, now);
+    else taken.delete(group);
   };
+  return async <T>({ method, path }: ForwardRequest, work: () => Promise<T>): Promise<T> => {
+    const groups = new Map([["all", places.all]]).set(`${method} ${templateOf(path)}`, places.endpoint);
+    if (method === "GET") groups.set("reads", places.reads);
+    for (const [group, most] of groups) if ((taken.get(group) ?? 0) >= most) throw overloaded();
+    for (const group of groups.keys()) count(group, 1);
+    try {
+      return await work();
+    } finally {
+      for (const group of groups.keys()) count(group, -1);
+    }
+  };
+}
+
+/**
+ * The same body, read only as Clerk takes it; `isToBlame`: it broke off, or the time ran out while more of it was waited
+ * for. What Clerk leaves of it is left unread: to cancel it would end the connection that the answer goes out on.
+ */
+function watched(source: ReadableStream<Uint8Array>) {
+  const reader = source.getReader();
+  let waits = false;
+  let brokeOff = false;
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        waits = true;
+        try {
+          const { done, value } = await reader.read();
+          waits = false;
+          if (done) controller.close();
+          else controller.enqueue(value);
+        } catch (error) {
+          brokeOff = true;
+          controller.error(error);
+        }
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const isToBlame = (error: unknown) =>
+    brokeOff || (waits && error instanceof AppError && error.code === "upstream_timeout");
+  return { body, isToBlame };
 }
 
 /**

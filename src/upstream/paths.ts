@@ -171,3 +171,17 @@ function membershipEffect(method: string, rest: readonly string[]): Effect {
 }
 
 const segmentsOf = (path: string) => path.split("/").slice(1);
+
+/** The path without the ids in it: they are people, and what is done to each of them is one endpoint. */
+export const templateOf = (path: string): string =>
+  ONE_USER.test(path)
+    ? "/v1/users/{id}"
+    : path.replace(/^(\/v1\/users\/)(?!count$|ban$|unban$)[^/]+/, "$1{id}").replace(/[^/]+/g, wordOrId);
+
+/** What is asked most is told without looking at each of its words. */
+const ONE_USER = /^\/v1\/users\/user_\w+$/;
+
+// Whatever isn't plainly a word of a route may be an id, or a key that somebody pasted into the wrong place.
+const wordOrId = (segment: string) => (WORD.test(segment) ? segment : "{id}");
+
+const WORD = /^(v\d|web3_wallets|m2m_tokens|[a-z]{1,20}(_[a-z]{1,20}){0,3}|\{id\})$/;

@@ -6,7 +6,7 @@ import { startMirror } from "../support/mirror.js";
 
 const HOUR = 3600;
 
-describe("when Clerk answers 429", () => {
+describe("when Clerk refuses", () => {
   let sandbox: Sandbox;
   let database: OwnDatabase;
   let server: RunningServer;
@@ -54,7 +54,7 @@ describe("when Clerk answers 429", () => {
     expect((await ask("GET", "/v1/users", fresh)).status).toBe(200);
   };
 
-  test("to a forwarded request, its caller is told, and everything else goes on, also after a restart", async () => {
+  test("a forwarded request with 429, its caller is told, and everything else goes on, also after a restart", async () => {
     sandbox.faults.add({
       match: "POST /v1/invitations",
       status: 429,
@@ -76,7 +76,7 @@ describe("when Clerk answers 429", () => {
     await expectOthersGoOn();
   });
 
-  test("to a read of the mirror's own, forwarded requests go on, and the background rests a minute at most", async () => {
+  test("a read of the mirror's own with 429, forwarded requests go on, and the background rests a minute at most", async () => {
     sandbox.faults.add({ match: "GET /v1/users/user_unknown", status: 429, retryAfter: HOUR });
     const answer = await ask("GET", "/v1/users/user_unknown");
     expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, String(HOUR)]);
@@ -84,4 +84,15 @@ describe("when Clerk answers 429", () => {
     const until = await expect.poll(pausedUntil).not.toBeNull().then(pausedUntil);
     expect(until).toBeLessThanOrEqual(Date.now() + 60_500);
   });
+
+  test.each([500, 502, 504])(
+    "a write with %d, it may have been done: Clerk is asked about its user",
+    async (status) => {
+      const id = sandbox.clerk.users()[0]?.id;
+      sandbox.faults.add({ match: "PATCH /v1/users/", times: 1, status, body: "<html>a proxy</html>" });
+      expect((await ask("PATCH", `/v1/users/${id}`, { body: { first_name: "New" } })).status).toBe(status);
+      const asked = () => sandbox.requests.map(({ method, path }) => `${method} ${path}`);
+      await expect.poll(asked, { timeout: 10_000 }).toContain(`GET /v1/users/${id}`);
+    },
+  );
 });

@@ -1,56 +1,10 @@
-import { once } from "node:events";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { silentLogger } from "../../src/observability/logger.js";
-import { createUpstream } from "../../src/upstream/client.js";
-import { createForwarder } from "../../src/upstream/forward.js";
-import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { answer, clerk, closeClerks, cut, type Handler, request, silence } from "./stand-in-clerk.js";
 
-type Handler = (request: IncomingMessage & { body: string }, response: ServerResponse) => void;
+afterEach(closeClerks);
 
-const servers: Server[] = [];
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections();
-    if (!server.listening) continue;
-    server.close();
-    await once(server, "close");
-  }
-});
-
-/** A server that answers by these handlers in turn, the last one from then on, and a client of it. */
+/** A Clerk that answers by these handlers in turn, the last one from then on, and a client of it. */
 const clerkAnswering = (...handlers: Handler[]) => clerk({}, ...handlers);
-
-async function clerk(options: { budget?: Budget }, ...handlers: Handler[]) {
-  const received: (IncomingMessage & { body: string })[] = [];
-  const server = createServer(async (request, response) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const whole = Object.assign(request, { body: Buffer.concat(chunks).toString("utf8") });
-    received.push(whole);
-    handlers[Math.min(received.length, handlers.length) - 1]?.(whole, response);
-  });
-  servers.push(server);
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const budget = options.budget ?? createBudget(createLocalAllowance({ limit: 1000, backgroundShare: 1 }));
-  const upstream = createUpstream({
-    ...{ apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, secretKey: "sk_test_ours" },
-    ...{ apiVersion: "2026-05-12", timeoutMs: 300, budget, now: Date.now, log: silentLogger() },
-  });
-  return { upstream, forward: createForwarder(upstream), received };
-}
-
-const answer =
-  (status: number, body: unknown = {}, headers: Record<string, string> = {}): Handler =>
-  (_, response) =>
-    response
-      .writeHead(status, { "content-type": "application/json", ...headers })
-      .end(typeof body === "string" ? body : JSON.stringify(body));
-const cut: Handler = (request) => request.socket.destroy();
-const silence: Handler = () => {};
 
 /** What goes up as it came. */
 const SENT = {
@@ -141,11 +95,6 @@ describe("a read of the mirror's own", () => {
 });
 
 describe("a request that is sent on", () => {
-  const request = (overrides: object = {}) => ({
-    ...{ method: "POST", path: "/v1/users", search: "?a=%2B1&b=x+y", headers: new Headers(), body: null },
-    ...overrides,
-  });
-
   test("goes up with its method, path, query, body and type as they are, under our key", async () => {
     const { forward, received } = await clerkAnswering(answer(200));
     const headers = new Headers({ ...SENT, authorization: "Bearer um_caller" });
@@ -268,8 +217,8 @@ describe("a request that is sent on", () => {
   });
 
   test("is tried once more where no connection came about, for Clerk knows nothing of it then", async () => {
-    const { forward, received, upstream } = await clerkAnswering(answer(200));
-    servers[0]?.close();
+    const { forward, received, upstream, server } = await clerkAnswering(answer(200));
+    server.close();
     await expect(forward(request())).rejects.toMatchObject({ code: "upstream_unavailable" });
     expect([received.length, upstream.requests]).toEqual([0, 2]);
   });
