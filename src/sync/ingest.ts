@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { parseWebhookEvent, type WebhookEvent } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import type { Sql } from "../db/client.js";
@@ -22,8 +23,6 @@ export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dea
 export interface WebhookMessage {
   messageId: string;
   raw: Buffer;
-  /** What `raw` says, for whoever has parsed it already. */
-  json?: unknown;
 }
 
 /** What the sender is told, and the state of the database that shows it; null where nothing was committed. */
@@ -75,13 +74,15 @@ export function createIngest(options: IngestOptions): Ingest {
     return results.map((result) => (result.kind === "locked" ? new Stuck(result.ids) : { result, version }));
   }
 
-  async function receive({ messageId, raw, json }: WebhookMessage): Promise<Receipt> {
+  async function receive({ messageId, raw }: WebhookMessage): Promise<Receipt> {
     let event: WebhookEvent | null = null;
     try {
-      if (json === undefined && raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
+      if (raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
       if (event) throw new AppError("invalid_payload", "more brackets than any user has");
-      event = parseWebhookEvent(json ?? parseJson(raw));
+      event = parseWebhookEvent(parseJson(raw));
       refuseOtherInstance(event);
+      // Decoding has put U+FFFD where somebody's name was.
+      if (!isUtf8(raw)) throw new AppError("invalid_payload", "the body is not UTF-8");
       const item = itemOfEvent(event, clock.now());
       return await apply(messageId, event, { item, bytes: raw.length });
     } catch (error) {

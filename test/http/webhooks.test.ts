@@ -123,6 +123,22 @@ test("refuses more than 1 MiB with 413, with and without a declared length", asy
   }
 });
 
+test("reads no body whose headers can't be good", async () => {
+  let wasRead = false;
+  const body = new ReadableStream(
+    {
+      pull(controller) {
+        wasRead = true;
+        controller.close();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  const headers = { ...signed().headers, "svix-timestamp": `${Math.floor(Date.now() / 1000)}s` };
+  const { status } = await send({ method: "POST", headers, body, duplex: "half" } as RequestInit);
+  expect([status, wasRead]).toEqual([400, false]);
+});
+
 test("takes exactly 1 MiB", async () => {
   expect((await send(signed({ body: "x".repeat(1024 * 1024) }))).status).toBe(200);
 });

@@ -184,6 +184,11 @@ describe("a webhook", () => {
       null,
     ],
     ["bytes that are no text", "\u0000\u00ff", null],
+    [
+      "a name that isn't UTF-8",
+      '{"type":"user.created","data":{"id":"user_1","first_name":"Zo\u00eb","created_at":1,"updated_at":1}}',
+      "user_1",
+    ],
   ] as const)(
     "with %s is kept as a dead letter, and its user asked of Clerk",
     async ([, body, userId], { db }) => {
