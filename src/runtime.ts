@@ -113,7 +113,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { database, clock } = store;
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
-  const availability = createAvailability({ connections: database.connections, log });
+  const availability = createAvailability({ database, log });
   const budget = createBudget(sharedAllowance(sql, availability, limits));
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
@@ -232,7 +232,7 @@ async function serve(
   let draining = false;
   const readiness = (): Readiness => {
     if (draining) return "draining";
-    if (availability.isAway()) return "degraded";
+    if (!availability.isWhole()) return "degraded";
     return completeness.isBackfilled() ? "live" : "backfilling";
   };
 
@@ -293,7 +293,7 @@ async function serve(
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
-  const retention = createRetention({ sql, clock, log });
+  const retention = createRetention({ sql: database.patient, clock, log });
   const loops = [availability, completeness, refetcher, unapplied, retention, notifications, searchTidying];
   const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));

@@ -2,6 +2,7 @@ import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
 import { type Connections, createConnections, withLimit } from "./connections.js";
 import * as userTables from "./schema.js";
+import { UNHURRIED } from "./session.js";
 import * as syncTables from "./sync-schema.js";
 
 const schema = { ...userTables, ...syncTables };
@@ -28,6 +29,8 @@ export interface Database {
   readonly reads: Sql;
   /** Anything that may be slow. */
   readonly search: Sql;
+  /** On a connection of its own, for what takes as long as it takes: an index of millions of users, a VACUUM. */
+  unhurried<T>(work: (sql: postgresType.Sql) => Promise<T>): Promise<T>;
   /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
   readonly orm: Orm;
   close(): Promise<void>;
@@ -90,6 +93,16 @@ export function connect(options: ConnectOptions): Database {
     patient: withLimit(sql, LIMIT_MS.walk),
     reads,
     search,
+    async unhurried(work) {
+      const own = connections.open({
+        ...{ name, max: 1, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
+      });
+      try {
+        return await work(own);
+      } finally {
+        await own.end({ timeout: 0 });
+      }
+    },
     orm: drizzle(forDrizzle, { schema }),
     close: async () => {
       await Promise.all([sql, reads, search, forDrizzle].map((pool) => pool.end()));

@@ -11,6 +11,8 @@ export interface Connections {
    * connects anew. For when the network, or the server behind it, was seen to have changed.
    */
   sever(): void;
+  /** The same for those that are in no use, where nothing is lost by it. */
+  severIdle(): void;
   /** Called after a statement ran into its limit, whereupon everything was severed. */
   onSilence(hook: (name: string) => void): void;
 }
@@ -44,8 +46,14 @@ export interface PoolOptions<T extends Types = Record<string, never>> {
 /** What the driver shows of a pool (`driver.ts`). */
 interface Watch {
   readonly clock: { ticks: number };
-  readonly connections: { running(): { since: number; limitMs?: number } | null; destroy(): void }[];
+  readonly connections: Watched[];
   readonly queues: { first(): Waiting | undefined; shift(): Waiting; readonly length: number }[];
+}
+
+interface Watched {
+  running(): { since: number; limitMs?: number } | null;
+  isIdle(): boolean;
+  destroy(): void;
 }
 
 interface Waiting {
@@ -143,11 +151,20 @@ export function createConnections(url: string): Connections {
 
   const elapsedMs = (since: number) => (clock.ticks - since) * TICK_MS;
 
-  function sever(): void {
-    for (const { watch } of pools) for (const connection of watch.connections) connection.destroy();
+  function destroyAll(which: (connection: Watched) => boolean): void {
+    for (const { watch } of pools) {
+      for (const connection of watch.connections) if (which(connection)) connection.destroy();
+    }
   }
 
-  return { open, sever, onSilence: (hook) => void hooks.push(hook) };
+  const sever = () => destroyAll(() => true);
+
+  return {
+    open,
+    sever,
+    severIdle: () => destroyAll((connection) => connection.isIdle()),
+    onSilence: (hook) => void hooks.push(hook),
+  };
 }
 
 /** No connection became free in time: the same may well succeed in a moment. */

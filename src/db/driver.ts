@@ -115,6 +115,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
       `    count: 0,
     id,
     running: () => query ? { since, limitMs: query.options && query.options.limitMs } : null,
+    isIdle: () => !query && !initial && !connection.reserved,
     destroy: () => raw && raw.destroy()
   }
 `,

@@ -14,7 +14,6 @@ const SETTINGS = {
   idle_session_timeout: "0",
   // Rows are locked, then read: under a stricter isolation the second statement would still see what was before the lock.
   default_transaction_isolation: "read committed",
-  default_transaction_read_only: "off",
   search_path: '"$user", public',
   // Without it, the NULL in an array's text is a text.
   array_nulls: "on",

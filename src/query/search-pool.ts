@@ -1,5 +1,6 @@
 import type postgres from "postgres";
 import type { Database } from "../db/client.js";
+import { withLimit } from "../db/connections.js";
 import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./compile.js";
 import type { RawRow } from "./present.js";
@@ -13,6 +14,7 @@ const LONG_WALK = [...LONG_PAGE, "set local cpu_index_tuple_cost = 0.005"];
 /** What takes longer, of that which has to take its time, is wrong in some other way. Read on all cores, where that helps. */
 const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_workers_per_gather = 2"];
 const FORCED = [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"];
+const PATIENT_LIMIT_MS = 33_000;
 const QUERY_CANCELED = "57014";
 
 /** Waiting costs next to nothing, but nobody waits for an answer behind so many, nor for so long. */
@@ -70,15 +72,18 @@ export function createSearches(database: Pick<Database, "search" | "sql">): Sear
   }
 
   const slowly = (settings: readonly string[], text: string, params: Parameters, asker: Asker) =>
-    patient.run(asker, () => within(settings, text, params, asker));
+    patient.run(asker, () => within(settings, text, params, asker, PATIENT_LIMIT_MS));
 
   async function within(
     settings: readonly string[],
     text: string,
     params: Parameters,
     asker: Asker,
+    limitMs?: number,
   ): Promise<RawRow[]> {
-    return (await database.search.begin(async (tx: postgres.TransactionSql) => {
+    const { search } = database;
+    const pool = limitMs === undefined ? search : withLimit(search, limitMs);
+    return (await pool.begin(async (tx: postgres.TransactionSql) => {
       const results = await tx.unsafe([...settings, "select pg_backend_pid() as pid"].join("; "));
       const { pid } = (results.at(-1) as unknown as { pid: number }[] | undefined)?.[0] ?? { pid: 0 };
       return whileWanted(asker, pid, () => tx.unsafe(text, [...params.values]).raw());

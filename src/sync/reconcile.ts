@@ -43,8 +43,10 @@ export async function runBackfill(work: RunWork): Promise<void> {
   });
   await overWindows(work, await plannedWindows(work, planByCounts), (window) => loadWindow(work, window));
   work.onProgress({ phase: "indexing", done: 0, total: null });
-  await ensureSearchIndex(sql);
-  await analyzeTables(sql);
+  await work.unhurried(async (own) => {
+    await ensureSearchIndex(own);
+    await analyzeTables(own);
+  });
   await walkOthers(work);
   await fenced(sql, fence, async (tx) => {
     await markBackfilled(tx, clock.now());

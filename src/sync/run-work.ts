@@ -11,7 +11,7 @@ import type { OnProgress, Run, RunMode } from "./runs.js";
 
 /** What every run needs of the process. */
 export interface ReconcileParts {
-  database: Pick<Database, "sql">;
+  database: Pick<Database, "sql" | "patient" | "unhurried">;
   api: ClerkApi;
   clock: Pick<Clock, "now">;
   /** How many requests Clerk was sent so far. */
@@ -37,6 +37,8 @@ export interface RunOptions {
 /** One run under way: what its parts share. */
 export interface RunWork {
   sql: Sql;
+  /** For what takes as long as it takes. */
+  unhurried: Database["unhurried"];
   api: ClerkApi;
   clock: Pick<Clock, "now">;
   lagMs: number;
@@ -84,9 +86,9 @@ export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions):
   const { api, clock, lagMs, purgeLimit, log, requests } = parts;
   const { windowUsers = WINDOW_USERS, secondLookMs = SECOND_LOOK_MS } = parts;
   const { mode, signal, fence } = options;
-  const { sql } = parts.database;
+  const { patient: sql, unhurried } = parts.database;
   return {
-    ...{ sql, api, clock, lagMs, purgeLimit, windowUsers, secondLookMs, log, ...options },
+    ...{ sql, unhurried, api, clock, lagMs, purgeLimit, windowUsers, secondLookMs, log, ...options },
     runId: run.id,
     dryRun: mode === "dry_run" || mode === "drift",
     call: { priority: PRIORITY[mode], signal },

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect } from "vitest";
-import { createBackoff, createConnections } from "../../src/db/connections.js";
+import { createBackoff, createConnections, withLimit } from "../../src/db/connections.js";
 import { test } from "../support/database.js";
 import { startNetwork } from "../support/network.js";
 
@@ -25,9 +25,9 @@ async function refused(): Promise<string> {
   return host;
 }
 
-function open(url: string, max = 1) {
+function open(url: string, max = 1, limitMs = 5000) {
   const connections = createConnections(url);
-  const sql = connections.open({ name: "test", max, limitMs: 5000, connectTimeout: 1 });
+  const sql = connections.open({ name: "test", max, limitMs, connectTimeout: 1 });
   cleanups.push(() => sql.end({ timeout: 0 }));
   return { connections, sql };
 }
@@ -132,5 +132,64 @@ describe("a pool", () => {
     await expect(waiting).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
     await expect.poll(network.open).toBe(0);
     expect(await sql`select 3 as three`).toEqual([{ three: 3 }]);
+  });
+
+  test("whose statement isn't answered in its time severs all pools, inside a transaction too", async ({
+    db,
+  }) => {
+    const network = await startNetwork(db.url);
+    cleanups.push(network.close);
+    const { connections, sql } = open(network.url, 2, 500);
+    const other = connections.open({ name: "other", max: 1, limitMs: 60_000 });
+    cleanups.push(() => other.end({ timeout: 0 }));
+    const silent: string[] = [];
+    connections.onSilence((name) => silent.push(name));
+    const elsewhere = other`select pg_sleep(60)`;
+    elsewhere.catch(() => {});
+    const transaction = sql.begin(async (tx) => {
+      await tx`select 1`;
+      network.swallowOpen();
+      await tx`select 2`;
+    });
+    await expect(transaction).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    await expect(elsewhere).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    expect(silent).toEqual(["test"]);
+  });
+
+  test("leaves alone what has a longer limit of its own, or is answered while this process is busy", async ({
+    db,
+  }) => {
+    const { connections, sql } = open(db.url, 2, 500);
+    const silent: string[] = [];
+    connections.onSilence((name) => silent.push(name));
+    const patient = withLimit(sql, 60_000);
+    const slow = [
+      patient`select pg_sleep(1.5)`,
+      patient.begin(async (tx) => {
+        await tx`select pg_sleep(1.2)`;
+        await tx.savepoint((inner) => inner`select pg_sleep(1.2)`);
+      }),
+    ];
+    await Promise.all(slow);
+    const answered = sql`select pg_sleep(0.05)`.then(() => true);
+    await sql`select 1`;
+    for (const end = performance.now() + 2000; performance.now() < end; );
+    expect(await answered).toBe(true);
+    expect(silent).toEqual([]);
+  });
+
+  test("whose connections are all taken lets nobody wait for one without end", { timeout: 20_000 }, async ({
+    db,
+  }) => {
+    const { connections, sql } = open(db.url, 1, 60_000);
+    const taken = sql.begin((tx) => tx`select pg_sleep(30)`);
+    taken.catch(() => {});
+    const isTaken = () => db.sql`select from pg_stat_activity where query = 'select pg_sleep(30)'`;
+    await expect.poll(isTaken).toHaveLength(1);
+    await expect(sql`select 2`).rejects.toMatchObject({ code: "POOL_BUSY" });
+    connections.sever();
+    await expect(taken).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+    // The first may still meet the connection that is just ending.
+    await expect.poll(() => sql`select 3 as three`.catch(() => null)).toEqual([{ three: 3 }]);
   });
 });

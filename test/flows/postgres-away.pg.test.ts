@@ -75,12 +75,14 @@ describe("while Postgres is stopped and started under load", () => {
       await postgres.stop();
       await until("degraded");
       const before = load.sources.get("upstream") ?? 0;
-      await expect.poll(() => load.sources.get("upstream") ?? 0).toBeGreaterThan(before + 20);
+      await expect
+        .poll(() => load.sources.get("upstream") ?? 0, { timeout: 20_000 })
+        .toBeGreaterThan(before + 20);
       await postgres.start();
       await until("live");
     }
     const local = load.sources.get("local") ?? 0;
-    await expect.poll(() => load.sources.get("local") ?? 0).toBeGreaterThan(local + 20);
+    await expect.poll(() => load.sources.get("local") ?? 0, { timeout: 20_000 }).toBeGreaterThan(local + 20);
     expect(await load.stop()).toEqual([]);
   });
 

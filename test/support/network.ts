@@ -6,20 +6,28 @@ export async function startNetwork(databaseUrl: string) {
   const target = new URL(databaseUrl);
   const sockets = new Set<Socket>();
   const deaf = new Set<Socket>();
+  /** What a connection began with says who it is. */
+  const hellos = new Map<Socket, { text: string }>();
   let swallows = false;
   let accepted = 0;
   let swallowed = 0;
   const server = createServer((inbound) => {
     accepted++;
+    const hello = { text: "" };
+    inbound.once("data", (chunk) => {
+      hello.text = chunk.toString("latin1");
+    });
     const outbound = connectTo(Number(target.port), target.hostname);
     for (const [from, to] of [
       [inbound, outbound],
       [outbound, inbound],
     ] as const) {
       sockets.add(from);
+      hellos.set(from, hello);
       from.on("error", () => {});
       from.on("close", () => {
         sockets.delete(from);
+        hellos.delete(from);
         to.destroy();
       });
       from.on("data", (chunk) => {
@@ -48,9 +56,11 @@ export async function startNetwork(databaseUrl: string) {
       swallows = true;
     },
     /** The connections that are open now carry nothing from here on; new ones do. */
-    swallowOpen: () => {
-      for (const socket of sockets) deaf.add(socket);
+    swallowOpen: (which: (hello: string) => boolean = () => true) => {
+      for (const socket of sockets) if (which(hellos.get(socket)?.text ?? "")) deaf.add(socket);
     },
+    /** The sockets of the connections that are open, on our side. */
+    connections: () => [...sockets].filter((socket) => socket.localPort === port),
     /** How many pieces were swallowed. */
     swallowed: () => swallowed,
     /** How many connections were accepted, ever. */
