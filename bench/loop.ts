@@ -9,8 +9,8 @@ import { startMirror, type Target } from "./processes.js";
 import { type Line, median } from "./table.js";
 
 export const LOOP_NOTE =
-  "How long one turn of the server's event loop takes while it does this, in milliseconds: the longest of a round, the " +
-  "median of the rounds. Beside it what the loop is held up by when nothing is asked.";
+  "How long the longest turn of the server's event loop takes while it does this: what its thread computes in it, so that " +
+  "what else the machine does has no part in it; the median of the rounds. Beside it the longest when nothing is asked.";
 
 /** The aim; the promise is three times as much. */
 const GOAL_MS = 50;
@@ -203,9 +203,11 @@ function workOf(mirror: Target, clerk: HugeClerk, { sql, webhookSecret }: LoopOp
   };
 }
 
-async function answered({ url }: Target, path: string, init: RequestInit): Promise<string> {
-  const response = await fetch(`${url}${path}`, init);
+/** Repeats what was put off, as Svix does. */
+async function answered(target: Target, path: string, init: RequestInit): Promise<string> {
+  const response = await fetch(`${target.url}${path}`, init);
   const text = await response.text();
+  if (response.status === 503) return sleep(500).then(() => answered(target, path, init));
   if (!response.ok) throw new Error(`${path} was answered ${response.status}: ${text.slice(0, 300)}`);
   return text;
 }

@@ -13,7 +13,15 @@ import { type FoldTable, foldLocked, type Outcome } from "./fold-locked.js";
 import type { Refetch } from "./refetches.js";
 import { type StoredUser, stateOf, userRow } from "./rows.js";
 import { RANK, type UserSnapshot } from "./snapshot.js";
-import { deleteDerived, writeActivity, writeIdentifiers, writeMetadata, writeSearch } from "./user-tables.js";
+import {
+  deleteDerived,
+  type IdentifierColumns,
+  identifierColumns,
+  writeActivity,
+  writeIdentifiers,
+  writeMetadata,
+  writeSearch,
+} from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. */
 export async function applyUsers(
@@ -120,6 +128,13 @@ function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
     where u.id = r.id`;
 }
 
+/** What follows from the users whose content changed, as it is sent. */
+interface DerivedChanges {
+  changes: DerivedChange[];
+  /** Null: no identifier differs. */
+  identifiers: { columns: IdentifierColumns; known: string[] } | null;
+}
+
 /** What is derived from one user, before (null: nothing was) and after. */
 interface DerivedChange {
   before: Derived | null;
@@ -133,21 +148,27 @@ interface DerivedChange {
  * What follows from the users whose content changed. What the tables hold is worked out from the stored user: asking them
  * costs Postgres more than that costs here.
  */
-async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<DerivedChange[]> {
+async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<DerivedChanges> {
   const pause = createPause();
   const changes: DerivedChange[] = [];
   for (const { before, after } of outcomes) {
     if (!after.user || !saysOther(before, after)) continue;
     const stored = before?.user?.() ?? null;
     await pause();
-    const derived = { before: stored && derivedRows(stored), after: derivedRows(after.user()) };
+    const storedRows = stored && derivedRows(stored);
+    await pause();
+    const derived = { before: storedRows, after: derivedRows(after.user()) };
     await pause();
     const differs = differing(derived);
     await pause();
     const grams = differs.has("search") ? await rareGramsInParts(derived.after.search.search, pause) : [];
     changes.push({ ...derived, differs, grams: grams.join("\n") });
   }
-  return changes;
+  const differingHere = changes.filter(({ differs }) => differs.has("identifiers"));
+  if (differingHere.length === 0) return { changes, identifiers: null };
+  const rows = differingHere.flatMap(({ after }) => after.identifiers);
+  const known = differingHere.flatMap(({ before }) => (before ? [before.search.id] : []));
+  return { changes, identifiers: { columns: await identifierColumns(rows, pause), known } };
 }
 
 const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof Derived)[];
@@ -159,12 +180,11 @@ const differing = ({ before, after }: Pick<DerivedChange, "before" | "after">) =
 function writeDerived(
   tx: Tx,
   outcomes: readonly Outcome<UserRow>[],
-  changes: readonly DerivedChange[],
+  { changes, identifiers }: DerivedChanges,
 ): Promise<unknown> {
   const live = outcomes.flatMap(({ after }) => (after.user ? [after] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
   const differingIn = (part: keyof Derived) => changes.filter(({ differs }) => differs.has(part));
-  const identifiers = differingIn("identifiers");
   return Promise.all([
     deleteDerived(tx, gone),
     writeSearch(
@@ -176,11 +196,7 @@ function writeDerived(
       tx,
       differingIn("metadata").map(({ after }) => after.metadata),
     ),
-    writeIdentifiers(
-      tx,
-      new Map(identifiers.map(({ after }) => [after.search.id, after.identifiers])),
-      identifiers.flatMap(({ before }) => (before ? [before.search.id] : [])),
-    ),
+    identifiers && writeIdentifiers(tx, identifiers.columns, identifiers.known),
   ]);
 }
 

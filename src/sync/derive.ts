@@ -115,12 +115,20 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       byKey.set(name, row);
     }
   };
+  // Literals, not spreads: a user can have ten thousand of them, and spreading makes each ten times as dear.
   const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
     if (value === null) return;
-    const clerkId = text(object.id);
     add({
-      ...{ kind, value: exactKey(value), folded: foldedKey(value), is_primary: isPrimary },
-      ...{ ...identified(user.id, clerkId, object), detail: null },
+      user_id: user.id,
+      kind,
+      value: exactKey(value),
+      folded: foldedKey(value),
+      clerk_id: orNull(text(object.id), exactKey),
+      is_primary: isPrimary,
+      verification_status: verificationStatus(object),
+      created_at: time(object.created_at),
+      updated_at: time(object.updated_at),
+      detail: null,
     });
   };
   for (const email of objects(user.email_addresses)) {
@@ -139,23 +147,22 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
     const first = key === null ? undefined : byKey.get(`account\n${exactKey(key)}`);
     if (first && first.clerk_id !== null && first.clerk_id === id) continue;
     add({
-      ...{ kind: "account", folded: key === null ? "" : foldedKey(key), is_primary: false },
+      user_id: user.id,
+      kind: "account",
       value: key === null || first ? apart(key, id ?? String(n)) : exactKey(key),
-      ...{ ...identified(user.id, id, account), detail: safeJson(account) },
+      folded: key === null ? "" : foldedKey(key),
+      clerk_id: orNull(id, exactKey),
+      is_primary: false,
+      verification_status: verificationStatus(account),
+      created_at: time(account.created_at),
+      updated_at: time(account.updated_at),
+      detail: safeJson(account),
     });
   }
   return rows;
 }
 
-function identified(userId: string, clerkId: string | null, object: Json) {
-  return {
-    user_id: userId,
-    clerk_id: orNull(clerkId, exactKey),
-    verification_status: orNull(text(objectOf(object.verification)?.status), exactKey),
-    created_at: time(object.created_at),
-    updated_at: time(object.updated_at),
-  };
-}
+const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
 
 /** What `provider` and `provider_user_id` filter by. Clerk spells a provider with and without `oauth_`. */
 function accountKey(account: Json): string | null {

@@ -7,7 +7,7 @@ import type { Versions } from "../db/version.js";
 import { AppError } from "../lib/errors.js";
 import { type Skimmed, skim } from "../lib/json.js";
 import { sqlText } from "../lib/text.js";
-import { LARGE_BYTES, nextTurn } from "../lib/turns.js";
+import { nextTurn } from "../lib/turns.js";
 import type { Logger } from "../observability/logger.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
@@ -78,7 +78,10 @@ export function createIngest(options: IngestOptions): Ingest {
     let event: WebhookEvent | null = null;
     try {
       if (raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
-      if (event) throw new AppError("invalid_payload", "more brackets than any user has");
+      if (event) {
+        refuseOtherInstance(event);
+        throw new AppError("invalid_payload", "more brackets than any user has");
+      }
       event = parseWebhookEvent(parseJson(raw));
       refuseOtherInstance(event);
       // Decoding has put U+FFFD where somebody's name was.
@@ -147,7 +150,8 @@ const SKIMMED_FROM_BYTES = 14 * 1024;
 
 /** Of an event with more brackets than that, what names it and its user; null: it has no more than others. */
 async function outlineOfHuge(raw: Buffer): Promise<WebhookEvent | null> {
-  if (raw.length > LARGE_BYTES) await nextTurn();
+  // Dozens of them arrive in one turn: each is read in a turn of its own.
+  await nextTurn();
   const { children, containers, depths } = await skim(raw);
   if (containers <= MOST_CONTAINERS && depths <= MOST_DEPTHS) return null;
   const data = children?.find(({ key }) => key === '"data"');

@@ -1,5 +1,6 @@
 import { jsonTexts, plainArray, textArray } from "../db/bulk.js";
 import type { Tx } from "../db/client.js";
+import type { Pause } from "../lib/turns.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
 import type { StoredUser } from "./rows.js";
 
@@ -112,18 +113,37 @@ export async function writeMetadata(tx: Tx, rows: readonly MetadataRow[]): Promi
         excluded.phone_number, excluded.web3_wallet, excluded.image_url)`;
 }
 
+/** Rows of identifiers as the arrays that a statement takes. */
+export type IdentifierColumns = Record<keyof IdentifierRow, string>;
+
+/** One column after another: a user can have ten thousand identifiers. */
+export async function identifierColumns(
+  rows: readonly IdentifierRow[],
+  pause: Pause,
+): Promise<IdentifierColumns> {
+  const columns: Partial<IdentifierColumns> = {};
+  for (const name of IDENTIFIER_TEXTS) {
+    columns[name] = textArray(rows.map((row) => row[name]));
+    await pause();
+  }
+  return {
+    ...(columns as Pick<IdentifierColumns, (typeof IDENTIFIER_TEXTS)[number]>),
+    is_primary: plainArray(rows.map((row) => row.is_primary)),
+    created_at: plainArray(rows.map((row) => row.created_at)),
+    updated_at: plainArray(rows.map((row) => row.updated_at)),
+    detail: jsonTexts(rows.map((row) => row.detail)),
+  };
+}
+
+const IDENTIFIER_TEXTS = ["user_id", "kind", "value", "folded", "clerk_id", "verification_status"] as const;
+
 /** Leaves the rows that stay as they are untouched. `known`: the users among them who may have others than these. */
 export async function writeIdentifiers(
   tx: Tx,
-  byUser: ReadonlyMap<string, readonly IdentifierRow[]>,
+  columns: IdentifierColumns,
   known: readonly string[],
 ): Promise<void> {
-  if (byUser.size === 0) return;
-  const rows = [...byUser.values()].flat();
-  const text = (pick: (row: IdentifierRow) => string | null) => textArray(rows.map(pick));
-  const users = text((r) => r.user_id);
-  const kinds = text((r) => r.kind);
-  const values = text((r) => r.value);
+  const { user_id: users, kind: kinds, value: values } = columns;
   const removed =
     known.length > 0 &&
     tx`
@@ -140,12 +160,12 @@ export async function writeIdentifiers(
         detail::jsonb
       from unnest(
         ${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[],
-        ${text((r) => r.folded)}::text::text[], ${text((r) => r.clerk_id)}::text::text[],
-        ${plainArray(rows.map((r) => r.is_primary))}::text::boolean[],
-        ${text((r) => r.verification_status)}::text::text[],
-        ${plainArray(rows.map((r) => r.created_at))}::text::bigint[],
-        ${plainArray(rows.map((r) => r.updated_at))}::text::bigint[],
-        string_to_array(${jsonTexts(rows.map((r) => r.detail))}::text, E'\\x1f', '')
+        ${columns.folded}::text::text[], ${columns.clerk_id}::text::text[],
+        ${columns.is_primary}::text::boolean[],
+        ${columns.verification_status}::text::text[],
+        ${columns.created_at}::text::bigint[],
+        ${columns.updated_at}::text::bigint[],
+        string_to_array(${columns.detail}::text, E'\\x1f', '')
       ) as r(user_id, kind, value, folded, clerk_id, is_primary, verification_status, created_at, updated_at, detail)
       on conflict (user_id, kind, value) do update set
         folded = excluded.folded, clerk_id = excluded.clerk_id, is_primary = excluded.is_primary,
