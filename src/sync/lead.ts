@@ -8,6 +8,7 @@ import { fenced, type HeldLease } from "./lease.js";
 import { currentRolling, lastFullStart, type RollingRun } from "./rolling.js";
 import {
   createRun,
+  isDry,
   nextQueued,
   type OnProgress,
   requeueInterrupted,
@@ -79,8 +80,12 @@ export function createLead(parts: LeadParts): Lead {
   /** What comes first of all that is to be done now; or waits. Somebody may empty the mirror while it runs. */
   async function serve(held: HeldLease, signal: AbortSignal): Promise<void> {
     const queued = await nextQueued(sql);
-    if (queued) return void (await executor.execute(held, queued, { signal }));
-    if (Date.now() >= checkAtMs) return check(held, signal);
+    const isDue = Date.now() >= checkAtMs;
+    // A dry run of everything takes minutes, and repairs nothing.
+    if (queued && !(isDue && isDry(queued.mode))) {
+      return void (await executor.execute(held, queued, { signal }));
+    }
+    if (isDue) return check(held, signal);
     if (fullIntervalMs > 0 && Date.now() >= rolling.notBeforeMs) {
       const current = await dueRolling();
       if (current) return step(held, current, signal);

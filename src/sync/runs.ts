@@ -59,11 +59,41 @@ export async function createRun(
   return id;
 }
 
-/** The one that has waited longest, whoever queued it. */
+/** Any two processes of any version agree on this number. */
+const QUEUE_LOCK = 7_310_214_403;
+
+/**
+ * Queues a run, unless the same one waits already: that one will see all that this would. So there are never more waiting
+ * than there are kinds of runs. `isNew`: nobody had asked for it.
+ */
+export async function queueRun(
+  sql: Sql,
+  mode: RunMode,
+  nowMs: number,
+  { allowPurge = false } = {},
+): Promise<{ id: string; isNew: boolean }> {
+  return (await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${QUEUE_LOCK}::bigint)`;
+    const [same] = await tx<{ id: string }[]>`
+      select id from mirror_data.runs
+      where state = 'queued' and not rolling and mode = ${mode} and allow_purge = ${allowPurge}
+        -- One that was interrupted goes on where it stood, behind what it has seen.
+        and attempts = 0
+      order by queued_at, id limit 1`;
+    if (same) return { id: same.id, isNew: false };
+    return { id: await createRun(tx, mode, nowMs, { allowPurge }), isNew: true };
+  })) as { id: string; isNew: boolean };
+}
+
+/** What changes nothing. */
+export const isDry = (mode: RunMode): boolean => mode === "dry_run" || mode === "drift";
+
+/** The one that has waited longest, whoever queued it; those that change nothing come behind those that repair. */
 export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {
   const [row] = await sql<{ id: string; mode: RunMode; allow_purge: boolean }[]>`
     select id, mode, allow_purge from mirror_data.runs
-    where state = 'queued' and not rolling order by queued_at, id limit 1`;
+    where state = 'queued' and not rolling
+    order by mode in ('dry_run', 'drift'), queued_at, id limit 1`;
   return row ? { id: row.id, mode: row.mode, allowPurge: row.allow_purge } : null;
 }
 

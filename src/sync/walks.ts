@@ -3,12 +3,12 @@ import { createExecutor, type ExecutorParts } from "./execute.js";
 import { createLead, RETRY_MS } from "./lead.js";
 import { createLease, LeaseLost } from "./lease.js";
 import {
-  createRun,
   findRun,
   finishRun,
   nextQueued,
   type OnProgress,
   queueAgain,
+  queueRun,
   type Run,
   type RunMode,
   requeueInterrupted,
@@ -28,7 +28,7 @@ export interface Walks {
    * this one follows. A backfill resumes.
    */
   execute(mode: RunMode, options: WalkOptions): Promise<Run>;
-  /** Queues a run for whoever holds the lease, and returns its id. */
+  /** Queues a run for whoever holds the lease, and returns its id: that of the same one, where it is queued already. */
   enqueue(mode: RunMode): Promise<string>;
   /** A check is due now: something may have been missed. */
   checkSoon(): void;
@@ -45,6 +45,8 @@ export interface WalksParts extends ExecutorParts {
 /** How often those without the lease look whether they can have it, and how far the run has come that they wait for. */
 const STANDBY_MS = 1000;
 const FOLLOW_MS = 250;
+
+const INTERRUPTED = "It was interrupted.";
 
 export function createWalks(parts: WalksParts): Walks {
   const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = parts;
@@ -66,30 +68,35 @@ export function createWalks(parts: WalksParts): Walks {
   let wake = () => {};
 
   async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
-    const id = await queued(mode, options.allowPurge ?? false);
+    let { id, isNew } = await queued(mode, options.allowPurge ?? false);
     try {
       for (;;) {
         const run = (await serveUntil(id, options)) ?? (await findRun(sql, id));
         if (!run) throw new Error(`the run ${id} has vanished`);
-        if (run.state !== "queued" && run.state !== "running") return run;
+        if (run.state !== "queued" && run.state !== "running") {
+          if (isNew || run.error !== INTERRUPTED) return run;
+          // Whose it was has left, and we have not.
+          ({ id, isNew } = await queued(mode, options.allowPurge ?? false));
+          continue;
+        }
         options.onProgress?.({ phase: "users", done: run.users.seen, total: run.users.expected });
         await sleep(FOLLOW_MS, options.signal);
       }
     } catch (error) {
       // Whoever asked for it has left. A backfill is gone on with; anything else was for nobody but them.
-      if (options.signal.aborted && mode !== "backfill") {
-        const end = { state: "failed", error: "It was interrupted.", nowMs: clock.now() } as const;
+      if (options.signal.aborted && mode !== "backfill" && isNew) {
+        const end = { state: "failed", error: INTERRUPTED, nowMs: clock.now() } as const;
         await finishRun(sql, id, end).catch(() => {});
       }
       throw error;
     }
   }
 
-  async function queued(mode: RunMode, allowPurge: boolean): Promise<string> {
+  async function queued(mode: RunMode, allowPurge: boolean): Promise<{ id: string; isNew: boolean }> {
     const resumed = mode === "backfill" ? await unfinishedBackfill(sql) : null;
-    if (!resumed) return createRun(sql, mode, clock.now(), { allowPurge });
+    if (!resumed) return queueRun(sql, mode, clock.now(), { allowPurge });
     await queueAgain(sql, resumed);
-    return resumed;
+    return { id: resumed, isNew: true };
   }
 
   /** Null: another process holds the lease. */
@@ -110,7 +117,7 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function enqueue(mode: RunMode): Promise<string> {
-    const id = await createRun(sql, mode, clock.now());
+    const { id } = await queueRun(sql, mode, clock.now());
     lead.wake();
     return id;
   }
@@ -144,7 +151,7 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function standBy(signal: AbortSignal): Promise<void> {
-    if (checkWanted) await createRun(sql, "incremental", clock.now());
+    if (checkWanted) await queueRun(sql, "incremental", clock.now());
     checkWanted = false;
     await nap(STANDBY_MS, signal);
   }

@@ -15,7 +15,7 @@ export type ReconcileMode = Exclude<RunMode, "backfill">;
 
 /** Starts walks over Clerk's users on demand, and knows what became of them. */
 export interface Reconciler {
-  /** Queues a run and returns its id. */
+  /** Queues a run and returns its id; the same one is queued once. */
   start(mode: ReconcileMode): Promise<string>;
   /** Null: there is none of this id. */
   run(id: string): Promise<Run | null>;
