@@ -114,7 +114,12 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
   const availability = createAvailability({ database, log });
-  const budget = createBudget(sharedAllowance(sql, availability, limits));
+  const budget = createBudget(sharedAllowance(sql, availability, limits), {
+    readers: {
+      mostPerKey: Math.max(1, Math.floor(limits.rateLimit * READ_SHARE * KEYS_SHARE)),
+      windowMs: 10_000,
+    },
+  });
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
     secretKey: clerk.secretKey,
@@ -162,6 +167,10 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
 /** What this process may spend while it can't ask what the others have. */
 const SHARE_ALONE = 0.1;
 
+/** The most of all requests that reads may have, on behalf of whoever; and what of that one key may have. */
+const READ_SHARE = 0.5;
+const KEYS_SHARE = 0.8;
+
 function sharedAllowance(
   sql: Sql,
   availability: Availability,
@@ -171,7 +180,9 @@ function sharedAllowance(
     limit: Math.max(1, Math.floor(limit * SHARE_ALONE)),
     backgroundShare,
   });
-  return createSharedAllowance({ sql, availability, limit, backgroundShare, alone });
+  return createSharedAllowance({
+    ...{ sql, availability, limit, backgroundShare, readShare: READ_SHARE, alone },
+  });
 }
 
 /** Null while Clerk can't be asked: the mirror starts without it. A key or an address that is wrong is told at once. */

@@ -25,6 +25,7 @@ export interface SharedLimits {
   /** Requests in any 10 seconds, and how many of them the background may have. */
   limit: number;
   backgroundShare: number;
+  readShare?: number;
   /** Asked while Postgres can't be: what a process may spend when it knows of no other. */
   alone: SharedAllowance;
 }
@@ -38,8 +39,13 @@ const LOCK_TIMEOUT_MS = 500;
 
 /** Never grants more than `limit` in any 10 seconds, to however many processes; the urgent come before the background. */
 export function createSharedAllowance(options: SharedLimits): SharedAllowance {
-  const { sql, availability, limit, backgroundShare, alone } = options;
-  const limits = { limit, backgroundShare, windowMs: WINDOW_MS };
+  const { sql, availability, limit, backgroundShare, readShare, alone } = options;
+  const limits = {
+    limit,
+    backgroundShare,
+    ...(readShare !== undefined && { readShare }),
+    windowMs: WINDOW_MS,
+  };
 
   function update<T>(
     change: (spending: Spending, nowMs: number) => { after: Spending; result: T },

@@ -27,7 +27,7 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
     const method = request.method === "HEAD" ? "GET" : request.method;
     const by = method === "GET" ? "read" : "write";
     // What a write does is done, and applied, whoever hears of it; a read that nobody waits for is ended.
-    const signal = by === "read" ? askerOf(c).signal : undefined;
+    const { key, signal } = by === "read" ? askerOf(c) : { signal: undefined };
     const answer = await forward({
       method,
       path: route.path,
@@ -35,6 +35,7 @@ export function createAnswerByClerk({ forward, writeThrough, versions }: AnswerB
       headers: request.headers,
       body: hasBody(request.headers) ? request.body : null,
       ...(signal && { signal }),
+      ...(key !== undefined && route.scope === "users:read" && { reader: key }),
     }).catch(async (error) => {
       if (signal?.aborted) throw gone();
       if (by === "write" && !wasNotDone(error)) await writeThrough.applyUnanswered(route.effect);

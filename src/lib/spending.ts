@@ -2,12 +2,14 @@
 export interface Amount {
   urgent: number;
   background: number;
+  /** How many of the urgent are reads; absent: none. */
+  reads?: number;
 }
 
 /** What was spent of a limit lately. Plain JSON, so that processes can share it. */
 export interface Spending {
-  /** `[start in ms, urgent, background]`, the oldest first. */
-  slots: [number, number, number][];
+  /** `[start in ms, urgent, background, how many of the urgent are reads]`, the oldest first. */
+  slots: [start: number, urgent: number, background: number, reads?: number][];
   /** The background is granted nothing before this moment. */
   pausedUntilMs: number;
   /** The part of its share that was left to the background when it was last lowered, and when that was. */
@@ -19,6 +21,8 @@ export interface Limits {
   limit: number;
   /** The most of it that may go to the background. */
   backgroundShare: number;
+  /** The most of it that may go to reads; absent: all of it. */
+  readShare?: number;
   windowMs: number;
 }
 
@@ -41,9 +45,12 @@ const LONGEST_PAUSE_MS = 60_000;
 const LOWERED_TO = 0.7;
 const LOWEST_SHARE = 0.1;
 const REGAINED_PER_MS = 0.05 / 10_000;
+/** What reads and the background together leave to writes; and what is left to reads, whatever the background has taken. */
+const LEFT_TO_WRITES = 0.25;
+const LEFT_TO_READS = 0.1;
 
 /**
- * Grants as much as the limit leaves, the urgent first. No window of `windowMs` ever sees more than the limit, because
+ * Grants as much as the limit leaves, the urgent first, and of them writes before reads. No window of `windowMs` ever sees more than the limit, because
  * every grant counts until the whole window has passed since the end of its slot.
  */
 export function spend(
@@ -59,19 +66,33 @@ export function spend(
   const used = total(slots);
   const { pausedUntilMs, lowered } = boundedPause(before, nowMs);
   const room = limits.limit - used.urgent - used.background;
-  const urgent = clamp(wanted.urgent, room);
+  const { reads: wantedReads = 0 } = wanted;
+  const writes = clamp(wanted.urgent - wantedReads, room);
+  const reads = clamp(wantedReads, Math.min(room - writes, readsLeft(slots, used.background, limits)));
+  const urgent = writes + reads;
   const share = part(part(limits.limit, currentShare({ lowered }, nowMs)), limits.backgroundShare);
   const shareLeft = nowMs < pausedUntilMs ? 0 : share - used.background;
   const background = clamp(wanted.background, Math.min(room - urgent, shareLeft));
-  const granted = { urgent, background };
+  const granted = { urgent, background, ...(wanted.reads !== undefined && { reads }) };
   const added = withGranted(slots, granted, Math.floor(nowMs / slotMs) * slotMs);
   const after = { ...before, slots: added, pausedUntilMs, lowered };
   if (urgent === wanted.urgent && background === wanted.background) return { after, granted, retryMs: null };
   const isFull = urgent + background >= room;
-  const waitsFor = after.slots.find(([, , ofBackground]) => isFull || ofBackground > 0);
+  const lacksReads = reads < wantedReads;
+  const waitsFor = after.slots.find(
+    ([, , ofBackground, ofReads = 0]) => isFull || ofBackground > 0 || (lacksReads && ofReads > 0),
+  );
   const freeAtMs = waitsFor ? leavesAt(waitsFor[0]) : 0;
   const mayAtMs = urgent === wanted.urgent ? Math.max(pausedUntilMs, freeAtMs) : freeAtMs;
   return { after, granted, retryMs: Math.max(1, mayAtMs - nowMs) };
+}
+
+function readsLeft(slots: Spending["slots"], background: number, limits: Limits): number {
+  const { limit, readShare } = limits;
+  if (readShare === undefined) return limit;
+  const spent = slots.reduce((sum, [, , , reads = 0]) => sum + reads, 0);
+  const besideBackground = Math.max(part(limit, 1 - LEFT_TO_WRITES) - background, part(limit, LEFT_TO_READS));
+  return Math.min(part(limit, readShare), besideBackground) - spent;
 }
 
 /**
@@ -120,13 +141,14 @@ function total(slots: Spending["slots"]): Amount {
 
 function withGranted(
   slots: Spending["slots"],
-  { urgent, background }: Amount,
+  { urgent, background, reads = 0 }: Amount,
   startMs: number,
 ): Spending["slots"] {
   if (urgent + background === 0) return slots;
   const last = slots.at(-1);
-  if (!last || last[0] < startMs) return [...slots, [startMs, urgent, background]];
-  return [...slots.slice(0, -1), [last[0], last[1] + urgent, last[2] + background]];
+  if (!last || last[0] < startMs) return [...slots, [startMs, urgent, background, reads]];
+  const [at, ofUrgent, ofBackground, ofReads = 0] = last;
+  return [...slots.slice(0, -1), [at, ofUrgent + urgent, ofBackground + background, ofReads + reads]];
 }
 
 /** At least one: a small share must not stop anything for ever. */

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Sql } from "../db/client.js";
 import { isLockTimeout } from "../db/trouble.js";
+import { type Asker, OURSELVES } from "../lib/shares.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems, type OnCommitted } from "./apply.js";
 import { keepDeadUser } from "./dead-letters.js";
@@ -19,7 +20,7 @@ export interface ReadThrough {
    * A 404 stores nothing and is remembered for ten seconds: ask only about users that the mirror doesn't hold, for then
    * whatever brings one ends that memory. Rejects when Clerk can't answer.
    */
-  user(id: string): Promise<ReadThroughAnswer>;
+  user(id: string, asker?: Asker): Promise<ReadThroughAnswer>;
 }
 
 export interface ReadThroughOptions {
@@ -31,6 +32,8 @@ export interface ReadThroughOptions {
 
 const LOCK_TIMEOUT_MS = 250;
 
+const LONGEST_ID = 200;
+
 /** How long Clerk's 404 is believed, and for how many ids. */
 const ABSENT = { ttl: 10_000, max: 10_000 };
 
@@ -38,15 +41,16 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughO
   const absent = new LRUCache<string, true>(ABSENT);
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 
-  async function ask(id: string): Promise<ReadThroughAnswer> {
+  async function ask(id: string, key: string): Promise<ReadThroughAnswer> {
     // Whoever asks looked here before, but maybe just before the flight that ended a moment ago.
     const [stored] = await sql`
       select from mirror_data.users where id = ${id} and (payload is not null or deleted_at is not null)`;
     if (stored) return { kind: "stored" };
     if (absent.has(id)) return { kind: "gone" };
-    const answer = await api.getUser(id, { priority: "read" });
+    const answer = await api.getUser(id, { priority: "read", key });
     if (answer.kind === "gone") {
-      absent.set(id, true);
+      // No id of Clerk's is longer, and whoever makes one up must not fill memory with it.
+      if (id.length <= LONGEST_ID) absent.set(id, true);
       return { kind: "gone" };
     }
     const object = answer.object as Record<string, unknown>;
@@ -63,10 +67,10 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughO
   }
 
   return {
-    user(id) {
+    user(id, { key } = OURSELVES) {
       const running = flights.get(id);
       if (running) return running;
-      const flight = ask(id).finally(() => flights.delete(id));
+      const flight = ask(id, key).finally(() => flights.delete(id));
       flights.set(id, flight);
       return flight;
     },

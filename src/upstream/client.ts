@@ -9,6 +9,8 @@ import type { Budget, Priority } from "./rate-limit.js";
 export interface Call {
   priority: Priority;
   signal?: AbortSignal;
+  /** On whose behalf something is read. */
+  key?: string;
 }
 
 export interface UpstreamRequest {
@@ -109,15 +111,16 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   }
 
   /** Somebody who waits for an answer is told soon that there is no budget left; walks wait for theirs. */
-  async function takeInTime({ priority, signal }: Call): Promise<void> {
+  async function takeInTime({ priority, signal, key }: Call): Promise<void> {
     if (isPatient(priority)) return budget.take(priority, signal);
     const patience = AbortSignal.timeout(BUDGET_PATIENCE_MS);
     try {
-      await budget.take(priority, signal ? AbortSignal.any([patience, signal]) : patience);
+      await budget.take(priority, signal ? AbortSignal.any([patience, signal]) : patience, key);
     } catch (cause) {
       signal?.throwIfAborted();
       throw new AppError("rate_limited", "The mirror's budget of requests to Clerk is used up.", {
-        longMessage: "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent.",
+        longMessage:
+          "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent, or those that reads may have of them.",
         retryAfterSeconds: 5,
         cause,
       });

@@ -14,6 +14,8 @@ export interface ForwardRequest {
   headers: Headers;
   body: ReadableStream<Uint8Array> | null;
   signal?: AbortSignal;
+  /** The key on whose behalf something is read; absent: a write, or what takes the rights of the secret key. */
+  reader?: string;
 }
 
 /** Clerk's answer, with only those headers that concern the caller. */
@@ -53,11 +55,15 @@ export function createForwarder(upstream: Pick<Upstream, "send">, places: Places
     headers,
     body,
     signal,
+    reader,
   }: ForwardRequest): Promise<ForwardAnswer> {
     const arriving = body && watched(body);
     const sent = { method, path, search, headers: requestHeaders(headers), body: arriving?.body ?? null };
     const answer = await upstream
-      .send(sent, { priority: "caller", ...(signal && { signal }) })
+      .send(sent, {
+        ...(reader === undefined ? { priority: "caller" } : { priority: "read", key: reader }),
+        ...(signal && { signal }),
+      })
       .catch((error) => {
         if (!arriving?.isToBlame(error)) throw error;
         throw new AppError("bad_request", "The request's body did not arrive whole.", { cause: error });

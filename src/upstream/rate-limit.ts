@@ -1,4 +1,5 @@
 import { type Amount, type Grant, type Limits, NOTHING_SPENT, pause, spend } from "../lib/spending.js";
+import { createReaders, OWN, type ReaderLimits } from "./readers.js";
 
 /** Who waits for a request to Clerk, the most urgent first: a caller of ours, …, a walk in the background. */
 export const PRIORITIES = ["caller", "read", "refetch", "repair", "walk"] as const;
@@ -6,8 +7,11 @@ export type Priority = (typeof PRIORITIES)[number];
 
 /** How many requests Clerk may still be sent. One for all parts of a process. */
 export interface Budget {
-  /** Resolves when one request may start now; rejects with the signal's reason. The more urgent come first. */
-  take(priority: Priority, signal?: AbortSignal): Promise<void>;
+  /**
+   * Resolves when one request may start now; rejects with the signal's reason, and at once where `key`, for whom something
+   * is read, has had its share. The more urgent come first.
+   */
+  take(priority: Priority, signal?: AbortSignal, key?: string): Promise<void>;
   /** Clerk said 429 to a read of ours: the background starts nothing for so long, and less than before for a while. */
   pause(ms: number): void;
 }
@@ -18,33 +22,53 @@ export interface Allowance {
   pause(ms: number): Promise<void>;
 }
 
-interface Waiter {
-  priority: Priority;
-  grant: () => void;
-}
+type Waiter = () => void;
 
 /** What was granted longer ago isn't used any more: those who granted it count on that. */
 export const GRANT_EXPIRES_MS = 1000;
 /** Somebody may have paused, or given back, meanwhile. */
 const LONGEST_WAIT_MS = 1000;
-const isBackground = (priority: Priority) => PRIORITIES.indexOf(priority) >= PRIORITIES.indexOf("refetch");
+
+/** What is granted apart: the first two are urgent. */
+const KINDS = ["writes", "reads", "background"] as const;
+type Kind = (typeof KINDS)[number];
+
+function kindOf(priority: Priority): Kind {
+  if (priority === "caller") return "writes";
+  return priority === "read" ? "reads" : "background";
+}
+
+export interface BudgetOptions {
+  now?: () => number;
+  readers?: ReaderLimits;
+}
+
+const UNLIMITED: ReaderLimits = { mostPerKey: Number.POSITIVE_INFINITY, windowMs: 0 };
 
 /**
- * Those who wait, by priority, and then by age. Whoever waits while an allowance is being asked goes into the next
- * question: many requests cost one question, and a single one is never put off.
+ * Those who wait, by priority, and then by age; reads by key, in turn. Whoever waits while an allowance is being asked goes
+ * into the next question: many requests cost one question, and a single one is never put off.
  */
-export function createBudget(allowance: Allowance, now: () => number = () => performance.now()): Budget {
-  const waiting = new Map<Priority, Waiter[]>(PRIORITIES.map((priority) => [priority, []]));
+export function createBudget(allowance: Allowance, options: BudgetOptions = {}): Budget {
+  const { now = () => performance.now(), readers: limits = UNLIMITED } = options;
+  const readers = createReaders<Waiter>(limits, now);
+  const others = new Map<Priority, Waiter[]>(
+    PRIORITIES.filter((priority) => priority !== "read").map((priority) => [priority, []]),
+  );
   let timer: NodeJS.Timeout | null = null;
   let asking = false;
   /** No use asking earlier for anything of the kind. */
-  const emptyUntilMs = { urgent: 0, background: 0 };
+  const emptyUntilMs: Record<Kind, number> = { writes: 0, reads: 0, background: 0 };
 
-  function wanted(): Amount {
-    const amount = { urgent: 0, background: 0 };
-    for (const [priority, queue] of waiting)
-      amount[isBackground(priority) ? "background" : "urgent"] += queue.length;
-    for (const kind of ["urgent", "background"] as const) if (now() < emptyUntilMs[kind]) amount[kind] = 0;
+  function waiting(): Record<Kind, number> {
+    const amount = { writes: 0, reads: readers.length, background: 0 };
+    for (const [priority, queue] of others) amount[kindOf(priority)] += queue.length;
+    return amount;
+  }
+
+  function wanted(): Record<Kind, number> {
+    const amount = waiting();
+    for (const kind of KINDS) if (now() < emptyUntilMs[kind]) amount[kind] = 0;
     return amount;
   }
 
@@ -52,14 +76,19 @@ export function createBudget(allowance: Allowance, now: () => number = () => per
     if (asking) return;
     asking = true;
     try {
-      for (let amount = wanted(); amount.urgent + amount.background > 0; amount = wanted()) {
+      for (let amount = wanted(); KINDS.some((kind) => amount[kind] > 0); amount = wanted()) {
         const askedAtMs = now();
-        const { granted, retryMs } = await allowance.spend(amount);
+        const { writes, reads, background } = amount;
+        const { granted, retryMs } = await allowance.spend({
+          ...{ urgent: writes + reads, background },
+          ...(reads > 0 && { reads }),
+        });
         if (now() - askedAtMs > GRANT_EXPIRES_MS) continue;
-        handOut(granted);
+        const { reads: readsGranted = 0 } = granted;
+        const given = { ...granted, writes: granted.urgent - readsGranted, reads: readsGranted };
         const untilMs = now() + Math.min(retryMs ?? 0, LONGEST_WAIT_MS);
-        if (granted.urgent < amount.urgent) emptyUntilMs.urgent = untilMs;
-        if (granted.background < amount.background) emptyUntilMs.background = untilMs;
+        for (const kind of KINDS) if (given[kind] < amount[kind]) emptyUntilMs[kind] = untilMs;
+        handOut(given);
       }
     } finally {
       asking = false;
@@ -67,41 +96,42 @@ export function createBudget(allowance: Allowance, now: () => number = () => per
     wakeLater();
   }
 
-  function handOut(granted: Amount): void {
+  function handOut(granted: Record<Kind, number>): void {
     const left = { ...granted };
-    for (const [priority, queue] of waiting) {
-      const kind = isBackground(priority) ? "background" : "urgent";
-      for (; left[kind] > 0 && queue.length > 0; left[kind]--) queue.shift()?.grant();
+    for (const [priority, queue] of others) {
+      const kind = kindOf(priority);
+      for (; left[kind] > 0 && queue.length > 0; left[kind]--) queue.shift()?.();
     }
+    for (; left.reads > 0 && readers.length > 0; left.reads--) readers.shift()?.();
   }
 
   function wakeLater(): void {
     if (timer) clearTimeout(timer);
     timer = null;
-    const kinds = [...waiting].flatMap(([priority, queue]) =>
-      queue.length > 0 ? [isBackground(priority) ? ("background" as const) : ("urgent" as const)] : [],
-    );
+    const amount = waiting();
+    const kinds = KINDS.filter((kind) => amount[kind] > 0);
     if (kinds.length === 0) return;
     const untilMs = Math.min(...kinds.map((kind) => emptyUntilMs[kind]));
     timer = setTimeout(() => void serve(), Math.max(1, Math.ceil(untilMs - now())));
   }
 
   return {
-    take(priority, signal) {
+    take(priority, signal, key = OWN) {
       return new Promise((resolve, reject) => {
         if (signal?.aborted) return reject(signal.reason);
-        const waiter: Waiter = { priority, grant };
         function grant() {
           signal?.removeEventListener("abort", leave);
           resolve();
         }
         function leave() {
-          const queue = waiting.get(priority);
-          queue?.splice(queue.indexOf(waiter), 1);
+          const queue = others.get(priority);
+          if (queue) queue.splice(queue.indexOf(grant), 1);
+          else readers.remove(key, grant);
           reject(signal?.reason);
         }
+        if (priority === "read") readers.place(key, grant);
+        else others.get(priority)?.push(grant);
         signal?.addEventListener("abort", leave, { once: true });
-        waiting.get(priority)?.push(waiter);
         void serve();
       });
     },

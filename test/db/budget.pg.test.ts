@@ -59,6 +59,26 @@ describe("the budget of all processes", () => {
     });
   });
 
+  test("leaves half of it to writes whatever is read, and a quarter whatever is read and walked", async ({
+    db,
+  }) => {
+    const one = shared(db.sql, 20, { readShare: 0.5 });
+    const other = shared(db.sql, 20, { readShare: 0.5 });
+    const read = await one.spend({ urgent: 30, reads: 30, background: 0 });
+    expect(read.granted).toEqual({ urgent: 10, reads: 10, background: 0 });
+    expect(read.retryMs).toBeGreaterThan(5000);
+    const all = await other.spend({ urgent: 18, reads: 3, background: 0 });
+    expect(all.granted).toEqual({ urgent: 10, reads: 0, background: 0 });
+  });
+
+  test("leaves something to reads beside a walk, and to writes beside both", async ({ db }) => {
+    const one = shared(db.sql, 20, { readShare: 0.5 });
+    await one.spend({ urgent: 0, background: 100 });
+    const read = await one.spend({ urgent: 30, reads: 30, background: 0 });
+    expect(read.granted).toEqual({ urgent: 5, reads: 5, background: 0 });
+    expect((await one.spend({ urgent: 30, background: 0 })).granted).toEqual({ urgent: 5, background: 0 });
+  });
+
   test("pauses the background of every process when one is told to, and lets it send less for a while", async ({
     db,
   }) => {

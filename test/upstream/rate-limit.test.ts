@@ -151,4 +151,44 @@ describe("a budget", () => {
     await Promise.all(all);
     expect(asked).toEqual([1, 5]);
   });
+
+  test("lets keys read in turn, tells at once whoever has had his share, and writes go first", async () => {
+    const allowance = createLocalAllowance({
+      limit: 10,
+      backgroundShare: 1,
+      readShare: 0.5,
+      windowMs: 10_000,
+    });
+    const budget = createBudget(allowance, { readers: { mostPerKey: 4, windowMs: 10_000 } });
+    const begun: string[] = [];
+    const refused: string[] = [];
+    const read = (key: string) =>
+      budget.take("read", undefined, key).then(
+        () => begun.push(key),
+        (error) => refused.push(`${key} ${error.code}`),
+      );
+    for (let n = 0; n < 7; n++) void read("a");
+    await vi.advanceTimersByTimeAsync(1);
+    expect(begun.join("")).toBe("aaaa");
+    expect(refused).toEqual(Array.from({ length: 3 }, () => "a rate_limited"));
+    for (const key of ["b", "b", "c"]) void read(key);
+    await vi.advanceTimersByTimeAsync(1);
+    // Its share of reads is spent, and half of the limit is left to those who write.
+    expect(begun.join("")).toBe("aaaab");
+    for (let n = 0; n < 5; n++) await budget.take("caller");
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(begun.join("")).toBe("aaaabcb");
+  });
+
+  test("keeps a hundred reads waiting at most, and fifty of a key", async () => {
+    const budget = createBudget({ spend: () => new Promise(() => {}), pause: async () => {} });
+    const refused = new Map<string, number>();
+    for (const key of ["a", "b", "c"]) {
+      for (let n = 0; n < 60; n++) {
+        budget.take("read", undefined, key).catch(() => refused.set(key, (refused.get(key) ?? 0) + 1));
+      }
+    }
+    await vi.advanceTimersByTimeAsync(1);
+    expect(Object.fromEntries(refused)).toEqual({ a: 10, b: 10, c: 60 });
+  });
 });

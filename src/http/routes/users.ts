@@ -88,7 +88,7 @@ export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
 
     c.get("headers")["x-mirror-source"] = "upstream";
     c.set("readFrom", "clerk");
-    const asked = await availability.guard(() => readThrough.user(id));
+    const asked = await availability.guard(() => readThrough.user(id, askerOf(c)));
     if (asked.kind === "gone") throw noUser(id);
     // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
     const stored = await users.get(id, view);
