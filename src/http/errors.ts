@@ -3,6 +3,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { isDatabaseTrouble } from "../db/trouble.js";
 import { AppError, type ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
+import { bodyCut, isBodyCut } from "./raw-body.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
 // A new code does not compile until it has a status.
@@ -17,6 +18,8 @@ const STATUS = {
   not_found: 404,
   method_not_allowed: 405,
   too_large: 413,
+  headers_too_large: 431,
+  too_slow: 408,
   upstream_unavailable: 502,
   upstream_timeout: 504,
   upstream_rejected: 502,
@@ -41,6 +44,8 @@ const CLERK_CODE = {
   not_found: "resource_not_found",
   method_not_allowed: "method_not_allowed",
   too_large: "request_body_too_large",
+  headers_too_large: "request_headers_too_large",
+  too_slow: "request_timeout",
   upstream_unavailable: "bad_gateway",
   upstream_timeout: "gateway_timeout",
   upstream_rejected: "bad_gateway",
@@ -99,7 +104,9 @@ export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
     log.error(entry, "unexpected error");
     return presentBug(requestId);
   }
-  return (error, c) => {
+  return (failure, c) => {
+    const isRefused = failure instanceof AppError && STATUS[failure.code] < 500;
+    const error = isBodyCut(c) && !isRefused ? bodyCut(failure) : failure;
     const { status, headers, body } = present(error, c.get("requestId"));
     return respond(c, body, status, headers);
   };

@@ -3,36 +3,90 @@ import type { Context } from "hono";
 import { AppError } from "../lib/errors.js";
 import type { HttpEnv } from "./respond.js";
 
+/** The bytes that one request holds of what all may hold together. */
+export interface HeldBytes {
+  /** Throws `overloaded` where that would be too many. */
+  add(bytes: number): void;
+  /** When nothing of the body is needed any more. */
+  release(): void;
+}
+
+/** So many bytes of bodies at a time, whatever is done with them: being read, hashed, or waiting for Postgres. */
+export function createBytesInFlight(most: number): { open(): HeldBytes } {
+  let all = 0;
+  return {
+    open() {
+      let own = 0;
+      return {
+        add(bytes) {
+          if (all + bytes > most) throw new AppError("overloaded", "Too many bodies are being read.");
+          all += bytes;
+          own += bytes;
+        },
+        release() {
+          all -= own;
+          own = 0;
+        },
+      };
+    },
+  };
+}
+
 /**
  * The body's bytes as they came, straight from the connection: the web's streams in between cost more than verifying a
- * webhook. Throws `too_large`, having let the rest pass by.
+ * webhook. Throws `too_large` or `overloaded`, having let the rest pass by.
  */
-export async function rawBody(c: Context<HttpEnv>, maxBytes: number, what: string): Promise<Buffer> {
+export async function rawBody(
+  c: Context<HttpEnv>,
+  { maxBytes, what, held }: { maxBytes: number; what: string; held: HeldBytes },
+): Promise<Buffer> {
   const tooLarge = () =>
     new AppError("too_large", `The body of ${what} may have ${maxBytes / 1024} KiB at most.`);
   if (Number(c.req.header("Content-Length") ?? 0) > maxBytes) throw tooLarge();
   const incoming = c.env?.incoming;
-  const body = incoming ? await collect(incoming, maxBytes) : Buffer.from(await c.req.arrayBuffer());
+  const body = incoming ? await collect(incoming, maxBytes, held) : Buffer.from(await c.req.arrayBuffer());
   if (body === null || body.length > maxBytes) throw tooLarge();
   return body;
 }
 
 /** Null: there was more than that. */
-function collect(incoming: IncomingMessage, maxBytes: number): Promise<Buffer | null> {
+function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
+    let chunks: Buffer[] | null = [];
     let size = 0;
+    const giveUp = (settle: () => void) => {
+      chunks = null;
+      settle();
+    };
     incoming
       .on("data", (chunk: Buffer) => {
+        if (chunks === null) return;
         size += chunk.length;
-        if (size > maxBytes) resolve(null);
-        else chunks.push(chunk);
+        if (size > maxBytes) {
+          giveUp(() => resolve(null));
+          return;
+        }
+        try {
+          held.add(chunk.length);
+          chunks.push(chunk);
+        } catch (overloaded) {
+          giveUp(() => reject(overloaded));
+        }
       })
-      .once("end", () => resolve(Buffer.concat(chunks)))
-      .once("error", reject)
+      .once("end", () => resolve(chunks && Buffer.concat(chunks)))
+      .once("error", (cause) => reject(bodyCut(cause)))
       .once("close", () => {
-        if (!incoming.complete)
-          reject(new AppError("bad_request", "The connection ended before the body did."));
+        if (!incoming.complete) reject(bodyCut());
       });
   });
 }
+
+/** Whether the connection ended in the middle of the body: whatever failed, failed for that. */
+export function isBodyCut(c: Context<HttpEnv>): boolean {
+  const incoming = c.env?.incoming;
+  return incoming?.destroyed === true && !incoming.complete;
+}
+
+/** Nobody is left to be told; the log says it. */
+export const bodyCut = (cause?: unknown) =>
+  new AppError("bad_request", "The connection ended before the body did.", { cause });

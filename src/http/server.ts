@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { AppError } from "../lib/errors.js";
+import { boundConnections, type ConnectionLimits } from "./connections.js";
 import { presentBug, presentError } from "./errors.js";
 import type { HttpEnv } from "./respond.js";
 import type { Shortcut } from "./shortcut.js";
@@ -12,6 +13,7 @@ export interface ListenOptions {
   host: string;
   /** 0: any free one. */
   port: number;
+  limits?: Partial<ConnectionLimits & { requestMs: number }>;
 }
 
 export interface Listening {
@@ -29,11 +31,14 @@ const MAX_HEADER_BYTES = 64 * 1024;
 /** Longer than a balancer keeps its idle connections (60 s is common), so that it never reuses one we just closed. */
 const KEEP_ALIVE_MS = 75_000;
 const IDLE_CHECK_MS = 100;
+/** A request must have arrived whole by then, its headers and body; with the time between two checks below 15 seconds. */
+const REQUEST_MS = 13_000;
+const REQUEST_CHECK_MS = 1000;
 
 /** Serves the app, behind what answers before it. Rejects with `configuration` if the address can't be had. */
 export async function listen(
   app: Hono<HttpEnv>,
-  { host, port }: ListenOptions,
+  { host, port, limits }: ListenOptions,
   shortcut: Shortcut = (_incoming, _outgoing, otherwise) => otherwise(),
 ): Promise<Listening> {
   let draining = false;
@@ -44,10 +49,21 @@ export async function listen(
       return super.writeHead(...(head as Parameters<ServerResponse["writeHead"]>));
     }
   }
-  const listener = getRequestListener(app.fetch, { errorHandler: answerUnreadable });
-  const server = createServer(
-    { maxHeaderSize: MAX_HEADER_BYTES, ServerResponse: DrainableResponse },
-    (incoming, outgoing) => shortcut(incoming, outgoing, () => void listener(incoming, outgoing)),
+  const listener = getRequestListener(app.fetch, {
+    errorHandler: answerUnreadable,
+    // HTTP/1.0 knows no Host, and balancers ask in it whether we are well.
+    hostname: "localhost",
+  });
+  const server = createServer({
+    maxHeaderSize: MAX_HEADER_BYTES,
+    ServerResponse: DrainableResponse,
+    headersTimeout: limits?.requestMs ?? REQUEST_MS,
+    requestTimeout: limits?.requestMs ?? REQUEST_MS,
+    connectionsCheckingInterval: Math.min(REQUEST_CHECK_MS, limits?.requestMs ?? REQUEST_MS),
+  });
+  const serve = boundConnections(server, limits);
+  server.on("request", (incoming, outgoing) =>
+    serve(incoming, outgoing, () => shortcut(incoming, outgoing, () => void listener(incoming, outgoing))),
   );
   server.keepAliveTimeout = KEEP_ALIVE_MS;
 

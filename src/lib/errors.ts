@@ -10,6 +10,8 @@ export type ErrorCode =
   | "not_found"
   | "method_not_allowed"
   | "too_large"
+  | "headers_too_large"
+  | "too_slow"
   | "upstream_unavailable"
   | "upstream_timeout"
   | "upstream_rejected"

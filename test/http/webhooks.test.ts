@@ -72,8 +72,8 @@ const bad: [string, RequestInit][] = [
   ["another secret", signed({ secret: SECOND_SECRET })],
   ["a tampered body", { ...signed(), body: EVENT.replace("user_1", "user_2") }],
   ["the same JSON, spelled anew", { ...signed(), body: JSON.stringify(JSON.parse(EVENT)) }],
-  ["an old timestamp", signed({ atMs: Date.now() - 302_000 })],
-  ["a future timestamp", signed({ atMs: Date.now() + 302_000 })],
+  ["an old timestamp", signed({ atMs: Date.now() - 400_000 })],
+  ["a future timestamp", signed({ atMs: Date.now() + 400_000 })],
   ["a timestamp in milliseconds", signed({ atMs: Date.now() * 1000 })],
   ["no headers at all", { method: "POST", body: EVENT }],
   ...["svix-id", "svix-timestamp", "svix-signature"].map((name): [string, RequestInit] => [

@@ -5,11 +5,14 @@ import { type HttpEnv, respondJson } from "../respond.js";
 /** How far the process is; `starting` until it is connected and migrated. */
 export type Readiness = "starting" | "live" | "backfilling" | "degraded" | "draining";
 
+/** Some balancers (HAProxy's `option httpchk /readyz`) ask by OPTIONS. */
+const ASKED_BY = ["GET", "OPTIONS"];
+
 /** The routes a balancer asks. They are open: they tell nothing but whether to send requests here. */
 export function opsRoutes(readiness: () => Readiness): Hono<HttpEnv> {
   return new Hono<HttpEnv>()
-    .get("/healthz", (c) => respondJson(c, { status: "ok" }))
-    .get("/readyz", (c) => {
+    .on(ASKED_BY, "/healthz", (c) => respondJson(c, { status: "ok" }))
+    .on(ASKED_BY, "/readyz", (c) => {
       const state = readiness();
       if (state === "starting" || state === "draining") {
         throw new AppError("not_ready", `The mirror is ${state}.`, { meta: { state } });

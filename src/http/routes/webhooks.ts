@@ -1,20 +1,25 @@
 import { Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
 import type { Ingest } from "../../sync/ingest.js";
-import { rawBody } from "../raw-body.js";
+import { createBytesInFlight, rawBody } from "../raw-body.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 import { createSignatureReader } from "../webhook-signature.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
+/** Of all webhooks together, from the first byte until the answer; what is beyond it is sent again. */
+const MOST_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 
 export interface WebhookParts {
   /** Several while one is being rotated; none: the route answers 503. */
   secrets: readonly string[];
   ingest: Ingest;
+  mostBytesInFlight?: number;
 }
 
 /** Where Clerk sends its events. The signature is the key here. */
-export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> {
+export function webhookRoutes(parts: WebhookParts): Hono<HttpEnv> {
+  const { secrets, ingest, mostBytesInFlight = MOST_BYTES_IN_FLIGHT } = parts;
+  const inFlight = createBytesInFlight(mostBytesInFlight);
   const readSignature = createSignatureReader(secrets);
 
   return new Hono<HttpEnv>()
@@ -26,12 +31,17 @@ export function webhookRoutes({ secrets, ingest }: WebhookParts): Hono<HttpEnv> 
         );
       }
       const { messageId, verify } = readSignature((name) => c.req.header(name));
-      // The bytes as they came: a signature holds for them, not for the JSON that they spell.
-      const raw = await rawBody(c, MAX_BODY_BYTES, "a webhook");
-      verify(raw);
-      const { status, version } = await ingest.receive({ messageId, raw });
-      if (version !== null) c.get("headers")["x-mirror-version"] = version;
-      return respondJson(c, { status });
+      const held = inFlight.open();
+      try {
+        // The bytes as they came: a signature holds for them, not for the JSON that they spell.
+        const raw = await rawBody(c, { maxBytes: MAX_BODY_BYTES, what: "a webhook", held });
+        verify(raw);
+        const { status, version } = await ingest.receive({ messageId, raw });
+        if (version !== null) c.get("headers")["x-mirror-version"] = version;
+        return respondJson(c, { status });
+      } finally {
+        held.release();
+      }
     })
     .all("/webhooks/clerk", () => {
       throw new AppError("method_not_allowed", "Webhooks are sent here by POST.");

@@ -1,0 +1,177 @@
+import { randomUUID } from "node:crypto";
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
+import { AppError } from "../lib/errors.js";
+import { type ErrorAnswer, presentError } from "./errors.js";
+
+export interface ConnectionLimits {
+  /** Beyond it, whoever has nothing running is closed for a newcomer. */
+  most: number;
+  /** Requests of one connection that are worked on at a time; those sent behind them wait unread. */
+  atOnce: number;
+  /** How long an answer may lie unread, and at which rate it must be read from then on. */
+  unreadMs: number;
+  unreadBytesASecond: number;
+  /** Of all answers that lie unread together. */
+  unreadBytes: number;
+}
+
+/** An idle connection takes some 10 KB; a gateway that opens one for each of its callers has hundreds. */
+const LIMITS: ConnectionLimits = {
+  most: 4096,
+  atOnce: 8,
+  unreadMs: 20_000,
+  unreadBytesASecond: 128 * 1024,
+  unreadBytes: 256 * 1024 * 1024,
+};
+
+const SWEEP_MS = 1000;
+
+interface Connection {
+  /** Requests that are worked on, or whose answer isn't read to its end. */
+  running: number;
+  latest: { incoming: IncomingMessage; outgoing: ServerResponse } | null;
+  /** Behind those that are running. */
+  waiting: (() => void)[];
+  idleSinceMs: number;
+  unread: { bytes: number; sinceMs: number } | null;
+}
+
+/** Starts a request now, or when those before it on its connection are done. */
+export type Serve = (incoming: IncomingMessage, outgoing: ServerResponse, handle: () => void) => void;
+
+/**
+ * Bounds what connections may hold: how many there are, what one of them has running, and answers that nobody reads.
+ * Idle ones go first; a newcomer is refused only where every other has a whole request running.
+ */
+export function boundConnections(server: Server, limits: Partial<ConnectionLimits> = {}): Serve {
+  const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes } = { ...LIMITS, ...limits };
+  const connections = new Map<Socket, Connection>();
+
+  server.on("connection", (socket: Socket) => {
+    if (connections.size >= most && !makeRoom()) {
+      const full = new AppError("overloaded", "The mirror has too many connections.");
+      cutWith(socket, presentError(full, randomUUID()));
+      return;
+    }
+    connections.set(socket, {
+      ...{ running: 0, latest: null, waiting: [], unread: null },
+      idleSinceMs: performance.now(),
+    });
+    socket.once("close", () => connections.delete(socket));
+  });
+
+  /** Closes whoever is idle for longest, else whoever has been sending a body for longest. */
+  function makeRoom(): boolean {
+    let idle: [Socket, number] | null = null;
+    let sending: Socket | null = null;
+    for (const [socket, { running, latest, idleSinceMs }] of connections) {
+      if (running === 0) {
+        if (!idle || idleSinceMs < idle[1]) idle = [socket, idleSinceMs];
+      } else if (latest && !latest.incoming.complete) sending ??= socket;
+    }
+    const victim = idle?.[0] ?? sending;
+    if (!victim) return false;
+    connections.delete(victim);
+    victim.destroy();
+    return true;
+  }
+
+  function start(socket: Socket, connection: Connection, request: NonNullable<Connection["latest"]>) {
+    connection.running++;
+    connection.latest = request;
+    request.outgoing.once("close", () => {
+      connection.running--;
+      if (connection.running === 0) connection.idleSinceMs = performance.now();
+      connection.waiting.shift()?.();
+      if (connection.waiting.length === 0 && socket.isPaused()) socket.resume();
+    });
+  }
+
+  // Node reads all that was pipelined in one packet, and each of a thousand requests in it may ask for a list.
+  const serve: Serve = (incoming, outgoing, handle) => {
+    const { socket } = incoming;
+    const connection = connections.get(socket);
+    if (!connection) return;
+    if (connection.running < atOnce) {
+      start(socket, connection, { incoming, outgoing });
+      handle();
+      return;
+    }
+    connection.waiting.push(() => {
+      start(socket, connection, { incoming, outgoing });
+      handle();
+    });
+    if (connection.waiting.length >= atOnce) socket.pause();
+  };
+
+  function sweep(): void {
+    const nowMs = performance.now();
+    let all = 0;
+    const unread: [Socket, number][] = [];
+    for (const [socket, connection] of connections) {
+      const bytes = socket.writableLength;
+      if (bytes === 0) {
+        connection.unread = null;
+        continue;
+      }
+      // Less than before: some of it was read.
+      if (!connection.unread || bytes < connection.unread.bytes)
+        connection.unread = { bytes, sinceMs: nowMs };
+      connection.unread.bytes = bytes;
+      const { sinceMs } = connection.unread;
+      if (nowMs - sinceMs > unreadMs + (bytes / unreadBytesASecond) * 1000) {
+        socket.destroy();
+        continue;
+      }
+      all += bytes;
+      unread.push([socket, sinceMs]);
+    }
+    if (all <= unreadBytes) return;
+    for (const [socket] of unread.sort(([, one], [, other]) => one - other)) {
+      if (all <= unreadBytes) return;
+      all -= socket.writableLength;
+      socket.destroy();
+    }
+  }
+
+  const sweeping = setInterval(sweep, SWEEP_MS);
+  sweeping.unref();
+  server.once("close", () => clearInterval(sweeping));
+
+  // Node's own answers to what it can't read have no body.
+  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+    const connection = connections.get(socket);
+    const isAnswering = connection && connection.running > 0 && connection.latest?.outgoing.headersSent;
+    if (error.code === "ECONNRESET" || isAnswering || (connection?.running ?? 0) > 1) socket.destroy();
+    else cutWith(socket, presentError(unreadable(error), randomUUID()));
+  });
+
+  return serve;
+}
+
+function unreadable({ code }: NodeJS.ErrnoException): AppError {
+  switch (code) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new AppError("too_slow", "The request didn't arrive in time.");
+    case "HPE_HEADER_OVERFLOW":
+      return new AppError("headers_too_large", "The request's headers are too large.");
+    default:
+      return new AppError("bad_request", "The request can't be read.");
+  }
+}
+
+/** The last that is said on this connection. */
+function cutWith(socket: Socket, { status, headers, body }: ErrorAnswer): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const lines = Object.entries({
+    ...headers,
+    "content-length": String(body.length),
+    connection: "close",
+  }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join("")}\r\n${body}`);
+  socket.destroy();
+}
