@@ -22,8 +22,9 @@ const INBOUND_ID = /^[\w.:-]{1,64}$/;
 export const requestIdFor = (inbound: string | undefined): string =>
   inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
 
-/** What every answer carries. */
+/** What every answer carries; those with an `ETag` say `CHEAP_TO_ASK` instead of that they mustn't be kept. */
 export const headersOf = (id: string): Record<string, string> => ({
+  "cache-control": "private, no-store",
   "x-request-id": id,
   "x-content-type-options": "nosniff",
 });

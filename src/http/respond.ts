@@ -27,6 +27,13 @@ export type ReadFrom = "memory" | "postgres" | "clerk";
 /** Exactly this: Clerk's SDK reads any other spelling, even with a charset, as text instead of JSON. */
 export const JSON_TYPE = { "content-type": "application/json" } as const;
 
+/** With an `ETag`: the asker may keep it, and asks each time whether it still holds. */
+export const taggedHeaders = (etag: string) => ({
+  etag,
+  vary: "Authorization",
+  "cache-control": "private, no-cache",
+});
+
 /**
  * Every answer is made here. Headers stay a plain record on their way out: building a `Headers` costs a fifth of what a
  * read by id takes altogether, and the server would only take it apart again. Their names are in lower case, so that none

@@ -7,7 +7,7 @@ import type { Unapplied } from "../sync/unapplied.js";
 import { HOP_HEADER } from "../upstream/client.js";
 import { admit } from "./admission.js";
 import { createRequestLog, headersOf, requestIdFor } from "./middleware.js";
-import { JSON_TYPE, type ReadFrom, serverTiming } from "./respond.js";
+import { JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
 
 /** Answers a request, or leaves it untouched to what comes behind. */
 export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
@@ -96,10 +96,7 @@ export function createShortcut(parts: ShortcutParts): Shortcut {
       if (asOfMs !== null) headers["x-mirror-as-of"] = String(asOfMs);
       headers["content-type"] = JSON_TYPE["content-type"];
       headers["content-length"] = String(body.byteLength);
-      if (etag !== null) {
-        headers.etag = etag;
-        headers.vary = "Authorization";
-      }
+      if (etag !== null) Object.assign(headers, taggedHeaders(etag));
       headers["server-timing"] = serverTiming(readFrom, startedAtMs);
       atEndOfTurn(() => outgoing.writeHead(200, headers).end(body));
       const [method, path] = ["GET", `/v1/users/${id}`];

@@ -155,6 +155,11 @@ const NOT_RETURNED = new Set([
     "etag",
     "last-modified",
     "alt-svc",
+    // How long an answer may be kept is the mirror's own to say.
+    "cache-control",
+    "expires",
+    "pragma",
+    "age",
   ],
   ...["strict-transport-security", "content-security-policy", "report-to", "nel", "vary", "x-request-id"],
 ]);

@@ -175,6 +175,7 @@ describe("a request that is sent on", () => {
           ...{ "content-type": "application/json; charset=utf-8", "retry-after": "3", "cf-ray": "trace" },
           ...{
             "set-cookie": "a=1",
+            "cache-control": "public, max-age=60",
             "x-mirror-source": "forged",
             connection: "x-hop",
             "x-hop": "1",

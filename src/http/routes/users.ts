@@ -12,7 +12,7 @@ import type { ReadThrough } from "../../sync/read-through.js";
 import type { Unapplied } from "../../sync/unapplied.js";
 import { askerOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
-import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
+import { type HttpEnv, JSON_TYPE, respond, taggedHeaders } from "../respond.js";
 
 export interface UsersParts {
   users: UserQueries;
@@ -139,14 +139,8 @@ const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toL
 function respondTagged(c: Context<HttpEnv>, user: LiveUser): Response {
   const { etag } = user;
   if (etag === null) return respond(c, user.body);
-  if (isNamedBy(c.req.header("If-None-Match"), etag)) {
-    return respond(c, null, 304, { etag, vary: "Authorization" });
-  }
-  return respond(c, user.body, 200, {
-    "content-type": JSON_TYPE["content-type"],
-    etag,
-    vary: "Authorization",
-  });
+  if (isNamedBy(c.req.header("If-None-Match"), etag)) return respond(c, null, 304, taggedHeaders(etag));
+  return respond(c, user.body, 200, { ...JSON_TYPE, ...taggedHeaders(etag) });
 }
 
 const viewOf = (c: Context<HttpEnv>): View => ({
