@@ -1,7 +1,7 @@
 import { AppError } from "../lib/errors.js";
 import type { Call } from "../upstream/client.js";
 import type { ClerkApi, Page } from "../upstream/users.js";
-import type { Bounds, Checkpoint } from "./windows.js";
+import { type Bounds, type Checkpoint, START } from "./windows.js";
 
 /** One page of a walk, and where the walk stands once the page is applied. */
 export interface WalkedPage {
@@ -40,9 +40,16 @@ async function* walkUsersByCursor(
   let { cursorId, cursorCreatedAtMs } = start;
   let afterMs = bounds.afterMs;
   let seen = 0;
+  let refusals = 0;
+  let refusedInARow = 0;
   for (;;) {
     const page = await pageBehind(cursorId);
     if (page === "cursor_refused") {
+      // Twice in a row: it takes none at all, and a page of users who were created at one moment has no other way on.
+      if (++refusedInARow > 1 || ++refusals > MOST_RESTARTS) {
+        yield* walkUsersByOffset(api, bounds, START, call);
+        return;
+      }
       // The user it names was deleted meanwhile: go on from the time it was created at, whoever shares it once more.
       afterMs = (cursorCreatedAtMs ?? 0) - 1;
       cursorId = null;
@@ -52,11 +59,12 @@ async function* walkUsersByCursor(
       yield* walkUsersByOffset(api, bounds, { ...start, cursorId: null, offset: 0 }, call);
       return;
     }
+    if (cursorId !== null) refusedInARow = 0;
     seen += page.items.length;
     const last = page.items.at(-1);
     cursorId = idOf(last) ?? cursorId;
     cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
-    const done = isLast(page, seen, PAGE_SIZE);
+    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: longestPage(api, page) });
     yield { ...page, checkpoint: { cursorId, cursorCreatedAtMs, offset: 0, done } };
     if (done) return;
   }
@@ -90,6 +98,15 @@ async function* walkUsersByOffset(
   yield* walkByOffset(list, start);
 }
 
+/** The longest page that each Clerk has given for a list of users: a page that is shorter is the last one. */
+const longestPages = new WeakMap<ClerkApi, number>();
+
+function longestPage(api: ClerkApi, { items }: Page): number {
+  const longest = Math.max(longestPages.get(api) ?? 0, items.length);
+  longestPages.set(api, longest);
+  return longest;
+}
+
 /** As Clerk is asked for users within bounds. */
 export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
   ...(afterMs !== null && { createdAtAfter: afterMs }),
@@ -109,8 +126,12 @@ export async function* walkByOffset(
   firstPageSize = PAGE_SIZE,
 ): AsyncGenerator<WalkedPage> {
   let { cursorId, offset } = start;
+  let longest = 0;
+  let stalled = 0;
   for (let restarts = 0; ; ) {
-    const from = Math.max(0, offset - OVERLAP);
+    // Where pages are shorter than that, each must still bring something new.
+    const shared = longest === 0 ? OVERLAP : Math.min(OVERLAP, longest >> 1);
+    const from = Math.max(0, offset - shared);
     const limit = offset === 0 ? firstPageSize : PAGE_SIZE;
     const page = await list({ limit, offset: from });
     const overlap = cursorId === null ? 0 : page.items.findIndex((item) => idOf(item) === cursorId) + 1;
@@ -127,7 +148,18 @@ export async function* walkByOffset(
     const items = page.items.slice(overlap);
     offset = from + page.items.length;
     cursorId = idOf(items.at(-1)) ?? cursorId;
-    const done = items.length === 0 || isLast(page, offset, limit);
+    longest = Math.max(longest, page.items.length);
+    // Only what came before us on a page as long as any: many were created meanwhile, or the upstream repeats itself.
+    const isFull = page.items.length >= limit || page.items.length < (page.totalCount ?? 0);
+    const hasMore = items.length === 0 && isFull && page.items.length >= Math.max(longest, shared + 1);
+    if (!hasMore) stalled = 0;
+    else if (++stalled > MOST_RESTARTS) {
+      throw new AppError(
+        "upstream_unavailable",
+        "Clerk's list shows the same page again and again: CLERK_API_URL does not seem to heed offset.",
+      );
+    }
+    const done = !hasMore && (items.length === 0 || isLast(page, { seen: offset, asked: limit, longest }));
     yield {
       items,
       startedAtMs: page.startedAtMs,
@@ -144,10 +176,18 @@ function isBefore(items: readonly unknown[], cursorId: string, cursorCreatedAtMs
   return items.some((item) => idOf(item) === cursorId);
 }
 
-/** A short page is the last one, unless the upstream says that there is more: some give less than they are asked for. */
-function isLast(page: Page, seen: number, asked: number): boolean {
-  if (page.items.length === 0) return true;
-  return page.totalCount === null ? page.items.length < asked : seen >= page.totalCount;
+/**
+ * Whether nothing comes behind this page. Some upstreams give less than they are asked for, and some count wrong: a page
+ * that is as short as the upstream's longest is last only where a count says so too.
+ */
+function isLast(
+  page: Page,
+  { seen, asked, longest }: { seen: number; asked: number; longest: number },
+): boolean {
+  const { items, totalCount } = page;
+  if (items.length === 0) return true;
+  if (items.length >= asked) return false;
+  return totalCount === null ? items.length < longest : seen >= totalCount;
 }
 
 export function idOf(item: unknown): string | null {
