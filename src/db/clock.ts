@@ -12,23 +12,24 @@ export interface Clock {
 /** Our clock and the primary's drift apart by a millisecond or two in this time. */
 const REFRESH_MS = 30_000;
 
-/** Starts with an offset of 0; call `refresh` once before relying on it. While Postgres is away the offset stays. */
+/** Starts with our own clock; call `refresh` once before relying on it. While Postgres is away the offset stays. */
 export function createClock(sql: Sql, refreshMs = REFRESH_MS): Clock {
-  let offsetMs = 0;
+  // From a clock that nobody sets: our own wall clock may jump.
+  let offsetMs = Date.now() - performance.now();
 
   async function refresh(): Promise<void> {
-    const before = Date.now();
+    const before = performance.now();
     const [row] = await sql<
       { now: number }[]
     >`select (extract(epoch from clock_timestamp()) * 1000)::float8 as now`;
     // The answer was made somewhere between sending and receiving: halfway is wrong by half the round trip at most.
-    if (row) offsetMs = row.now - (before + Date.now()) / 2;
+    if (row) offsetMs = row.now - (before + performance.now()) / 2;
   }
 
   const timer = setInterval(() => void refresh().catch(() => {}), refreshMs);
   timer.unref();
   return {
-    now: () => Math.trunc(Date.now() + offsetMs),
+    now: () => Math.trunc(performance.now() + offsetMs),
     refresh,
     stop: () => clearInterval(timer),
   };

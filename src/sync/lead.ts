@@ -49,6 +49,7 @@ const LOOK_MS = 1000;
 export function createLead(parts: LeadParts): Lead {
   const { sql, clock, log, completeness, executor, claimUpstream, intervalMs, fullIntervalMs } = parts;
   let wake = () => {};
+  /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
   let checkAtMs = Number.POSITIVE_INFINITY;
   let failedChecks = 0;
   /** Parts of a rolling run that failed in a row, and when the next is worth trying. */
@@ -80,17 +81,17 @@ export function createLead(parts: LeadParts): Lead {
   /** What comes first of all that is to be done now; or waits. Somebody may empty the mirror while it runs. */
   async function serve(held: HeldLease, signal: AbortSignal): Promise<void> {
     const queued = await nextQueued(sql);
-    const isDue = Date.now() >= checkAtMs;
+    const isDue = performance.now() >= checkAtMs;
     // A dry run of everything takes minutes, and repairs nothing.
     if (queued && !(isDue && isDry(queued.mode))) {
       return void (await executor.execute(held, queued, { signal }));
     }
     if (isDue) return check(held, signal);
-    if (fullIntervalMs > 0 && Date.now() >= rolling.notBeforeMs) {
+    if (fullIntervalMs > 0 && performance.now() >= rolling.notBeforeMs) {
       const current = await dueRolling();
       if (current) return step(held, current, signal);
     }
-    await untilWoken(Math.min(LOOK_MS, checkAtMs - Date.now()), signal);
+    await untilWoken(Math.min(LOOK_MS, checkAtMs - performance.now()), signal);
   }
 
   /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
@@ -104,7 +105,7 @@ export function createLead(parts: LeadParts): Lead {
       failed = (await executor.execute(held, queued, { signal })).state === "failed";
     } finally {
       const next = failed
-        ? Date.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
+        ? performance.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
         : nextCheck();
       failedChecks = failed ? failedChecks + 1 : 0;
       checkAtMs = Math.min(checkAtMs, next);
@@ -114,10 +115,10 @@ export function createLead(parts: LeadParts): Lead {
   /** The rolling run whose next part is due now; a new one when the last was begun an interval ago. */
   async function dueRolling(): Promise<RollingRun | null> {
     const now = clock.now();
-    const current = await currentRolling(sql, fullIntervalMs);
-    const dueMs = current?.dueMs ?? (await lastFullStart(sql)) + fullIntervalMs;
+    const current = await currentRolling(sql, fullIntervalMs, now);
+    const dueMs = current?.dueMs ?? (await lastFullStart(sql, now)) + fullIntervalMs;
     if (now < dueMs) {
-      rolling.notBeforeMs = Date.now() + Math.min(dueMs - now, LONGEST_NAP_MS);
+      rolling.notBeforeMs = performance.now() + Math.min(dueMs - now, LONGEST_NAP_MS);
       return null;
     }
     if (current) return current;
@@ -133,13 +134,13 @@ export function createLead(parts: LeadParts): Lead {
     } catch (error) {
       if (signal.aborted || held.signal.aborted) throw error;
       const waitMs = backoffMs(rolling.failures, RETRY_MS.first, RETRY_MS.longest);
-      rolling = { failures: rolling.failures + 1, notBeforeMs: Date.now() + waitMs };
+      rolling = { failures: rolling.failures + 1, notBeforeMs: performance.now() + waitMs };
       log.warn({ run: id, waitMs: Math.round(waitMs) }, "the rolling walk waits and tries again");
     }
   }
 
   function checkSoon(): void {
-    checkAtMs = Date.now();
+    checkAtMs = performance.now();
     wake();
   }
 
@@ -149,7 +150,7 @@ export function createLead(parts: LeadParts): Lead {
     await sleep(Math.max(0, ms), AbortSignal.any([signal, woken.signal])).catch(() => {});
   }
 
-  const nextCheck = () => (intervalMs === 0 ? Number.POSITIVE_INFINITY : Date.now() + intervalMs);
+  const nextCheck = () => (intervalMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + intervalMs);
 
   return { run, checkSoon, wake: () => wake() };
 }

@@ -73,6 +73,8 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
       on conflict (name) do update
         set holder = excluded.holder, epoch = l.epoch + 1, expires_at = excluded.expires_at
         where l.expires_at <= excluded.expires_at - ${ttlMs}::bigint
+          -- Nobody takes one for so long: the clock was set back.
+          or l.expires_at > excluded.expires_at + ${ttlMs}::bigint
       returning epoch`;
     return row?.epoch ?? null;
   }

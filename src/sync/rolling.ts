@@ -18,7 +18,11 @@ export interface RollingRun {
 }
 
 /** Null: none was begun, or the last one has ended. */
-export async function currentRolling(sql: Sql, intervalMs: number): Promise<RollingRun | null> {
+export async function currentRolling(
+  sql: Sql,
+  intervalMs: number,
+  nowMs: number,
+): Promise<RollingRun | null> {
   const [row] = await sql<{ id: string; started_at: number }[]>`
     select id, started_at from mirror_data.runs
     where rolling and state = 'running' order by started_at desc limit 1`;
@@ -26,14 +30,16 @@ export async function currentRolling(sql: Sql, intervalMs: number): Promise<Roll
   const windows = await loadWindows(sql, row.id);
   const done = windows.filter(({ checkpoint }) => checkpoint.done).length;
   const share = windows.length === 0 ? 0 : done / windows.length;
+  // Begun in the future: the clock was set back, and nothing can be said of when.
+  if (row.started_at > nowMs) return { id: row.id, dueMs: nowMs };
   return { id: row.id, dueMs: row.started_at + share * intervalMs * SPREAD };
 }
 
 /** When everything was begun to be read for the last time, by whichever kind of run; 0: never. */
-export async function lastFullStart(sql: Sql): Promise<number> {
+export async function lastFullStart(sql: Sql, nowMs: number): Promise<number> {
   const [row] = await sql<{ at: number | null }[]>`
     select max(started_at) as at from mirror_data.runs
-    where mode in ('backfill', 'full') and (state = 'succeeded' or rolling)`;
+    where mode in ('backfill', 'full') and (state = 'succeeded' or rolling) and started_at <= ${nowMs}`;
   return row?.at ?? 0;
 }
 
