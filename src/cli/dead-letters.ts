@@ -40,7 +40,7 @@ export function deadLettersCommand(): Command {
     );
   letters
     .command("replay <id>")
-    .description("Try one again; a user of a walk is asked of Clerk by the server")
+    .description("Try one again; what a walk could not store is asked of Clerk by the server")
     .option("--json", "print JSON")
     .action((id: string, flags: Flags) => withStore((store, config) => replay(store, config, id, flags)));
   letters
@@ -60,6 +60,7 @@ async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> 
   const found = await listDeadLetters(sql, MOST_LISTED);
   const rows = found.map((one) => [
     one.id,
+    one.kind ?? "",
     one.type ?? "",
     when(one.receivedAtMs),
     String(one.attempts),
@@ -68,7 +69,7 @@ async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> 
   print(
     flags,
     found,
-    rows.length > 0 ? table(["ID", "TYPE", "RECEIVED", "TRIES", "ERROR"], rows) : "There are none.",
+    rows.length > 0 ? table(["ID", "KIND", "TYPE", "RECEIVED", "TRIES", "ERROR"], rows) : "There are none.",
   );
 }
 

@@ -39,7 +39,7 @@ export const deliveryCounts = mirrorData.table(
   (t) => [primaryKey({ columns: [t.outcome, t.slot] })],
 );
 
-/** What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or `walk:<user id>`. */
+/** What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or `walk:<user id>`, `walk:organization:<id>`, `walk:membership:<id>`. */
 export const deadLetters = mirrorData.table("dead_letters", {
   id: key("id").primaryKey(),
   type: key("type"),

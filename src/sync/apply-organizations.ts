@@ -3,6 +3,7 @@ import type { Tx } from "../db/client.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { MEMBERSHIP, ORGANIZATION } from "./fold.js";
 import { type FoldTable, foldLocked, type Writing } from "./fold-locked.js";
+import { CONTRADICTED, type Refetch } from "./refetches.js";
 import {
   membershipRow,
   organizationRow,
@@ -14,12 +15,26 @@ import {
 import type { MembershipSnapshot, OrganizationSnapshot } from "./snapshot.js";
 
 /** Like `applyUsers`, for organizations. */
-export function applyOrganizations(
+export async function applyOrganizations(
   tx: Tx,
   incoming: readonly Incoming<OrganizationSnapshot>[],
   options: ApplyOptions,
 ): Promise<Effects> {
-  return foldLocked(tx, organizationsTable, incoming, options.lagMs);
+  const result = await foldLocked(tx, organizationsTable, incoming, options.lagMs);
+  const asked = await askAboutTombstones(tx, result.contradicted);
+  return { ...result, refetches: [...result.refetches, ...asked] };
+}
+
+/** Like a user's: at most once an hour. A tombstone observed nothing, and its `observed_at` is free to say when it was asked about. */
+async function askAboutTombstones(tx: Tx, rows: readonly StoredOrganization[]): Promise<Refetch[]> {
+  if (rows.length === 0) return [];
+  const asked = await tx<{ id: string }[]>`
+    update mirror_data.organizations o set observed_at = now_ms
+    from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+    where o.id = any(${textArray(rows.map((row) => row.id))}::text::text[]) and o.deleted_at is not null
+      and (o.observed_at <= now_ms - 3600000 or o.observed_at > now_ms)
+    returning o.id`;
+  return asked.map(({ id }) => ({ kind: "organization", id, reason: CONTRADICTED }));
 }
 
 /** Like `applyUsers`, for memberships; a membership's tombstone is final. */

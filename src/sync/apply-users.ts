@@ -10,7 +10,7 @@ import { withdrawAsOf } from "./completeness.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { USER } from "./fold.js";
 import { type FoldTable, foldLocked, type Outcome } from "./fold-locked.js";
-import type { Refetch } from "./refetches.js";
+import { CONTRADICTED, type Refetch } from "./refetches.js";
 import { type StoredUser, stateOf, userRow } from "./rows.js";
 import { RANK, type UserSnapshot } from "./snapshot.js";
 import {
@@ -64,9 +64,9 @@ async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<
     update mirror_data.users u set contradicted_at = now_ms
     from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
     where u.id = any(${textArray(rows.map((row) => row.id))}::text::text[]) and u.deleted_at is not null
-      and (u.contradicted_at is null or u.contradicted_at <= now_ms - 3600000)
+      and (u.contradicted_at is null or u.contradicted_at <= now_ms - 3600000 or u.contradicted_at > now_ms)
     returning u.id`;
-  return asked.map(({ id }) => ({ kind: "user", id, reason: "contradicted" }));
+  return asked.map(({ id }) => ({ kind: "user", id, reason: CONTRADICTED }));
 }
 
 /** The row, and the user in it, parsed when asked for; null: a tombstone. */

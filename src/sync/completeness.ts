@@ -1,6 +1,7 @@
 import type { Sql, Tx } from "../db/client.js";
 import { sleep } from "../lib/async.js";
-import { deadUserId } from "./dead-letters.js";
+import { DEAD_OBJECTS } from "./dead-letters.js";
+import { CONTRADICTED } from "./refetches.js";
 import { RANK } from "./snapshot.js";
 
 /** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
@@ -96,7 +97,7 @@ export async function advanceAsOf(
   // In a statement of its own: whoever holds the row may be bringing what the next one must see.
   await tx`select from mirror_data.upstream for update`;
   await tx`
-    update mirror_data.upstream set as_of = greatest(as_of, ${provedMs}::bigint)
+    update mirror_data.upstream set as_of = ${greatestBefore(tx, tx`as_of`, provedMs)}
     where ${nothingInDoubt(tx, provedMs)} and not exists (
       select from mirror_data.changes c join mirror_data.users u on u.id = c.id
       where c.position > ${position} and c.type = 'user.upserted' and c.version < ${provedMs}
@@ -117,11 +118,17 @@ export async function withdrawAsOf(tx: Tx, sinceMs: number, lagMs: number): Prom
 /** The same for organizations and memberships, which a walk of all of them has shown. */
 export async function advanceMembershipsAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
   await sql`
-    update mirror_data.upstream set memberships_as_of = greatest(memberships_as_of, ${provedMs}::bigint)
+    update mirror_data.upstream set memberships_as_of = ${greatestBefore(sql, sql`memberships_as_of`, provedMs)}
     where ${nothingInDoubt(sql, provedMs)}`;
 }
 
+/** What lies in the future was proved before the clock was set back, and isn't any more. */
+const greatestBefore = (sql: Sql | Tx, column: ReturnType<Sql>, provedMs: number) => sql`
+  greatest(case when ${column} <= extract(epoch from clock_timestamp()) * 1000 then ${column} end, ${provedMs}::bigint)`;
+
+/** A tombstone that something contradicted may have been wrong for long: until Clerk has answered nothing is proved. */
 const nothingInDoubt = (sql: Sql | Tx, provedMs: number) => sql`
-  not exists (select from mirror_data.refetches where since <= ${provedMs})
+  not exists (
+    select from mirror_data.refetches where since <= ${provedMs} or reason = ${CONTRADICTED})
   and not exists (
-    select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${`${deadUserId("")}%`})`;
+    select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${DEAD_OBJECTS})`;

@@ -6,7 +6,7 @@ import { queueRefetches } from "./refetches.js";
 
 /** Something that could not be applied, whole, until it is replayed or dropped. */
 export interface DeadLetter {
-  /** The webhook's message id, or `walk:<user id>`. */
+  /** The webhook's message id, or what `deadObjectId` makes of what Clerk itself answered. */
   id: string;
   type: string | null;
   /** The user it names, who is asked of Clerk instead. */
@@ -15,7 +15,10 @@ export interface DeadLetter {
   error: string;
 }
 
+export type LetterKind = "user" | "organization" | "membership";
+
 export interface StoredDeadLetter extends DeadLetter {
+  kind: LetterKind | null;
   attempts: number;
   receivedAtMs: number;
   triedAtMs: number;
@@ -23,18 +26,51 @@ export interface StoredDeadLetter extends DeadLetter {
 
 export type ListedDeadLetter = Omit<StoredDeadLetter, "payload">;
 
-/** The letter of a user that Clerk itself answers and that can't be stored. */
-export const deadUserId = (userId: string) => `walk:${userId}`;
+/** The letter of something that Clerk itself answers and that can't be stored: `walk:<user id>`, `walk:organization:…`. */
+export const deadObjectId = (kind: LetterKind, id: string) =>
+  kind === "user" ? `${OF_CLERK}${id}` : `${OF_CLERK}${kind}:${id}`;
 
-/** Keeps a user that Clerk itself answered and that could not be applied. Repeating counts an attempt. */
-export async function keepDeadUser(
+const OF_CLERK = "walk:";
+/** Of all that Clerk itself answered, as a pattern of SQL. */
+export const DEAD_OBJECTS = `${OF_CLERK}%`;
+
+/** What a letter is of, and the id that it is asked of Clerk by; null: a webhook. */
+export function deadObjectOf(letterId: string): { kind: LetterKind; id: string } | null {
+  if (!letterId.startsWith(OF_CLERK)) return null;
+  const named = letterId.slice(OF_CLERK.length);
+  const [, kind, id] = /^(organization|membership):(.*)$/s.exec(named) ?? [];
+  if (kind && id !== undefined) return { kind: kind as LetterKind, id };
+  // Letters that were kept before they had a kind: then Clerk's own prefixes are all there is to tell by.
+  if (named.startsWith("org_")) return { kind: "organization", id: named };
+  if (named.startsWith("orgmem_")) return { kind: "membership", id: named };
+  return { kind: "user", id: named };
+}
+
+/** The names that a letter of this may have: before they had a kind, all were named like users'. */
+export const lettersOf = (kind: LetterKind, id: string): string[] =>
+  kind === "user" ? [deadObjectId("user", id)] : [deadObjectId(kind, id), deadObjectId("user", id)];
+
+/** What a letter is of; null: its webhook says nothing that the mirror knows. */
+export function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKind | null {
+  const object = deadObjectOf(id);
+  if (object) return object.kind;
+  if (type?.startsWith("organizationMembership.")) return "membership";
+  if (type?.startsWith("organization.")) return "organization";
+  return type && /^(user|session)\./.test(type) ? "user" : null;
+}
+
+/** Keeps what Clerk itself answered and what could not be applied. Repeating counts an attempt. */
+export async function keepDeadObject(
   sql: Sql | Tx,
-  userId: string,
+  { kind, id }: { kind: LetterKind; id: string },
   object: unknown,
   error: Error,
 ): Promise<void> {
   const payload = Buffer.from(JSON.stringify(object) ?? "null");
-  await insertDeadLetter(sql, { id: deadUserId(userId), type: null, userId, payload, error: error.message });
+  await insertDeadLetter(sql, {
+    ...{ id: deadObjectId(kind, id), type: null, userId: kind === "user" ? id : null },
+    ...{ payload, error: error.message },
+  });
 }
 
 /**
@@ -105,7 +141,10 @@ function presentListed(row: ListedRow): ListedDeadLetter {
   return {
     id: row.id,
     type: row.type,
-    userId: row.user_id,
+    kind: kindOf(row),
+    // Letters that were kept before they had a kind name an organization here.
+    userId:
+      kindOf(row) === "organization" || deadObjectOf(row.id)?.kind === "membership" ? null : row.user_id,
     error: row.error,
     attempts: row.attempts,
     receivedAtMs: row.received_at,

@@ -101,10 +101,8 @@ async function confirmMembership(walk: RunWork, missing: MissingMembership): Pro
     if (!(error instanceof AppError && error.clerkCode === "resource_not_found")) throw error;
     const answer = await api.getOrganization(organizationId, call);
     if (answer.kind === "live") throw error;
-    const item: Item = {
-      organizations: [gone(organizationId, "refetch", answer.startedAtMs)],
-      memberships: [gone(id, "refetch", answer.startedAtMs)],
-    };
+    // It takes its memberships along: a tombstone of their own would outlast its return.
+    const item: Item = { organizations: [gone(organizationId, "refetch", answer.startedAtMs)] };
     await applyUntilUnlocked(sql, [item], walk);
   }
 }

@@ -2,7 +2,7 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../clerk.js"
 import type { Sql, Tx } from "../db/client.js";
 import { createPause } from "../lib/turns.js";
 import type { Applied, Effect, Item } from "./apply.js";
-import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
+import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import { type Fence, fenced } from "./lease.js";
 import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./prefilter.js";
@@ -34,6 +34,7 @@ export const LOOKED_AT_ONCE = 100;
 
 /** What differs between the three lists that are walked. */
 interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {
+  letter: LetterKind;
   snapshot(item: unknown, startedAtMs: number): T;
   glance(sql: Sql, snapshots: readonly T[]): Promise<Glance[]>;
   item(snapshot: T): Item;
@@ -41,6 +42,7 @@ interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembershi
 }
 
 const USERS: PageKind<Live<ClerkUser>> = {
+  letter: "user",
   snapshot: (item, startedAtMs) => userSnapshot(item, "page", startedAtMs),
   glance: glanceAtUsers,
   item: (snapshot) => ({ users: [snapshot] }),
@@ -48,6 +50,7 @@ const USERS: PageKind<Live<ClerkUser>> = {
 };
 
 const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
+  letter: "organization",
   snapshot: (item, startedAtMs) => organizationSnapshot(item, "page", startedAtMs),
   glance: glanceAtOrganizations,
   item: (snapshot) => ({ organizations: [snapshot] }),
@@ -55,6 +58,7 @@ const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
 };
 
 const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
+  letter: "membership",
   snapshot: (item, startedAtMs) => membershipSnapshot(item, "page", startedAtMs),
   glance: glanceAtMemberships,
   item: (snapshot) => ({
@@ -95,7 +99,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   { lagMs, fence, within, dryRun = false, signal }: PageOptions,
 ): Promise<PageEffects> {
   const keepDead = (id: string, object: unknown, error: Error) =>
-    fenced(sql, fence, (tx) => keepDeadUser(tx, id, object, error));
+    fenced(sql, fence, (tx) => keepDeadObject(tx, { kind: kind.letter, id }, object, error));
   const pause = createPause();
   const news: T[] = [];
   for (let from = 0; from < page.items.length; from += LOOKED_AT_ONCE) {
@@ -126,7 +130,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
       await keepDead(snapshot.id, snapshot.object, result.error);
       continue;
     }
-    stored.push(deadUserId(snapshot.id));
+    stored.push(...lettersOf(kind.letter, snapshot.id));
     const effect = kind.effects(result.applied).get(snapshot.id);
     if (effect) effects.set(snapshot.id, effect);
   }

@@ -4,7 +4,7 @@ import { isLockTimeout } from "../db/trouble.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems, type OnCommitted } from "./apply.js";
-import { keepDeadUser } from "./dead-letters.js";
+import { keepDeadObject } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import { userSnapshot } from "./snapshot.js";
 
@@ -61,7 +61,7 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughO
       // Whoever holds it may be bringing this very user; the answer needn't wait for that.
       if (isLockTimeout(error)) return { kind: "live", object };
       if (!isPoison(error)) throw error;
-      await keepDeadUser(sql, id, object, error);
+      await keepDeadObject(sql, { kind: "user", id }, object, error);
     }
     return { kind: "live", object };
   }

@@ -4,8 +4,9 @@ import type { Logger } from "../observability/logger.js";
 import type { Priority } from "../upstream/rate-limit.js";
 import type { ClerkApi } from "../upstream/users.js";
 import { applyItems, type OnCommitted } from "./apply.js";
-import { deadUserId, dropDeadLetters, keepDeadUser } from "./dead-letters.js";
+import { dropDeadLetters, keepDeadObject, lettersOf } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
+import { refetchMembership } from "./refetch-membership.js";
 import type { RefetchKind } from "./refetches.js";
 import { gone, organizationSnapshot, userSnapshot } from "./snapshot.js";
 
@@ -23,7 +24,7 @@ export interface Refetcher {
 
 export interface RefetcherOptions {
   sql: Sql;
-  api: Pick<ClerkApi, "getUser" | "getOrganization">;
+  api: Pick<ClerkApi, "getUser" | "getOrganization" | "listOrganizationMemberships">;
   lagMs: number;
   onCommitted?: OnCommitted;
   log: Logger;
@@ -48,11 +49,11 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
           ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
           : gone(id, "refetch", answer.startedAtMs);
       await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
-      await dropDeadLetters(sql, [deadUserId(id)]);
+      await dropDeadLetters(sql, lettersOf("user", id));
       return true;
     } catch (error) {
       if (!isPoison(error) || answer.kind === "gone") throw error;
-      await keepDeadUser(sql, id, answer.object, error);
+      await keepDeadObject(sql, { kind: "user", id }, answer.object, error);
       await forget("user", id);
       return false;
     }
@@ -66,14 +67,24 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
           ? organizationSnapshot(answer.object, "refetch", answer.startedAtMs)
           : gone(id, "refetch", answer.startedAtMs);
       await applyItems(sql, [{ organizations: [snapshot] }], { lagMs, lockTimeoutMs: LOCK_TIMEOUT_MS });
+      await dropDeadLetters(sql, lettersOf("organization", id));
     } catch (error) {
-      if (!isPoison(error)) throw error;
-      log.error(
-        { organizationId: id, reason: error.message },
-        "Clerk answered an organization that can't be stored",
-      );
+      if (!isPoison(error) || answer.kind === "gone") throw error;
+      await keepDeadObject(sql, { kind: "organization", id }, answer.object, error);
       await forget("organization", id);
     }
+  }
+
+  async function membership(key: string, signal?: AbortSignal): Promise<void> {
+    const isKnown = await refetchMembership({ sql, api, lagMs }, key, signal);
+    // Where Clerk doesn't know the organization, that is gone, and takes it along.
+    if (!isKnown) await organization(key.split("/")[0] ?? "", signal);
+    await forget("membership", key);
+  }
+
+  function ask(kind: RefetchKind, id: string, signal?: AbortSignal): Promise<unknown> {
+    if (kind === "membership") return membership(id, signal);
+    return kind === "organization" ? organization(id, signal) : user(id, "refetch", signal);
   }
 
   async function forget(kind: RefetchKind, id: string): Promise<void> {
@@ -84,9 +95,7 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
     let asked = 0;
     for (let due = await claim(); due.length > 0; due = await claim()) {
       signal?.throwIfAborted();
-      const answers = await Promise.allSettled(
-        due.map(({ kind, id }) => (kind === "user" ? user(id, "refetch", signal) : organization(id, signal))),
-      );
+      const answers = await Promise.allSettled(due.map(({ kind, id }) => ask(kind, id, signal)));
       signal?.throwIfAborted();
       for (const answer of answers) {
         // The row stays and comes due again.
@@ -109,6 +118,8 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
       where (kind, id) in (
         select kind, id from mirror_data.refetches
         where next_at <= (extract(epoch from clock_timestamp()) * 1000)::bigint
+          -- Nothing is put off for longer: the clock was set back.
+          or next_at > (extract(epoch from clock_timestamp()) * 1000)::bigint + ${2000 * SLOWEST_RETRY_SECONDS}::bigint
         order by next_at limit ${BATCH} for update skip locked)
       returning q.kind, q.id`;
   }

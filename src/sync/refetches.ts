@@ -1,7 +1,11 @@
 import { plainArray, textArray } from "../db/bulk.js";
 import type { Sql, Tx } from "../db/client.js";
 
-export type RefetchKind = "user" | "organization";
+/** A membership, which Clerk can't be asked for by id, is asked for by its organization and user: `<id>/<id>`. */
+export type RefetchKind = "user" | "organization" | "membership";
+
+/** The reason where something was shown live that is a tombstone here. */
+export const CONTRADICTED = "contradicted";
 
 /** Something that must be asked of Clerk again. */
 export interface Refetch {
@@ -76,7 +80,9 @@ async function settleRefetches(tx: Tx, settled: readonly Settled[]): Promise<voi
       ${textArray(settled.map((r) => r.id))}::text::text[],
       ${plainArray(settled.map((r) => Math.trunc(r.startedAtMs)))}::text::bigint[]
     ) as r(kind, id, started_at)
-    where q.kind = r.kind and q.id = r.id and q.since <= r.started_at`;
+    -- A doubt from the future is from before the clock was set back.
+    where q.kind = r.kind and q.id = r.id
+      and (q.since <= r.started_at or q.since > extract(epoch from clock_timestamp()) * 1000)`;
 }
 
 function sortedOnce<T extends { kind: RefetchKind; id: string }>(rows: readonly T[]): T[] {

@@ -10,7 +10,7 @@ import type { Logger } from "../observability/logger.js";
 import type { Effect } from "../upstream/paths.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { applyInChunks } from "./chunks.js";
-import { keepDeadUser } from "./dead-letters.js";
+import { keepDeadObject } from "./dead-letters.js";
 import { isPoison } from "./isolate.js";
 import { LOOKED_AT_ONCE } from "./pages.js";
 import { glanceAtUsers } from "./prefilter.js";
@@ -163,7 +163,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   /** What one part of an answer lacks doesn't keep the rest from being applied. */
   async function keep(part: Part | undefined, error: unknown): Promise<void> {
     if (!part?.userId || !isPoison(error)) throw error;
-    await keepDeadUser(sql, part.userId, part.object, error);
+    await keepDeadObject(sql, { kind: "user", id: part.userId }, part.object, error);
     await doubt([part.userId]);
   }
 

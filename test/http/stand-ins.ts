@@ -36,6 +36,7 @@ export const RUN: Run = {
 
 export const LETTER = {
   id: "walk:user_1",
+  kind: "user" as const,
   type: null,
   userId: "user_1",
   payload: Buffer.from('{"secret":"personal"}'),

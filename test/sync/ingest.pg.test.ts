@@ -5,7 +5,7 @@ import { silentLogger } from "../../src/observability/logger.js";
 import {
   dropDeadLetters,
   findDeadLetter,
-  keepDeadUser,
+  keepDeadObject,
   listDeadLetters,
 } from "../../src/sync/dead-letters.js";
 import { createIngest, type WebhookMessage } from "../../src/sync/ingest.js";
@@ -266,7 +266,7 @@ describe("a webhook", () => {
     expect(await replay("msg_1")).toBe("applied");
     expect(await replay("msg_1")).toBeNull();
 
-    await keepDeadUser(db.sql, "user_2", { id: "user_2" }, new Error("unusable"));
+    await keepDeadObject(db.sql, { kind: "user", id: "user_2" }, { id: "user_2" }, new Error("unusable"));
     expect(await replay("walk:user_2")).toBe("queued");
     expect(await refetches(db)).toEqual([{ kind: "user", id: "user_2", reason: "replayed" }]);
     expect(await dropDeadLetters(db.sql, ["walk:user_2", "walk:nobody"])).toBe(1);

@@ -47,6 +47,6 @@ const noLetter = (id: string) =>
   new AppError("not_found", "not found", { longMessage: `No dead letter was found with id ${id}` });
 
 function presentLetter(letter: ListedDeadLetter) {
-  const { id, type, userId, error, attempts, receivedAtMs, triedAtMs } = letter;
-  return { id, type, user_id: userId, error, attempts, received_at: receivedAtMs, tried_at: triedAtMs };
+  const { id, kind, type, userId, error, attempts, receivedAtMs, triedAtMs } = letter;
+  return { id, kind, type, user_id: userId, error, attempts, received_at: receivedAtMs, tried_at: triedAtMs };
 }
