@@ -7,6 +7,7 @@ export function createStoreFor(what: string): Promise<Store> {
   return openStore(
     {
       url: process.env.DATABASE_URL ?? null,
+      notes: [],
       dataDir: process.env.DATA_DIR ?? join(".data", "bench", what),
       poolMax: 8,
     },

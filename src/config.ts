@@ -1,8 +1,16 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
+import { completeConnection } from "./lib/connection-defaults.js";
+import { connectionOptions } from "./lib/connection-options.js";
+import {
+  ConnectionStringError,
+  formatConnectionString,
+  parseConnectionString,
+} from "./lib/connection-string.js";
 import { AppError } from "./lib/errors.js";
 import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";
+import { readSecretFiles } from "./lib/secret-files.js";
 
 /** Everything the environment decides, parsed. Parts get their slice of it, never the whole. */
 export interface Config {
@@ -15,8 +23,8 @@ export interface Config {
     instanceId: string | null;
     webhookSecrets: string[];
   };
-  /** `url` null: the embedded Postgres in `dataDir`. */
-  database: { url: string | null; poolMax: number; dataDir: string };
+  /** `url` null: the embedded Postgres in `dataDir`. `notes`: what of it is left aside, for the log. */
+  database: { url: string | null; notes: string[]; poolMax: number; dataDir: string };
   /** 0: off. */
   cache: { maxBytes: number };
   server: { host: string; port: number };
@@ -53,14 +61,18 @@ export function loadConfig(
   env: Environment,
   { needs, terminal = process.stdout.isTTY === true }: ConfigOptions = { needs: { secretKey: false } },
 ): Config {
+  const { values: secrets, problems } = readSecretFiles(env, SECRETS);
   const given = Object.fromEntries(
-    Object.keys(schema.shape).map((name) => [name, env[name]?.trim() || undefined]),
+    Object.keys(schema.shape).map((name) => [name, (secrets[name] ?? env[name])?.trim() || undefined]),
   );
   const parsed = schema.safeParse(given);
-  const problems = parsed.success
-    ? []
-    : parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`);
-  if (needs.secretKey && !given.CLERK_SECRET_KEY) problems.unshift(KEY_MISSING);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`));
+  }
+  const keyMissing = !given.CLERK_SECRET_KEY && !env.CLERK_SECRET_KEY_FILE;
+  if (needs.secretKey && keyMissing) problems.unshift(KEY_MISSING);
+  const connection = given.DATABASE_URL ? connectionTo(given.DATABASE_URL, env) : NO_CONNECTION;
+  if (connection.problem) problems.push(`DATABASE_URL ${connection.problem}`);
   if (needs.secretKey && asksItself(given)) problems.push(OWN_ADDRESS);
   if (!parsed.success || problems.length > 0) throw new AppError("configuration", problems.join("\n"));
 
@@ -74,7 +86,8 @@ export function loadConfig(
       webhookSecrets: values.CLERK_WEBHOOK_SIGNING_SECRET,
     },
     database: {
-      url: values.DATABASE_URL ?? null,
+      url: connection.url,
+      notes: connection.notes,
       poolMax: values.DATABASE_POOL_MAX ?? 4 * availableParallelism(),
       dataDir: values.DATA_DIR,
     },
@@ -103,6 +116,35 @@ export function loadConfig(
 const KEY_MISSING =
   "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
   `or run \`${howToRun("demo")}\`, which needs no Clerk account.`;
+
+/** What may come from a file whose name `NAME_FILE` gives. */
+const SECRETS = [
+  "CLERK_SECRET_KEY",
+  "CLERK_WEBHOOK_SIGNING_SECRET",
+  "DATABASE_URL",
+  "MIRROR_API_KEY",
+] as const;
+
+interface Connection {
+  url: string | null;
+  notes: string[];
+  problem: string | null;
+}
+
+const NO_CONNECTION: Connection = { url: null, notes: [], problem: null };
+
+/** The connection with all that libpq would add to it, so that nobody has to ask the environment again. */
+function connectionTo(text: string, env: Environment): Connection {
+  try {
+    const { values, notes } = parseConnectionString(text);
+    const url = formatConnectionString(completeConnection(values, env));
+    connectionOptions(url);
+    return { url, notes, problem: null };
+  } catch (error) {
+    if (error instanceof ConnectionStringError) return { ...NO_CONNECTION, problem: error.message };
+    throw error;
+  }
+}
 
 /** As far as these variables are right: the other problems are told besides. */
 function asksItself(given: Environment): boolean {
@@ -243,10 +285,7 @@ const schema = z.object({
     .string()
     .regex(/^ins_\w+$/, "must be an instance id: ins_…")
     .optional(),
-  DATABASE_URL: z
-    .string()
-    .regex(/^postgres(ql)?:\/\/./, "must begin with postgres:// or postgresql://")
-    .optional(),
+  DATABASE_URL: z.string().optional(),
   DATABASE_POOL_MAX: integer(1, 1000).optional(),
   DATA_DIR: z.string().default(".data"),
   CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),

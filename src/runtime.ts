@@ -55,6 +55,7 @@ const EMBEDDED_POOL_MAX = 32;
 export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
   const embedded = config.url === null ? await startEmbedded(config.dataDir, log) : null;
   const url = config.url ?? embedded?.url ?? "";
+  for (const note of config.notes) log.warn(note);
   let database: Database | null = null;
   try {
     await migrateDatabase({ url });

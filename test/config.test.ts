@@ -1,6 +1,9 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import fc from "fast-check";
 import { Webhook } from "svix";
-import { expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { loadConfig } from "../src/config.js";
 import { AppError } from "../src/lib/errors.js";
 
@@ -140,6 +143,151 @@ test("keeps a path in CLERK_API_URL and drops the slash at its end", () => {
     "http://127.0.0.1:4000/clerk",
   );
 });
+
+describe("secrets from files", () => {
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "user-mirror-secrets-"));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string | Buffer) => {
+    writeFileSync(join(folder, name), text);
+    return join(folder, name);
+  };
+
+  test("are read without the line break at their end", () => {
+    const config = loadConfig(
+      {
+        CLERK_SECRET_KEY_FILE: file("key", "sk_live_abc\n"),
+        CLERK_WEBHOOK_SIGNING_SECRET_FILE: file("webhook", "whsec_YWJj\r\nwhsec_YWI=\r\n"),
+        DATABASE_URL_FILE: file("url", "postgres://ann:x@db.example.com/mirror\n"),
+        MIRROR_API_KEY_FILE: file("api", "\ufeffum_key"),
+      },
+      served,
+    );
+    expect(config.clerk).toMatchObject({
+      secretKey: "sk_live_abc",
+      webhookSecrets: ["whsec_YWJj", "whsec_YWI="],
+    });
+    expect(config.keys.mirrorApiKey).toBe("um_key");
+    expect(config.upstream.rateLimit).toBe(1000);
+    expect(config.database.url).toContain("db.example.com");
+  });
+
+  test("are refused by name when they can't be read, all at once, and neither path nor content is printed", () => {
+    mkdirSync(join(folder, "confidential"));
+    const message = problemsOf({
+      CLERK_SECRET_KEY: SECRET_KEY,
+      CLERK_SECRET_KEY_FILE: file("key", "sk_test_confidential"),
+      CLERK_WEBHOOK_SIGNING_SECRET_FILE: "whsec_confidential",
+      DATABASE_URL_FILE: join(folder, "confidential"),
+      MIRROR_API_KEY_FILE: file("confidential-large", Buffer.alloc(70_000, 97)),
+    });
+    expect(message.split("\n")).toEqual([
+      "CLERK_SECRET_KEY_FILE and CLERK_SECRET_KEY are both set: leave one of them out",
+      expect.stringMatching(/^CLERK_WEBHOOK_SIGNING_SECRET_FILE .*ENOENT/),
+      expect.stringMatching(/^DATABASE_URL_FILE names a folder/),
+      expect.stringMatching(/^MIRROR_API_KEY_FILE .*64 KiB/),
+    ]);
+    expect(message).not.toContain("confidential");
+  });
+
+  test.each(["", "\n", " \n "])("that hold %j are refused", (text) => {
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: file("key", text) })).toBe(
+      "CLERK_SECRET_KEY_FILE names a file that is empty",
+    );
+  });
+
+  test("that never end, or whose names are impossible, are refused", () => {
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: "/dev/zero" })).toMatch(/ordinary file/);
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: "a\0b" })).toMatch(/^CLERK_SECRET_KEY_FILE .*can't be read/);
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: "x".repeat(100_000) })).toMatch(/ENAMETOOLONG/);
+  });
+
+  test("that others own are refused", () => {
+    if (process.getuid?.() === 0) return;
+    const path = file("key", SECRET_KEY);
+    chmodSync(path, 0);
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: path })).toMatch(/EACCES/);
+  });
+
+  test("with a wrong value are named by the variable that they stand for", () => {
+    expect(problemsOf({ CLERK_SECRET_KEY_FILE: file("key", "pk_confidential") })).toMatch(
+      /^CLERK_SECRET_KEY must be a secret key/,
+    );
+  });
+});
+
+test.each([
+  ["postgres://u:100%@h/d", /%25/],
+  ["postgres://u:confidential@h:70000/d", /port/],
+  ["postgres://u:confidential@h/d?sslmode=confidential", /sslmode/],
+  ["postgres://u:confidential@h/d?sslrootcert=/confidential", /sslrootcert/],
+  ["postgres://u:confidential@h/d?service=confidential", /service/],
+  ["confidential", /postgres:\/\//],
+])("refuses the DATABASE_URL %s by name", (url, reason) => {
+  const message = problemsOf({ CLERK_SECRET_KEY: SECRET_KEY, DATABASE_URL: url });
+  expect(message).toMatch(/^DATABASE_URL /);
+  expect(message).toMatch(reason);
+  expect(message).not.toContain("confidential");
+});
+
+test("whatever a variable holds, it is taken or refused by name, and not printed", () => {
+  const names = Object.keys(loadableNames);
+  const hostile = fc.oneof(
+    fc.constantFrom(
+      "NaN",
+      "Infinity",
+      "-1",
+      "1e9",
+      "1e309",
+      "0x10",
+      "٣",
+      " ",
+      "\t",
+      "\0",
+      "null",
+      "a".repeat(100_000),
+    ),
+    fc.string({ unit: "binary", maxLength: 40 }),
+    fc.double().map(String),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...names), hostile, (name, value) => {
+      const env = { [name]: value };
+      try {
+        loadConfig(env);
+      } catch (error) {
+        expect(error).toBeInstanceOf(AppError);
+        expect((error as AppError).message).toMatch(new RegExp(`^${name} `));
+        if (value.trim().length > 8) expect((error as AppError).message).not.toContain(value.trim());
+      }
+    }),
+    { numRuns: 3000 },
+  );
+});
+/** Those that are checked. */
+const loadableNames = {
+  ...{ CLERK_SECRET_KEY: 1, CLERK_WEBHOOK_SIGNING_SECRET: 1, CLERK_API_URL: 1, CLERK_API_VERSION: 1 },
+  ...{
+    CLERK_INSTANCE_ID: 1,
+    DATABASE_URL: 1,
+    DATABASE_POOL_MAX: 1,
+    DATA_DIR: 1,
+    CACHE_MAX_BYTES: 1,
+    HOST: 1,
+    PORT: 1,
+  },
+  ...{ MIRROR_API_KEY: 1, ACCEPT_CLERK_SECRET_KEY: 1, RECONCILE_INTERVAL: 1, FULL_RECONCILE_INTERVAL: 1 },
+  ...{
+    UPSTREAM_RATE_LIMIT: 1,
+    UPSTREAM_BACKGROUND_SHARE: 1,
+    UPSTREAM_TIMEOUT: 1,
+    UPSTREAM_LAG: 1,
+    PURGE_LIMIT: 1,
+  },
+  ...{ LOG_LEVEL: 1, LOG_FORMAT: 1, DEMO_USERS: 1, DEMO_TRAFFIC: 1 },
+};
 
 function takes(what: () => unknown): boolean {
   try {

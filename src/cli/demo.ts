@@ -84,12 +84,16 @@ async function emptied(dataDir: string): Promise<void> {
 /** What the demo decides for itself. */
 const IGNORED = {
   DATABASE_URL: undefined,
+  DATABASE_URL_FILE: undefined,
   CLERK_SECRET_KEY: undefined,
+  CLERK_SECRET_KEY_FILE: undefined,
   CLERK_API_URL: undefined,
   CLERK_INSTANCE_ID: undefined,
   CLERK_WEBHOOK_SIGNING_SECRET: undefined,
+  CLERK_WEBHOOK_SIGNING_SECRET_FILE: undefined,
   UPSTREAM_RATE_LIMIT: undefined,
   MIRROR_API_KEY: undefined,
+  MIRROR_API_KEY_FILE: undefined,
 };
 
 function demoConfig(

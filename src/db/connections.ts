@@ -1,4 +1,5 @@
 import type postgresType from "postgres";
+import { connectionOptions } from "../lib/connection-options.js";
 import { postgres } from "./driver.js";
 import { type Settings, session } from "./session.js";
 
@@ -76,7 +77,9 @@ const KEEP_ALIVE_SECONDS = 10;
 const FIRST_PAUSE = 0.25;
 const LONGEST_PAUSE = 1;
 
+/** Throws `ConnectionStringError` for a `url` that leads nowhere. */
 export function createConnections(url: string): Connections {
+  const target = connectionOptions(url);
   const clock = { ticks: 0 };
   const pools = new Set<Pool>();
   const hooks: ((name: string) => void)[] = [];
@@ -85,14 +88,18 @@ export function createConnections(url: string): Connections {
   function open<T extends Types>(options: PoolOptions<T>): postgresType.Sql<Parsed<T>> {
     const watch: Watch = { clock, connections: [], queues: [] };
     const pool: Pool = { watch, options };
-    const sql = postgres(url, {
+    const sql = postgres({
+      ...target.driver,
       max: options.max,
-      connect_timeout: options.connectTimeout ?? CONNECT_TIMEOUT_SECONDS,
-      keep_alive: KEEP_ALIVE_SECONDS,
+      connect_timeout: options.connectTimeout ?? target.connectTimeout ?? CONNECT_TIMEOUT_SECONDS,
+      keep_alive: target.keepAlive ?? KEEP_ALIVE_SECONDS,
       backoff: createBackoff(),
       onnotice: () => {},
       ...session(options.settings),
-      connection: { application_name: options.name },
+      connection: {
+        ...target.startup,
+        application_name: options.name.replace(/^user-mirror/, target.applicationName ?? "user-mirror"),
+      },
       ...(options.idleTimeout !== undefined && { idle_timeout: options.idleTimeout }),
       ...(options.ages === false && { max_lifetime: null }),
       ...(options.types && { types: options.types }),
@@ -100,7 +107,7 @@ export function createConnections(url: string): Connections {
       // Not among the driver's types: the first is what its `listen` is made of, the second is ours (`driver.ts`).
       ...(options.onnotify && { onnotify: options.onnotify }),
       ...{ watch },
-    }) as unknown as postgresType.Sql<Parsed<T>>;
+    } as unknown as postgresType.Options<Types>) as unknown as postgresType.Sql<Parsed<T>>;
     pools.add(pool);
     // A tick is a turn of this process's loop: while that is busy, or stopped, no time passes and no limit runs out.
     ticking ??= setInterval(tick, TICK_MS).unref();

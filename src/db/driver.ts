@@ -55,7 +55,11 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
     ],
     [
       "    if (initial)\n      return reconnect()\n",
-      `    if (initial && !terminated && ++retries < options.host.length)
+      `    if (initial && Array.isArray(ssl) && retries % 2 === 0 && (!failure || failure.code !== '28000')) {
+      retries++
+      hostIndex = (hostIndex + 1) % port.length
+    }
+    if (initial && !terminated && ++retries < options.host.length)
       return reconnect()
 
     initial && errored(failure || Errors.connection('CONNECTION_CLOSED', options, socket))
@@ -85,7 +89,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
       "    } else {\n      errored(Errors.postgres(parseError(x)))\n",
       `    } else {
       const failed = Errors.postgres(parseError(x))
-      failed.code === '57P03' ? error(failed) : errored(failed)
+      failed.code === '57P03' || failed.code === '28000' ? error(failed) : errored(failed)
 `,
     ],
     [
@@ -98,6 +102,35 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
           failure = Errors.generic('TARGET_SESSION_ATTRS', 'no server is ' + target_session_attrs)
           return socket.destroy()
         }`,
+    ],
+    // How a connection is encrypted is decided for each host (`connection-tls.ts`): where `ssl` is a list, each stands in it
+    // twice, without and with TLS, and the second is for those that refuse the first for its own sake.
+    [
+      "    socket.on('connect', ssl ? secure : connected)",
+      "    socket.on('connect', (Array.isArray(ssl) ? ssl[hostIndex] : ssl) ? secure : connected)",
+    ],
+    [
+      "      if (!canSSL && ssl === 'prefer')\n        return connected()\n",
+      `      if (!canSSL && tlsOf(ssl).optional)
+        return connected()
+      if (!canSSL) {
+        error(Errors.generic('TLS_REFUSED', 'the server offers no TLS, which sslmode asks for'))
+        return socket.destroy()
+      }
+`,
+    ],
+    [
+      "    else if (typeof ssl === 'object')\n      Object.assign(options, ssl)",
+      "    else\n      Object.assign(options, tlsOf(ssl).optionsFor(socket.host, socket.port))",
+    ],
+    [
+      "  async function secure() {\n",
+      `  function tlsOf(ssl) {
+    return Array.isArray(ssl) ? ssl.find(x => x) : ssl
+  }
+
+  async function secure() {
+`,
     ],
     // A connection that is being opened, or whose end nobody answers, keeps a process from ending.
     [

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type postgresType from "postgres";
+import { connectionOptions, describeHosts } from "../lib/connection-options.js";
 import { AppError } from "../lib/errors.js";
 import { createConnections } from "./connections.js";
 import { createReaderRoles } from "./grants.js";
@@ -45,11 +46,10 @@ async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
   try {
     await sql`select 1`;
   } catch (cause) {
-    const { hostname, port } = new URL(url);
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AppError(
       "configuration",
-      `The Postgres at ${hostname}:${port || 5432} can't be used: ${reason}. Check DATABASE_URL, and that it runs.`,
+      `The Postgres at ${describeHosts(connectionOptions(url))} can't be used: ${reason}. Check DATABASE_URL, and that it runs.`,
       { cause },
     );
   }

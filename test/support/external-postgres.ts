@@ -15,9 +15,13 @@ export const startPostgres15 = () => startPostgres(POSTGRES_15);
 
 /**
  * A server with a database `mirror` that stands in for the user's own: reached by `DATABASE_URL`, stopped and started by
- * somebody else. Of the embedded version unless `bin` names other programs.
+ * somebody else. Of the embedded version unless `bin` names other programs. `prepare` may write into its folder before
+ * it starts.
  */
-export async function startPostgres(bin = embeddedBinaries(unprivilegedUser()).bin) {
+export async function startPostgres(
+  bin = embeddedBinaries(unprivilegedUser()).bin,
+  prepare: (data: string) => void = () => {},
+) {
   const user = unprivilegedUser();
   const runAs = user ?? {};
   const folder = mkdtempSync(join(tmpdir(), "user-mirror-postgres-"));
@@ -37,6 +41,7 @@ export async function startPostgres(bin = embeddedBinaries(unprivilegedUser()).b
     join(data, "postgresql.auto.conf"),
     `port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n`,
   );
+  prepare(data);
 
   async function start() {
     const child = spawn(join(bin, "postgres"), ["-D", data], { ...runAs, cwd: "/", stdio: "ignore" });
