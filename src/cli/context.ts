@@ -1,11 +1,21 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { type Config, type ConfigWithSecretKey, loadConfig } from "../config.js";
+import { AppError, reasonOf } from "../lib/errors.js";
 import { createLogger, type Logger } from "../observability/logger.js";
 import { openStore, type Store } from "../runtime.js";
 
 /** `.env` in the working directory counts where the environment itself says nothing. */
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {
-  if (existsSync(".env")) process.loadEnvFile(".env");
+  const stat = statSync(".env", { throwIfNoEntry: false });
+  try {
+    // A pipe might never end.
+    if (stat && !stat.isFile()) throw new Error("it is no ordinary file");
+    if (stat) process.loadEnvFile(".env");
+  } catch (error) {
+    throw new AppError("configuration", `.env in this folder can't be read: ${reasonOf(error)}.`, {
+      cause: error,
+    });
+  }
   return process.env;
 }
 
@@ -35,6 +45,9 @@ export async function withStore(work: (store: Store, config: Config) => Promise<
     await store.close();
   }
 }
+
+/** Whether stack traces are wanted: they are for whoever looks for a fault in the program. */
+export const isDebugging = () => /^(debug|trace)$/.test(process.env.LOG_LEVEL?.trim() ?? "");
 
 /** Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. */
 export function untilInterrupted(): AbortController {

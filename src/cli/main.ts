@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
-import { AppError } from "../lib/errors.js";
+import { AppError, reasonOf } from "../lib/errors.js";
 import { howToRun, version } from "../lib/package.js";
+import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
 import { keysCommand } from "./keys.js";
@@ -78,6 +79,8 @@ function report(error: unknown): number {
         ? EXIT.usage
         : EXIT.failed;
   }
-  process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.stderr.write(
+    isDebugging() && error instanceof Error ? `${error.stack}\n` : `Failed: ${reasonOf(error)}\n`,
+  );
   return EXIT.failed;
 }

@@ -21,10 +21,18 @@ async function serve(): Promise<void> {
   const interrupted = untilInterrupted();
   // A bar would be torn apart by the log lines around it: it is for those who have silenced them.
   const progress = createProgress(process.stderr, !process.stderr.isTTY || config.log.level !== "silent");
-  const server = await startServer(config, log, progress.report);
-  await new Promise<void>((resolve) => {
-    if (interrupted.signal.aborted) resolve();
+  const asked = new Promise<void>((resolve) => {
     interrupted.signal.addEventListener("abort", () => resolve(), { once: true });
   });
+  const starting = startServer(config, log, progress.report);
+  const server = await Promise.race([starting, asked.then(graceToStart)]);
+  // A start that waits for something: it has answered nobody, and what runs for it ends with this process.
+  if (!server) process.exit();
+  await asked;
   await server.stop();
 }
+
+/** What a start that is nearly through may take after it was told to stop, so that it stops in order. */
+const GRACE_MS = 3000;
+
+const graceToStart = () => new Promise<null>((resolve) => setTimeout(resolve, GRACE_MS, null).unref());

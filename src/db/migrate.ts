@@ -5,21 +5,22 @@ import { drizzle } from "drizzle-orm/postgres-js";
 import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type postgresType from "postgres";
 import { connectionOptions, describeHosts } from "../lib/connection-options.js";
-import { AppError } from "../lib/errors.js";
+import { AppError, reasonOf } from "../lib/errors.js";
 import { createConnections } from "./connections.js";
 import { createReaderRoles } from "./grants.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { ensureSearchIndex } from "./search-index.js";
 import { UNHURRIED } from "./session.js";
+import { refuseUnsuitableDatabase } from "./suitability.js";
+import { isDatabaseTrouble } from "./trouble.js";
 
 /** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
 const MIGRATION_LOCK = 7_310_214_401;
-const OLDEST_SERVER = 150_000;
 
 /**
  * Brings the database to the schema of this code, under an advisory lock so that processes starting together take
- * turns. Repeating is free. Fails with `configuration` when the database is newer than the code, older than
- * PostgreSQL 15, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
+ * turns. Repeating is free. Fails with `configuration` when the database is newer than the code,
+ * unsuitable, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
  */
 export async function migrateDatabase(options: { url: string }): Promise<void> {
   // Any of its statements may take hours: an index of millions of users, or the turn of another process.
@@ -30,15 +31,26 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
   try {
     await firstContact(sql, options.url);
     await refuseTransactionPooler(sql);
-    await refuseOldServer(sql);
+    await refuseUnsuitableDatabase(sql);
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql);
     await runMigrations(sql);
     await ensureSearchIndex(sql);
     await createReaderRoles(sql);
+  } catch (error) {
+    throw withReason(error);
   } finally {
     await sql.end();
   }
+}
+
+/** What Postgres said, which an error of Drizzle's hides behind its statement, and who has to do something about it. */
+function withReason(error: unknown): unknown {
+  if (error instanceof AppError) return error;
+  const code = isDatabaseTrouble(error) ? "database_unavailable" : "configuration";
+  return new AppError(code, `The database of DATABASE_URL can't be used: ${reasonOf(error)}.`, {
+    cause: error,
+  });
 }
 
 /** The first statement: what keeps it from being answered is a matter of DATABASE_URL. */
@@ -46,22 +58,10 @@ async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
   try {
     await sql`select 1`;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AppError(
       "configuration",
-      `The Postgres at ${describeHosts(connectionOptions(url))} can't be used: ${reason}. Check DATABASE_URL, and that it runs.`,
+      `The Postgres at ${describeHosts(connectionOptions(url))} can't be used: ${reasonOf(cause)}. Check DATABASE_URL, and that it runs.`,
       { cause },
-    );
-  }
-}
-
-async function refuseOldServer(sql: postgresType.Sql): Promise<void> {
-  const [row] = await sql<{ version: string; number: number }[]>`
-    select current_setting('server_version') as version, current_setting('server_version_num')::int as number`;
-  if (row && row.number < OLDEST_SERVER) {
-    throw new AppError(
-      "configuration",
-      `DATABASE_URL is PostgreSQL ${row.version}; User Mirror needs 15 or later.`,
     );
   }
 }
@@ -90,7 +90,8 @@ async function runMigrations(sql: postgresType.Sql): Promise<void> {
         select quote_ident(current_user) as role, quote_ident(current_database()) as database`;
       throw new AppError(
         "configuration",
-        "The role of DATABASE_URL may not create the schema or the extension pg_trgm. A DBA runs, in this database: " +
+        `The role of DATABASE_URL may not create the schema or the extension pg_trgm (${reasonOf(error)}). ` +
+          "A DBA runs, in this database: " +
           `CREATE EXTENSION IF NOT EXISTS pg_trgm; GRANT CREATE ON DATABASE ${who?.database} TO ${who?.role};`,
         { cause: error },
       );

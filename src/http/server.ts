@@ -121,6 +121,6 @@ function asConfigurationError(error: NodeJS.ErrnoException, host: string, port: 
     case "ENOTFOUND":
       return new AppError("configuration", `HOST ${host} is not an address of this machine.`, cause);
     default:
-      return error;
+      return new AppError("configuration", `HOST and PORT can't be listened on: ${error.message}.`, cause);
   }
 }

@@ -22,12 +22,12 @@ const MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-ful
 
 /**
  * The attempts that libpq's `sslmode` stands for, in order. Without one it is `prefer`, but towards this same machine
- * without TLS first, which there costs time and protects from nobody.
+ * `disable`: there TLS costs time and protects from nobody.
  */
 export function tlsOf(values: Values, hosts: readonly Host[]): (false | Tls)[] {
   const system = values.sslrootcert === "system";
   const local = hosts.every(({ address }) => /^(\/|localhost$|127\.|::1$)/.test(address));
-  const mode = values.sslmode ?? (system ? "verify-full" : local ? "allow" : "prefer");
+  const mode = values.sslmode ?? (system ? "verify-full" : local ? "disable" : "prefer");
   if (!MODES.includes(mode))
     throw new ConnectionStringError(`has an sslmode that is none of: ${MODES.join(", ")}`);
   if (system && mode !== "verify-full") {

@@ -52,3 +52,12 @@ export class AppError extends Error {
     this.retryAfterSeconds = details.retryAfterSeconds;
   }
 }
+
+/** What is at the bottom of an error, for people: whoever wrapped it says what was tried, and this why it failed. */
+export function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause instanceof Error) return reasonOf(error.cause);
+  // Every address of a host name failed in its own way.
+  const each = error instanceof AggregateError ? [...new Set(error.errors.map(reasonOf))].join("; ") : "";
+  return each || error.message || error.name;
+}

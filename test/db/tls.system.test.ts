@@ -121,7 +121,6 @@ test.each([
   `postgres://mirror@elsewhere:PORT/mirror?hostaddr=127.0.0.1&sslmode=verify-full&${CA}`,
   `postgres://mirror@127.0.0.1:1,localhost:PORT/mirror?sslmode=verify-full&${CA}`,
   "postgres://mirror@127.0.0.1:PORT/mirror?sslmode=verify-full&sslrootcert=FOLDER/missing.crt",
-  "postgres://secretive@127.0.0.1:PORT/mirror",
   "postgres://secretive@127.0.0.1:PORT/mirror?sslmode=allow",
   "postgres://secretive@127.0.0.1:PORT/mirror?sslmode=prefer",
   "postgres://secretive@127.0.0.1:PORT/mirror?sslmode=disable",
@@ -144,6 +143,15 @@ test.each([
 test("encrypts what Neon's console prints, although channels aren't bound", async () => {
   const text = filled("postgres://mirror@127.0.0.1:PORT/mirror?sslmode=require&channel_binding=require");
   expect(await byMirror(text)).toEqual({ ssl: true, reason: "" });
+});
+
+test("asks a server on this machine for TLS only where the string does", async () => {
+  expect(await byMirror(filled("postgres://mirror@127.0.0.1:PORT/mirror"))).toEqual({
+    ssl: false,
+    reason: "",
+  });
+  const { reason } = await byMirror(filled("postgres://secretive@127.0.0.1:PORT/mirror"));
+  expect(reason).toMatch(/no encryption/);
 });
 
 test("talks TLS from the first byte where that is asked for, to servers that know it", async () => {
