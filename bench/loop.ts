@@ -178,7 +178,7 @@ function workOf(mirror: Target, clerk: HugeClerk, { sql, webhookSecret }: LoopOp
     },
     "list of 500 users of 24 KiB, private metadata shown": async (asking) => {
       await asking();
-      await get("/v1/users?limit=500&order_by=-updated_at");
+      await get("/v1/users?limit=500&query=user_page_");
     },
     "walk over 500 users of 24 KiB": async (asking) => {
       clerk.users = Buffer.from(JSON.stringify(page(24_000, true)));

@@ -2,6 +2,7 @@
 export interface KeyCounts {
   add(keys: readonly string[]): void;
   remove(keys: readonly string[]): void;
+  has(key: string): boolean;
   /** Those of an item that are among them. */
   known<T>(keysOf: (item: T) => readonly string[], item: T): string[];
 }
@@ -19,6 +20,7 @@ export function createKeyCounts(): KeyCounts {
         else counts.delete(key);
       }
     },
+    has: (key) => counts.has(key),
     known: (keysOf, item) => (counts.size === 0 ? [] : keysOf(item).filter((key) => counts.has(key))),
   };
 }

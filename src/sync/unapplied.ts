@@ -1,11 +1,12 @@
 import { backoffMs, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
+import { createKeyCounts } from "./key-counts.js";
 
 /** What Clerk has done and the mirror could not apply yet, in this process. */
 export interface Unapplied {
-  /** Keeps `work`, which applies it and is safe to repeat, until it has succeeded once. */
-  keep(userIds: readonly string[], work: () => Promise<unknown>): void;
+  /** Keeps `work`, which applies it and is safe to repeat, until it has succeeded once; `bytes` is what it holds on to. */
+  keep(userIds: readonly string[], work: () => Promise<unknown>, bytes?: number): void;
   /** Whether what is stored about this user is known to be old: Clerk must be asked instead. */
   concerns(userId: string): boolean;
   /** Tries everything once. */
@@ -17,6 +18,7 @@ export interface Unapplied {
 interface Kept {
   userIds: readonly string[];
   work: () => Promise<unknown>;
+  bytes: number;
   failures: number;
   notBeforeMs: number;
 }
@@ -26,16 +28,26 @@ const RETRY_MS = 500;
 const SLOWEST_LOCKED_MS = 3000;
 /** What is kept may have to ask Clerk, whom every half a second would keep at its limit. */
 const SLOWEST_RETRY_MS = 30_000;
-/** Beyond this many the oldest are given up: the next reconcile finds them. */
+/** Beyond this many, or bytes, the oldest are given up: the next reconcile finds them. */
 const MOST_KEPT = 1000;
+const MOST_BYTES = 64 * 1024 * 1024;
 
 export function createUnapplied(log: Logger): Unapplied {
-  let kept: Kept[] = [];
+  const kept = new Set<Kept>();
+  /** Each read asks, so that none may go through all that is kept. */
+  const users = createKeyCounts();
+  let bytes = 0;
+
+  function forget(one: Kept): void {
+    if (!kept.delete(one)) return;
+    users.remove(one.userIds);
+    bytes -= one.bytes;
+  }
 
   async function attempt(one: Kept): Promise<void> {
     try {
       await one.work();
-      kept = kept.filter((other) => other !== one);
+      forget(one);
     } catch (error) {
       log.debug({ reason: error instanceof Error ? error.message : String(error) }, "still not applied");
       const isLocked = error instanceof AppError && error.code === "database_unavailable";
@@ -45,17 +57,24 @@ export function createUnapplied(log: Logger): Unapplied {
   }
 
   return {
-    keep(userIds, work) {
-      kept = [...kept.slice(1 - MOST_KEPT), { userIds, work, failures: 0, notBeforeMs: 0 }];
+    keep(userIds, work, size = 0) {
+      const one: Kept = { userIds, work, bytes: size, failures: 0, notBeforeMs: 0 };
+      kept.add(one);
+      users.add(userIds);
+      bytes += size;
+      for (const oldest of kept) {
+        if (kept.size <= MOST_KEPT && (bytes <= MOST_BYTES || oldest === one)) break;
+        forget(oldest);
+      }
     },
-    concerns: (userId) => kept.some(({ userIds }) => userIds.includes(userId)),
+    concerns: (userId) => users.has(userId),
     async retry() {
-      for (const one of kept) await attempt(one);
+      for (const one of [...kept]) await attempt(one);
     },
     async run(signal) {
       while (!signal.aborted) {
         await sleep(RETRY_MS, signal).catch(() => {});
-        for (const one of kept) {
+        for (const one of [...kept]) {
           if (!signal.aborted && one.notBeforeMs <= performance.now()) await attempt(one);
         }
       }

@@ -77,7 +77,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     const work = workOf(applying);
     if (!work) return true;
     const userIds = by === "write" ? await usersOf(applying) : [];
-    const keep = () => unapplied.keep(userIds, () => work(true));
+    const keep = () => unapplied.keep(userIds, () => work(true), answer.body.length);
     // What waits for something of this user is tried again soon: this needn't be found to wait as well.
     if (userIds.some(unapplied.concerns)) {
       keep();

@@ -30,3 +30,22 @@ test("what can't be applied is tried again less and less often, and often again 
   stopping.abort();
   await running;
 });
+
+test("holds on to no more bytes than it may: the oldest are given up", () => {
+  const unapplied = createUnapplied(silentLogger());
+  const work = async () => {};
+  const quarter = 16 * 1024 * 1024;
+  for (const id of ["a", "b", "c", "d"]) unapplied.keep([id, "shared"], work, quarter);
+  expect(unapplied.concerns("a")).toBe(true);
+  unapplied.keep(["e"], work, quarter);
+  expect(["a", "b", "e", "shared"].map(unapplied.concerns)).toEqual([false, true, true, true]);
+  // What is larger than all that may be kept is kept alone.
+  unapplied.keep(["f"], work, 8 * quarter);
+  expect(["b", "e", "shared", "f"].map(unapplied.concerns)).toEqual([false, false, false, true]);
+});
+
+test("holds on to no more writes than it may, however many users each names", () => {
+  const unapplied = createUnapplied(silentLogger());
+  for (let n = 0; n < 1001; n++) unapplied.keep([`user_${n}`, `user_${n}`], async () => {});
+  expect(["user_0", "user_1", "user_1000"].map(unapplied.concerns)).toEqual([false, true, true]);
+});
