@@ -30,6 +30,7 @@ import { createReplay } from "./sync/replay.js";
 import { createRetention } from "./sync/retention.js";
 import { findRun, latestRuns, type OnProgress } from "./sync/runs.js";
 import { createSearchTidying, type SearchTidying } from "./sync/search-tidying.js";
+import { createSqlRepair } from "./sync/sql-repair.js";
 import { createUnapplied } from "./sync/unapplied.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
@@ -305,8 +306,18 @@ async function serve(
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
+  const sqlRepair = createSqlRepair({ sql, log });
   const retention = createRetention({ sql: database.patient, clock, log });
-  const loops = [availability, completeness, refetcher, unapplied, retention, notifications, searchTidying];
+  const loops = [
+    availability,
+    completeness,
+    refetcher,
+    unapplied,
+    retention,
+    sqlRepair,
+    notifications,
+    searchTidying,
+  ];
   const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));
   return {

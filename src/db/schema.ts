@@ -7,8 +7,8 @@ import { key, keys, mirrorData, ms } from "./columns.js";
  * only. Nothing but the primary key is indexed, so that most updates stay on their page; filters use `user_search`.
  *
  * `payload` is the user's JSON without `private_metadata`, which stands in a column of its own and is spliced in at
- * `private_at` for those who may read it. `payload_safe` is set only when the payload holds characters that jsonb
- * can't (U+0000, lone surrogates): the same with U+FFFD in their place, for the SQL views.
+ * `private_at` for those who may read it. `payload_safe` is what the SQL views show instead, where the payload may hold
+ * private metadata deeper inside, or characters that jsonb can't (U+0000, lone surrogates; U+FFFD in their place).
  */
 export const users = mirrorData.table(
   "users",

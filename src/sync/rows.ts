@@ -3,7 +3,7 @@ import { splicePrivateMetadata, splitPrivateMetadata } from "../lib/private-meta
 import { exactKey } from "../lib/text.js";
 import { orNull, text } from "./derive.js";
 import { type Content, type Kept, orderKey, type State } from "./fold.js";
-import { safeJson, safeText } from "./safe-json.js";
+import { safeJson, shownInSql } from "./safe-json.js";
 
 /** A row of `users`, `organizations` or `organization_memberships` as it is stored; the latter two lack the users' columns. */
 export interface StoredRow {
@@ -153,7 +153,7 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
       ...shared,
       ...orderColumns(content),
       payload: split.payload,
-      payload_safe: safeText(split.payload, () => without(user, "private_metadata")),
+      payload_safe: shownInSql(split.payload, () => without(user, "private_metadata")),
       private_metadata: split.privateMetadata,
       private_at: split.privateAt,
       scim_order: orderColumn(content.kept.scim, content.order),
@@ -199,7 +199,7 @@ export function organizationRow(id: string, state: State): StoredOrganization {
     deleted_at: null,
     ...orderColumns(content),
     payload,
-    payload_safe: safeText(payload, () => organization),
+    payload_safe: shownInSql(payload, () => organization),
     private_metadata: orNull(private_metadata, JSON.stringify),
     name: orNull(text(organization.name), exactKey),
     slug: orNull(text(organization.slug), exactKey),
@@ -230,7 +230,7 @@ export function membershipRow(id: string, state: State): StoredMembership {
     deleted_at: null,
     ...orderColumns(content),
     payload,
-    payload_safe: safeText(payload, () => membership),
+    payload_safe: shownInSql(payload, () => membership),
     private_metadata: orNull(private_metadata, JSON.stringify),
     organization_id: exactKey(organization.id),
     user_id: exactKey(public_user_data.user_id),

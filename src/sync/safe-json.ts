@@ -1,3 +1,4 @@
+import { hidePrivateMetadata } from "../lib/private-metadata.js";
 import { sqlText } from "../lib/text.js";
 
 /** How `JSON.stringify` spells what jsonb refuses: U+0000 and surrogates without their other half. */
@@ -5,6 +6,18 @@ const UNSAFE = /\\u(0000|d[89a-f])/;
 
 /** jsonb's parser recurses: a document nested deeper than this could exhaust the server's stack. */
 const MAX_DEPTH = 1000;
+
+/** In every payload that holds private metadata, at whatever depth; the views look for it too. */
+export const MAY_BE_PRIVATE = '"private_metadata"';
+
+/**
+ * What the SQL views show in place of a payload: without what is private inside of it, and as jsonb takes it; null where
+ * that is the payload itself.
+ */
+export function shownInSql(payload: string, readValue: () => unknown): string | null {
+  if (!payload.includes(MAY_BE_PRIVATE)) return safeText(payload, readValue);
+  return safeJson(hidePrivateMetadata(readValue()));
+}
 
 /** The value as JSON that jsonb takes: what it can't hold became U+FFFD, and what is nested too deep null. */
 export function safeJson(value: unknown): string {
