@@ -1,6 +1,7 @@
 import { textArray } from "../db/bulk.js";
 import type { Sql, Tx } from "../db/client.js";
 import { sqlText } from "../lib/text.js";
+import { messageOf } from "../observability/loggable-error.js";
 import { claimDeliveries } from "./deliveries.js";
 import { queueRefetches } from "./refetches.js";
 
@@ -69,7 +70,7 @@ export async function keepDeadObject(
   const payload = Buffer.from(JSON.stringify(object) ?? "null");
   await insertDeadLetter(sql, {
     ...{ id: deadObjectId(kind, id), type: null, userId: kind === "user" ? id : null },
-    ...{ payload, error: error.message },
+    ...{ payload, error: messageOf(error) },
   });
 }
 

@@ -8,6 +8,7 @@ import { AppError } from "../lib/errors.js";
 import { type Skimmed, skim } from "../lib/json.js";
 import { sqlText } from "../lib/text.js";
 import { nextTurn } from "../lib/turns.js";
+import { messageOf } from "../observability/loggable-error.js";
 import type { Logger } from "../observability/logger.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
@@ -120,10 +121,10 @@ export function createIngest(options: IngestOptions): Ingest {
   ): Promise<Receipt> {
     const type = event && typeOf(event);
     const userId = event ? userIdOf(event) : null;
-    const letter = { id: messageId, type, userId, payload: raw, error: error.message };
+    const letter = { id: messageId, type, userId, payload: raw, error: messageOf(error) };
     const kept = await availability.guard(() => keepDeadWebhook(sql, letter));
     if (!kept) return { status: "duplicate", version: null };
-    log.warn({ messageId, type, userId, reason: error.message }, "webhook kept as a dead letter");
+    log.warn({ messageId, type, userId, reason: messageOf(error) }, "webhook kept as a dead letter");
     return { status: "dead_lettered", version: null };
   }
 

@@ -88,3 +88,27 @@ test("logs a bug whole, but not the rows and parameters that Postgres and Drizzl
   });
   expect(text).not.toContain("confidential");
 });
+
+test("logs no piece of the text that an error quotes", async () => {
+  const quoting = [
+    Object.assign(new Error('invalid input syntax for type bigint: "confidential"'), { code: "22P02" }),
+    failureOf(() => JSON.parse("confidential")),
+    failureOf(() => JSON.parse('{"private_metadata": confidential}')),
+    failureOf(() => JSON.parse(`{"a":"${"x".repeat(50)}", confidential: "${"x".repeat(50)}"}`)),
+  ];
+  for (const error of quoting) {
+    const { parts } = standInApp();
+    const users = { ...parts.users, users: { ...parts.users.users, count: () => Promise.reject(error) } };
+    const { text } = await logOf("/v1/users/count", bearer(MIRROR_KEY), { users });
+    expect(text).toContain("unexpected error");
+    expect(text).not.toContain("confid");
+  }
+});
+
+function failureOf(act: () => unknown): unknown {
+  try {
+    return act();
+  } catch (error) {
+    return error;
+  }
+}

@@ -1,5 +1,6 @@
+import { Writable } from "node:stream";
 import { expect } from "vitest";
-import { silentLogger } from "../../src/observability/logger.js";
+import { createLogger, silentLogger } from "../../src/observability/logger.js";
 import { createRetention } from "../../src/sync/retention.js";
 import { test } from "../support/database.js";
 
@@ -35,4 +36,47 @@ test("what is older than a week goes, what is younger and the feed's last row st
   await sql`update mirror_data.changes set at = 0`;
   await retention.prune();
   expect(await left("changes", "id")).toEqual(["young"]);
+});
+
+test("dead letters are kept for 30 days, and the newest of too many; those that go are named in the log", async ({
+  db,
+}) => {
+  const { sql } = db;
+  const letter = (id: string, days: number, bytes: number) => sql`
+    insert into mirror_data.dead_letters (id, payload, error, received_at, tried_at)
+    values (${id}, ${"x".repeat(bytes)}, 'unusable', 1, ${NOW_MS - days * DAY_MS})`;
+  const left = async () =>
+    (await sql`select id from mirror_data.dead_letters order by id`).map(({ id }) => id);
+  const lines: Record<string, unknown>[] = [];
+  const stream = new Writable({
+    write(chunk, _, done) {
+      lines.push(JSON.parse(String(chunk)));
+      done();
+    },
+  });
+  const log = createLogger({ level: "trace", format: "json" }, stream as never);
+  const prune = (limits: object) =>
+    createRetention({ sql, clock: { now: () => NOW_MS }, log, ...limits }).prune();
+
+  for (const [id, days] of [
+    ["a", 31],
+    ["b", 29],
+    ["c", 2],
+    ["d", 1],
+  ] as const)
+    await letter(id, days, 100);
+  await sql`insert into mirror_data.deliveries (message_id, received_at, outcome) values ('a', ${NOW_MS}, 'dead_lettered')`;
+  expect(await prune({})).toBe(1);
+  expect(await left()).toEqual(["b", "c", "d"]);
+  // Given up, as by hand: the same message again is a duplicate.
+  expect((await sql`select outcome from mirror_data.deliveries`)[0]?.outcome).toBe("stale");
+  await prune({ mostLetters: 2 });
+  expect(await left()).toEqual(["c", "d"]);
+  await prune({ mostLetterBytes: 150 });
+  expect(await left()).toEqual(["d"]);
+  expect(lines.map(({ level, count, ids }) => [level, count, ids])).toEqual([
+    [40, 1, ["a"]],
+    [40, 1, ["b"]],
+    [40, 1, ["c"]],
+  ]);
 });
