@@ -44,6 +44,8 @@ import { type ClerkApi, createClerkApi } from "./upstream/users.js";
 export interface Store {
   database: Database;
   clock: Clock;
+  /** What a start on a standby, or a read-only primary, left to be done once it can be written. Repeating is free. */
+  settle(): Promise<void>;
   /** Null: `DATABASE_URL`. */
   embedded: EmbeddedPostgres | null;
   close(): Promise<void>;
@@ -59,7 +61,12 @@ export async function openStore(config: Config["database"], log: Logger): Promis
   for (const note of config.notes) log.warn(note);
   let database: Database | null = null;
   try {
-    await migrateDatabase({ url });
+    let { isWritable } = await migrateDatabase({ url });
+    if (!isWritable) {
+      log.error(
+        "DATABASE_URL can only be read: what is there is served, and nothing new arrives until it can be written.",
+      );
+    }
     const poolMax = embedded ? Math.min(config.poolMax, EMBEDDED_POOL_MAX) : config.poolMax;
     database = connect({ url, poolMax });
     const clock = createClock(database.sql);
@@ -69,6 +76,9 @@ export async function openStore(config: Config["database"], log: Logger): Promis
       database,
       clock,
       embedded,
+      async settle() {
+        if (!isWritable) ({ isWritable } = await migrateDatabase({ url }));
+      },
       async close() {
         clock.stop();
         await opened.close();
@@ -252,6 +262,7 @@ async function serve(
   const versions = createVersions(sql, availability);
   const unapplied = createUnapplied(log);
   availability.onReturn(unapplied.retry);
+  availability.onReturn(store.settle);
   // Webhooks may have been given up meanwhile.
   availability.onReturn(async () => walks.checkSoon());
   const ingest = createIngest({

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type postgresType from "postgres";
 import { NOTIFY_CHANNEL } from "../db/client.js";
-import type { Connections } from "../db/connections.js";
+import { type Connections, createBackoff } from "../db/connections.js";
 import { sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 
@@ -23,18 +23,23 @@ export interface NotificationsOptions {
 const HEARTBEAT_MS = 1000;
 /** A connection that swallows everything looks like one on which nothing happens, but for the heartbeat. */
 const SILENCE_MS = 3000;
-const RETRY_MS = 250;
 
 export function createNotifications({ connections, onChange, log }: NotificationsOptions): Notifications {
   const heartbeat = `mirror_heartbeat_${randomUUID().replaceAll("-", "")}`;
   let hearingUntilMs = 0;
+  /** How many heartbeats came back. */
+  let heard = 0;
 
   async function run(signal: AbortSignal): Promise<void> {
+    const pauseSeconds = createBackoff();
+    let failures = 0;
     while (!signal.aborted) {
+      const hadHeard = heard;
       await listen(signal).catch((error) => {
         if (!signal.aborted) log.debug({ reason: error.message }, "notifications are not heard");
       });
-      await sleep(RETRY_MS, signal).catch(() => {});
+      failures = heard > hadHeard ? 1 : failures + 1;
+      await sleep(1000 * pauseSeconds(failures), signal).catch(() => {});
     }
   }
 
@@ -52,8 +57,10 @@ export function createNotifications({ connections, onChange, log }: Notification
       onnotify(channel, payload) {
         if (lost.signal.aborted) return;
         // What comes back had been sent at that moment, and with it everything committed until then.
-        if (channel === heartbeat) hearingUntilMs = sentAtMs + SILENCE_MS;
-        else onChange(changedIds(payload));
+        if (channel === heartbeat) {
+          hearingUntilMs = sentAtMs + SILENCE_MS;
+          heard++;
+        } else onChange(changedIds(payload));
       },
     });
     try {

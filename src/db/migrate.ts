@@ -21,8 +21,10 @@ const MIGRATION_LOCK = 7_310_214_401;
  * Brings the database to the schema of this code, under an advisory lock so that processes starting together take
  * turns. Repeating is free. Fails with `configuration` when the database is newer than the code,
  * unsuitable, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
+ * What can only be read, a standby for instance, is left as it is if its schema is that of this code (`isWritable: false`),
+ * and refused otherwise.
  */
-export async function migrateDatabase(options: { url: string }): Promise<void> {
+export async function migrateDatabase(options: { url: string }): Promise<{ isWritable: boolean }> {
   // Any of its statements may take hours: an index of millions of users, or the turn of another process.
   const sql = createConnections(options.url).open({
     ...{ name: "user-mirror migrate", max: 1, limitMs: Number.POSITIVE_INFINITY, connectTimeout: 10 },
@@ -30,13 +32,19 @@ export async function migrateDatabase(options: { url: string }): Promise<void> {
   });
   try {
     await firstContact(sql, options.url);
-    await refuseTransactionPooler(sql);
     await refuseUnsuitableDatabase(sql);
+    if (await isReadOnly(sql)) {
+      await refuseNewerDatabase(sql);
+      await refuseOlderDatabase(sql);
+      return { isWritable: false };
+    }
+    await refuseTransactionPooler(sql);
     await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
     await refuseNewerDatabase(sql);
     await runMigrations(sql);
     await ensureSearchIndex(sql);
     await createReaderRoles(sql);
+    return { isWritable: true };
   } catch (error) {
     throw withReason(error);
   } finally {
@@ -66,14 +74,36 @@ async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
   }
 }
 
-async function refuseNewerDatabase(sql: postgresType.Sql): Promise<void> {
+async function isReadOnly(sql: postgresType.Sql): Promise<boolean> {
+  const [row] = await sql<{ is: boolean }[]>`
+    select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on' as is`;
+  return row?.is === true;
+}
+
+/** When the newest migration that the database has had was made; 0: none. */
+async function newestMigration(sql: postgresType.Sql): Promise<number> {
   const [exists] = await sql<{ journal: string | null }[]>`
     select to_regclass('mirror_data.__drizzle_migrations')::text as journal`;
-  if (!exists?.journal) return;
+  if (!exists?.journal) return 0;
   const [last] = await sql<{ at: string | null }[]>`
     select max(created_at)::text as at from mirror_data.__drizzle_migrations`;
-  const newestKnown = Math.max(...journal().entries.map((entry) => entry.when));
-  if (last?.at && Number(last.at) > newestKnown) {
+  return Number(last?.at ?? 0);
+}
+
+const newestKnown = () => Math.max(...journal().entries.map((entry) => entry.when));
+
+async function refuseOlderDatabase(sql: postgresType.Sql): Promise<void> {
+  if ((await newestMigration(sql)) >= newestKnown()) return;
+  throw new AppError(
+    "configuration",
+    "DATABASE_URL is a standby, or read-only (default_transaction_read_only), and doesn't hold the schema of this version. " +
+      "Use the primary's address, name all servers with target_session_attrs=read-write, or make it writable; " +
+      "`user-mirror migrate` on the primary prepares its standbys too.",
+  );
+}
+
+async function refuseNewerDatabase(sql: postgresType.Sql): Promise<void> {
+  if ((await newestMigration(sql)) > newestKnown()) {
     throw new AppError(
       "configuration",
       "The database was migrated by a newer User Mirror than this one. Start that version again, or a later one.",

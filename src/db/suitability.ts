@@ -3,11 +3,11 @@ import { AppError } from "../lib/errors.js";
 
 const OLDEST_SERVER = 150_000;
 
-/** Throws `configuration` for a database that can't hold the mirror: too old, in another encoding, a standby, or another's. */
+/** Throws `configuration` for a database that can't hold the mirror: too old, in another encoding, or another's. */
 export async function refuseUnsuitableDatabase(sql: postgresType.Sql): Promise<void> {
-  const [row] = await sql<{ version: string; number: number; encoding: string; standby: boolean }[]>`
+  const [row] = await sql<{ version: string; number: number; encoding: string }[]>`
     select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
-      current_setting('server_encoding') as encoding, pg_is_in_recovery() as standby`;
+      current_setting('server_encoding') as encoding`;
   if (!row) return;
   const refuse = (text: string) => {
     throw new AppError("configuration", `DATABASE_URL ${text}`);
@@ -17,11 +17,6 @@ export async function refuseUnsuitableDatabase(sql: postgresType.Sql): Promise<v
     refuse(
       `is a database encoded in ${row.encoding}, which can't hold every name; User Mirror needs UTF8. A DBA runs: ` +
         "CREATE DATABASE mirror ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8' TEMPLATE template0;",
-    );
-  }
-  if (row.standby) {
-    refuse(
-      "leads to a standby, which is read-only. Name the primary, or all servers with target_session_attrs=read-write.",
     );
   }
   await refuseForeignSchema(sql);

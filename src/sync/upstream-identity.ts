@@ -16,12 +16,10 @@ export interface UpstreamIdentity {
  */
 export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentity): Promise<void> {
   const { apiUrl, environment, instanceId } = identity;
-  await sql`
-    insert into mirror_data.upstream (api_url, environment, instance_id)
-    values (${apiUrl}, ${environment}, ${instanceId}) on conflict (one) do nothing`;
-  await sql`
-    update mirror_data.upstream set instance_id = ${instanceId}
-    where instance_id is null and ${instanceId}::text is not null and api_url = ${apiUrl} and environment = ${environment}`;
+  await remember(sql, identity).catch((error) => {
+    // A standby can be compared all the same.
+    if (error.code !== READ_ONLY) throw error;
+  });
   const [held] = await sql<{ api_url: string; environment: string; instance_id: string | null }[]>`
     select api_url, environment, instance_id from mirror_data.upstream`;
   if (!held) return;
@@ -36,6 +34,17 @@ export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentit
     `This mirror holds the users of another Clerk: ${differences.join("; ")}. ` +
       "Set it back, use another database, or empty this mirror with `user-mirror rebuild`.",
   );
+}
+
+const READ_ONLY = "25006";
+
+async function remember(sql: Sql, { apiUrl, environment, instanceId }: UpstreamIdentity): Promise<void> {
+  await sql`
+    insert into mirror_data.upstream (api_url, environment, instance_id)
+    values (${apiUrl}, ${environment}, ${instanceId}) on conflict (one) do nothing`;
+  await sql`
+    update mirror_data.upstream set instance_id = ${instanceId}
+    where instance_id is null and ${instanceId}::text is not null and api_url = ${apiUrl} and environment = ${environment}`;
 }
 
 const differenceOf = (what: string, held: string, now: string) =>

@@ -66,6 +66,7 @@ export async function startPostgres(
   await admin.end();
   return {
     url,
+    data,
     /** Stops it as its administrator would, cutting all connections. */
     async stop() {
       const exited = once(child, "exit");
@@ -77,6 +78,49 @@ export async function startPostgres(
     },
     async remove() {
       if (child.exitCode === null) await this.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A hot standby of a server, which is stopped for the copy. */
+export async function startStandby(primary: Awaited<ReturnType<typeof startPostgres>>) {
+  const { bin } = embeddedBinaries(unprivilegedUser());
+  const user = unprivilegedUser();
+  const runAs = user ?? {};
+  const folder = mkdtempSync(join(tmpdir(), "user-mirror-standby-"));
+  const data = join(folder, "data");
+  const { port: primaryPort } = new URL(primary.url);
+  await primary.stop();
+  const run = promisify(execFile);
+  await run("cp", ["-a", primary.data, data]);
+  if (user) chownSync(folder, user.uid, user.gid);
+  await primary.start();
+  const port = await freePort();
+  writeFileSync(
+    join(data, "postgresql.auto.conf"),
+    `port = ${port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nfsync = off\n` +
+      `primary_conninfo = 'host=127.0.0.1 port=${primaryPort} user=mirror'\n`,
+  );
+  writeFileSync(join(data, "standby.signal"), "");
+  const child = spawn(join(bin, "postgres"), ["-D", data], { ...runAs, cwd: "/", stdio: "ignore" });
+  const url = `postgres://mirror@127.0.0.1:${port}/mirror`;
+  const admin = postgres(url, { max: 1, onnotice: () => {} });
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`the standby ended with ${child.exitCode}`);
+    if (await admin`select`.catch(() => null)) break;
+    await setTimeout(50);
+  }
+  return {
+    url,
+    async promote() {
+      await admin`select pg_promote()`;
+    },
+    async remove() {
+      await admin.end({ timeout: 0 });
+      const exited = once(child, "exit");
+      child.kill("SIGINT");
+      if (child.exitCode === null) await exited;
       rmSync(folder, { recursive: true, force: true });
     },
   };
