@@ -337,7 +337,10 @@ async function serve(
     async stop() {
       draining = true;
       stopping.abort();
+      // What still waits then, waits for a Postgres that doesn't answer.
+      const late = setTimeout(store.database.connections.sever, DRAIN_MS);
       await Promise.all([server.drain(DRAIN_MS), ...work]);
+      clearTimeout(late);
       await store.close();
       log.info("stopped");
     },

@@ -49,11 +49,27 @@ export async function withStore(work: (store: Store, config: Config) => Promise<
 /** Whether stack traces are wanted: they are for whoever looks for a fault in the program. */
 export const isDebugging = () => /^(debug|trace)$/.test(process.env.LOG_LEVEL?.trim() ?? "");
 
-/** Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. */
+/** Less than the 20 seconds within which a process that was told to end has ended, whatever doesn't answer it. */
+const STOP_LIMIT_MS = 18_000;
+
+/**
+ * Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. What hasn't by then is left as a crash would
+ * leave it, and a second signal does so at once: nothing that was acknowledged is lost by that.
+ */
 export function untilInterrupted(): AbortController {
   const controller = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => controller.abort(new Error(`stopped by ${signal}`)));
+    process.once(signal, () => {
+      setTimeout(giveUp, STOP_LIMIT_MS).unref();
+      controller.abort(new Error(`stopped by ${signal}`));
+    });
   }
   return controller;
+}
+
+function giveUp(): void {
+  process.stderr.write(
+    "Stopping took too long, most likely because Postgres doesn't answer: ended without it.\n",
+  );
+  process.exit(1);
 }

@@ -29,10 +29,7 @@ export async function startMirror(options: MirrorOptions) {
 
 /** The same as a process of its own, to be killed. */
 export async function spawnMirror(options: MirrorOptions): Promise<{ url: string; child: ChildProcess }> {
-  const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "serve"], {
-    env: { ...process.env, ...environment(options), LOG_FORMAT: "json", LOG_LEVEL: "info" },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const child = spawnMain(options);
   const url = await new Promise<string>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const entry = JSON.parse(line);
@@ -43,6 +40,14 @@ export async function spawnMirror(options: MirrorOptions): Promise<{ url: string
   options.sandbox.webhooks.setEndpoint(endpoint(url));
   if (options.untilLive !== false) await untilLive(url);
   return { url, child };
+}
+
+/** The process itself, which may never listen. */
+export function spawnMain(options: MirrorOptions) {
+  return spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "serve"], {
+    env: { ...process.env, ...environment(options), LOG_FORMAT: "json", LOG_LEVEL: "info" },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /** As a power cut would. */
