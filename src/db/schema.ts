@@ -187,8 +187,9 @@ export const organizations = mirrorData.table(
 );
 
 /**
- * One row per membership id ever seen, or its final tombstone. The embedded organization and user data are copies in
- * Clerk's answers: they are left out here and joined when read. Readable only while neither its user nor its
+ * One row per membership id ever seen, or its final tombstone. The embedded organization is a copy in Clerk's answers: it is
+ * left out here and joined when read. The user's public data are kept, since they hold more than the user does, and what the
+ * user's row proves newer is laid over them when read. Readable only while neither its user nor its
  * organization is a tombstone (`query/memberships.ts`, views): cascading alone leaves orphans behind a race.
  */
 export const organizationMemberships = mirrorData.table(
@@ -206,6 +207,8 @@ export const organizationMemberships = mirrorData.table(
     payloadSafe: text("payload_safe"),
     privateMetadata: text("private_metadata"),
     privateOrder: key("private_order"),
+    /** What Clerk shows of the user to other members, as JSON; null: written before this was kept. */
+    publicUserData: text("public_user_data"),
     role: key("role"),
     createdAt: ms("created_at"),
     publicMetadata: jsonb("public_metadata"),

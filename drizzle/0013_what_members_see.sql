@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."organization_memberships" ADD COLUMN "public_user_data" text;
