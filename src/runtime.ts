@@ -300,7 +300,7 @@ async function serve(
     },
     users: {
       users,
-      memberships: createMembershipQueries(database, { availability }),
+      memberships: createMembershipQueries(database, { lagMs, availability }),
       readThrough: createReadThrough({ sql, api, lagMs, onCommitted }),
       completeness,
       unapplied,

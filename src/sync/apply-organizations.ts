@@ -118,9 +118,11 @@ const membershipsTable: FoldTable<StoredMembership> = {
     const inserted = await tx<{ id: string }[]>`
       insert into mirror_data.organization_memberships (
         id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, organization_id, user_id, role, created_at, public_metadata)
+        private_metadata, private_order, public_user_data,
+        organization_id, user_id, role, created_at, public_metadata)
       select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, organization_id, user_id, role, created_at, public_metadata::jsonb
+        private_metadata, private_order, public_user_data,
+        organization_id, user_id, role, created_at, public_metadata::jsonb
       from ${membershipColumns(tx, rows)}
       order by position
       on conflict (id) do nothing
@@ -130,7 +132,8 @@ const membershipsTable: FoldTable<StoredMembership> = {
   async lock(tx, ids) {
     const rows = await tx<StoredMembership[]>`
       select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, organization_id, user_id, role, created_at, public_metadata::text
+        private_metadata, private_order, public_user_data,
+        organization_id, user_id, role, created_at, public_metadata::text
       from mirror_data.organization_memberships where id = any(${textArray(ids)}::text::text[])
       order by id for update`;
     return rows.map((row) => ({ row, state: stateOf(row) }));
@@ -142,7 +145,7 @@ const membershipsTable: FoldTable<StoredMembership> = {
         updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
         payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
         private_metadata = r.private_metadata, private_order = r.private_order,
-        organization_id = r.organization_id, user_id = r.user_id, role = r.role,
+        public_user_data = r.public_user_data, organization_id = r.organization_id, user_id = r.user_id, role = r.role,
         created_at = r.created_at, public_metadata = r.public_metadata::jsonb
       from ${membershipColumns(tx, rows)}
       where m.id = r.id`.execute();
@@ -154,12 +157,14 @@ function membershipColumns(tx: Tx, rows: readonly StoredMembership[]) {
   const text = (pick: (row: StoredMembership) => string | null) => textArray(rows.map(pick));
   return tx`unnest(
     ${text((r) => r.id)}::text::text[], ${orderColumns(tx, rows)},
+    string_to_array(${jsonTexts(rows.map((r) => r.public_user_data))}::text, E'\\x1f', ''),
     ${text((r) => r.organization_id)}::text::text[], ${text((r) => r.user_id)}::text::text[],
     ${text((r) => r.role)}::text::text[],
     ${plainArray(rows.map((r) => r.created_at))}::text::bigint[], ${text((r) => r.public_metadata)}::text::text[]
   ) with ordinality as r(
     id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-    private_metadata, private_order, organization_id, user_id, role, created_at, public_metadata, position)`;
+    private_metadata, private_order, public_user_data,
+    organization_id, user_id, role, created_at, public_metadata, position)`;
 }
 
 /** The arrays behind `updated_at` … `private_order`, which all three tables begin with. */

@@ -58,23 +58,27 @@ export async function glanceAtOrganizations(
   );
 }
 
-/** The same for memberships, without the copies in them. */
+/** The same for memberships, without the copy of their organization. */
 export async function glanceAtMemberships(
   sql: Sql,
   snapshots: readonly Live<ClerkMembership>[],
 ): Promise<Glance[]> {
-  const rows = await look<PayloadRow>(
+  const rows = await look<MembershipGlanceRow>(
     sql,
-    `select id, updated_at, source, private_metadata, payload
+    `select id, updated_at, source, private_metadata, payload, public_user_data
     from mirror_data.organization_memberships where id = any($1::text::text[])`,
     snapshots,
   );
   return glances(
     rows,
     snapshots,
-    ({ payload }, { private_metadata, organization, public_user_data, ...rest }) =>
-      payload === JSON.stringify(rest),
+    (row, { private_metadata, organization, public_user_data, ...rest }) =>
+      row.payload === JSON.stringify(rest) && row.public_user_data === JSON.stringify(public_user_data),
   );
+}
+
+interface MembershipGlanceRow extends PayloadRow {
+  public_user_data: string | null;
 }
 
 interface PayloadRow extends GlanceRow {

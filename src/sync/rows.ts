@@ -37,6 +37,7 @@ export interface StoredOrganization extends StoredRow {
 }
 
 export interface StoredMembership extends StoredRow {
+  public_user_data: string | null;
   organization_id: string | null;
   user_id: string | null;
   role: string | null;
@@ -106,7 +107,8 @@ function withEmbedded(
     object.private_metadata = JSON.parse(row.private_metadata);
   }
   if (row.organization_id) object.organization = { id: row.organization_id };
-  if (row.user_id) object.public_user_data = { user_id: row.user_id };
+  if (row.public_user_data) object.public_user_data = JSON.parse(row.public_user_data);
+  else if (row.user_id) object.public_user_data = { user_id: row.user_id };
   return object;
 }
 
@@ -215,6 +217,7 @@ export function membershipRow(id: string, state: State): StoredMembership {
       ...TOMBSTONE,
       id,
       deleted_at: state.goneAtMs,
+      public_user_data: null,
       organization_id: null,
       user_id: null,
       role: null,
@@ -232,6 +235,7 @@ export function membershipRow(id: string, state: State): StoredMembership {
     payload,
     payload_safe: shownInSql(payload, () => membership),
     private_metadata: orNull(private_metadata, JSON.stringify),
+    public_user_data: JSON.stringify(public_user_data),
     organization_id: exactKey(organization.id),
     user_id: exactKey(public_user_data.user_id),
     role: orNull(text(membership.role), exactKey),

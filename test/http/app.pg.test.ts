@@ -121,7 +121,7 @@ async function startMirror(database: Database) {
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
       users: createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache }),
-      memberships: createMembershipQueries(database, { availability: unwatched }),
+      memberships: createMembershipQueries(database, { availability: unwatched, lagMs: 0 }),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null, membershipsAsOfMs: () => null },
       unapplied,

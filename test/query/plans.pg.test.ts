@@ -257,7 +257,7 @@ describe("the plan of a list", () => {
 
   test("of memberships goes from the user to them, to their organizations, and to the members of these", async () => {
     const values = new Parameters();
-    const text = statementFor("user_1", { limit: 10, offset: 0 }, values);
+    const text = statementFor("user_1", { limit: 10, offset: 0 }, { lagMs: 60_000 }, values);
     for (const plan of [await explain(text, values), await togetherPlanOf(text, values)]) {
       for (const index of [
         "users_pkey",
