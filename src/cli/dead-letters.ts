@@ -8,10 +8,15 @@ import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-l
 import { createIngest } from "../sync/ingest.js";
 import { createReplay } from "../sync/replay.js";
 import { commandLogger, withStore } from "./context.js";
+import { letterContent } from "./letter-content.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {
   json?: boolean;
+}
+
+interface ShowFlags extends Flags {
+  private?: boolean;
 }
 
 const MOST_LISTED = 500;
@@ -28,16 +33,12 @@ export function deadLettersCommand(): Command {
     .action((flags: Flags) => withStore(({ database }) => list(database.sql, flags)));
   letters
     .command("show <id>")
-    .description("One with its content, which may be personal")
+    .description(
+      "One with its content, which may be personal; of private metadata, and of what isn't JSON, nothing unless asked for",
+    )
+    .option("--private", "every byte of it, private metadata too; in base64 where it isn't UTF-8")
     .option("--json", "print JSON")
-    .action((id: string, flags: Flags) =>
-      withStore(async ({ database }) => {
-        const letter = await findDeadLetter(database.sql, id);
-        if (!letter) throw noLetter(id);
-        const content = letter.payload.toString("utf8");
-        print(flags, { ...letter, payload: content }, `${letter.error}\n\n${content}`);
-      }),
-    );
+    .action((id: string, flags: ShowFlags) => withStore(({ database }) => show(database.sql, id, flags)));
   letters
     .command("replay <id>")
     .description("Try one again; what a walk could not store is asked of Clerk by the server")
@@ -70,6 +71,19 @@ async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> 
     flags,
     found,
     rows.length > 0 ? table(["ID", "KIND", "TYPE", "RECEIVED", "TRIES", "ERROR"], rows) : "There are none.",
+  );
+}
+
+async function show(sql: Store["database"]["sql"], id: string, flags: ShowFlags): Promise<void> {
+  const letter = await findDeadLetter(sql, id);
+  if (!letter) throw noLetter(id);
+  const { text, encoding } = letterContent(letter.payload, { showPrivate: flags.private === true });
+  const notShown =
+    "It isn't JSON, so that what is private in it can't be left out: --private shows it whole.";
+  print(
+    flags,
+    { ...letter, payload: text, payloadEncoding: encoding },
+    `${letter.error}\n\n${text ?? notShown}`,
   );
 }
 
