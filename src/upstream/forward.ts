@@ -152,6 +152,9 @@ const NOT_RETURNED = new Set([
     "date",
     "server",
     "set-cookie",
+    // They name another place for what was asked for; see `staysHere`.
+    "content-location",
+    "refresh",
     "etag",
     "last-modified",
     "alt-svc",
@@ -174,11 +177,19 @@ function responseHeaders(headers: Headers): Headers {
       NOT_RETURNED_PREFIXES.some((prefix) => name.startsWith(prefix))
     );
   });
+  const location = returned.get("location");
+  if (location !== null && !staysHere(location)) returned.delete("location");
   // The official SDK reads `application/json; charset=utf-8` as text.
   const type = returned.get("content-type");
   if (type && /^application\/json\s*;/i.test(type)) returned.set("content-type", "application/json");
   return returned;
 }
+
+/**
+ * Whoever follows a redirection sends the key along, and that is the mirror's: it may lead to another path here, which
+ * needs its scope like any other, and nowhere else. Two slashes, or what a client takes for them, begin a host.
+ */
+const staysHere = (location: string) => /^\/(?![/\\])[!-~]*$/.test(location);
 
 const namedByConnection = (headers: Headers) =>
   new Set((headers.get("connection") ?? "").split(",").map((name) => name.trim().toLowerCase()));

@@ -123,13 +123,27 @@ describe("an answer of Clerk's", () => {
     },
   );
 
-  test("that leads elsewhere goes to the caller of a forwarded request, and our key nowhere", async () => {
-    const elsewhere = await clerk({}, answer(200));
-    const location = "http://127.0.0.1:1/v1/users";
-    const { forward, received } = await clerk({}, answer(307, {}, { location }));
+  test.each([
+    "http://127.0.0.1:1/v1/users",
+    "//127.0.0.1:1/v1",
+    "/\\127.0.0.1:1/v1",
+    "/\t/127.0.0.1:1",
+    "users",
+  ])("that leads elsewhere (%s) takes neither our key there nor its caller's", async (location) => {
+    const elsewhere = { "content-location": location, refresh: `0; url=${location}` };
+    const { forward, received } = await clerk({}, answer(307, {}, { location, ...elsewhere }));
     const { status, headers } = await forward(request());
-    expect([status, headers.get("location")]).toEqual([307, location]);
-    expect([received.length, elsewhere.received.length]).toEqual([1, 0]);
+    expect([status, ...["location", "content-location", "refresh"].map((name) => headers.get(name))]).toEqual(
+      [307, null, null, null],
+    );
+    expect(received).toHaveLength(1);
+  });
+
+  test("that leads to another path is its caller's to follow, here", async () => {
+    const location = "/v1/users/user_1?a=%2B1";
+    const { forward, received } = await clerk({}, answer(308, {}, { location }));
+    const { status, headers } = await forward(request());
+    expect([status, headers.get("location"), received.length]).toEqual([308, location, 1]);
   });
 
   test("that leads elsewhere says of a read of our own that the address is wrong, once", async () => {
