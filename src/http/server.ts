@@ -62,9 +62,11 @@ export async function listen(
     connectionsCheckingInterval: Math.min(REQUEST_CHECK_MS, limits?.requestMs ?? REQUEST_MS),
   });
   const serve = boundConnections(server, limits);
-  server.on("request", (incoming, outgoing) =>
-    serve(incoming, outgoing, () => shortcut(incoming, outgoing, () => void listener(incoming, outgoing))),
-  );
+  server.on("request", (incoming, outgoing) => {
+    // About the server as a whole, which is what `/` is here; and no path that the listener could read.
+    if (incoming.method === "OPTIONS" && incoming.url === "*") incoming.url = "/";
+    serve(incoming, outgoing, () => shortcut(incoming, outgoing, () => void listener(incoming, outgoing)));
+  });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
 
   await new Promise<void>((resolve, reject) => {

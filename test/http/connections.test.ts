@@ -126,6 +126,29 @@ test.each(["GET", "HEAD", "OPTIONS"])(
   },
 );
 
+// What HAProxy sends for `option httpchk`, alone and with what is written behind it.
+test.each([
+  ["OPTIONS / HTTP/1.0", 200],
+  ["OPTIONS / HTTP/1.1\r\nHost: www\r\nConnection: close", 200],
+  ["OPTIONS * HTTP/1.0", 200],
+  ["OPTIONS * HTTP/1.1\r\nHost: www\r\nConnection: close", 200],
+  ["GET /healthz HTTP/1.1\r\nHost: www\r\nConnection: close", 200],
+  ["GET /healthz HTTP/1.1\r\nHost:\r\nConnection: close", 200],
+  ["GET / HTTP/1.0", 401],
+  ["OPTIONS /v1/users HTTP/1.0", 401],
+  ["OPTIONS /mirror/status HTTP/1.0", 401],
+])(
+  "answers a balancer's %j without a key, and nothing that it could learn from: %i",
+  async (head, status) => {
+    await serve(standInApp().app);
+    const answer = await answerTo(dial(`${head}\r\n\r\n`));
+    expect(answer).toContain(`HTTP/1.1 ${status} `);
+    const body = JSON.parse(answer.slice(answer.indexOf("{")));
+    if (status === 200) expect(body).toEqual({ status: "ok" });
+    else expect(body).toMatchObject({ errors: [{ code: "authentication_invalid" }] });
+  },
+);
+
 test.each([
   ["what isn't HTTP", "hello\r\n\r\n", 400, "bad_request"],
   [

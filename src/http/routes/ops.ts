@@ -10,13 +10,17 @@ const ASKED_BY = ["GET", "OPTIONS"];
 
 /** The routes a balancer asks. They are open: they tell nothing but whether to send requests here. */
 export function opsRoutes(readiness: () => Readiness): Hono<HttpEnv> {
-  return new Hono<HttpEnv>()
-    .on(ASKED_BY, "/healthz", (c) => respondJson(c, { status: "ok" }))
-    .on(ASKED_BY, "/readyz", (c) => {
-      const state = readiness();
-      if (state === "starting" || state === "draining") {
-        throw new AppError("not_ready", `The mirror is ${state}.`, { meta: { state } });
-      }
-      return respondJson(c, { state });
-    });
+  return (
+    new Hono<HttpEnv>()
+      .on(ASKED_BY, "/healthz", (c) => respondJson(c, { status: "ok" }))
+      // What a bare `option httpchk` of HAProxy's asks. It says no more than that somebody took the connection.
+      .options("/", (c) => respondJson(c, { status: "ok" }))
+      .on(ASKED_BY, "/readyz", (c) => {
+        const state = readiness();
+        if (state === "starting" || state === "draining") {
+          throw new AppError("not_ready", `The mirror is ${state}.`, { meta: { state } });
+        }
+        return respondJson(c, { state });
+      })
+  );
 }
