@@ -52,7 +52,7 @@ export async function walksOver(
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
   });
-  const signal = AbortSignal.timeout(60_000);
+  const signal = AbortSignal.timeout(180_000);
   const refetcher = createRefetcher({ sql: db.sql, api, lagMs, log });
   return {
     walks,

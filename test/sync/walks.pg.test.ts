@@ -190,7 +190,9 @@ describe("a full run", () => {
   });
 
   test("writes nothing at all when nothing has changed", async ({ db }) => {
-    const sandbox = await started({ users: 700 });
+    // Its clock runs: under one that stands still lockouts end later, the later one looks.
+    const sandbox = await startSandbox({ users: 700, organizations: 4 });
+    sandboxes.push(sandbox);
     const { backfill, full } = await walksOver(db, sandbox, { windowUsers: 100 });
     await backfill();
     const before = await versions(db.sql);
