@@ -4,6 +4,7 @@ import { createPause } from "../lib/turns.js";
 import type { Effect, Effects, Incoming } from "./apply.js";
 import type { Change } from "./feed.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "./fold.js";
+import { idsOfOtherKinds } from "./other-kinds.js";
 import type { Refetch, RefetchKind } from "./refetches.js";
 import type { StoredRow } from "./rows.js";
 import type { Activity, Gone, Live } from "./snapshot.js";
@@ -84,9 +85,16 @@ export async function foldLocked<R extends StoredRow>(
     fresh.push(foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
     await pauseFresh();
   }
+  const unheardOf = fresh.filter(({ state }) => state.content === null && state.goneAtMs !== null);
+  const foreign = await idsOfOtherKinds(
+    tx,
+    table.name,
+    unheardOf.map(({ id }) => id),
+  );
+  for (const one of unheardOf) if (foreign.has(one.id)) one.appliedItems = [];
   const rows = new Map<string, R>();
   for (const { id, state } of fresh) {
-    if (state.content === null && state.goneAtMs === null) continue;
+    if (foreign.has(id) || (state.content === null && state.goneAtMs === null)) continue;
     rows.set(id, table.rowOf(id, state));
     await pauseFresh();
   }
