@@ -3,7 +3,7 @@ import type { Sql, Tx } from "../db/client.js";
 import { sqlText } from "../lib/text.js";
 import { messageOf } from "../observability/loggable-error.js";
 import { claimDeliveries } from "./deliveries.js";
-import { queueRefetches } from "./refetches.js";
+import { queueRefetches, type Refetch } from "./refetches.js";
 
 /** Something that could not be applied, whole, until it is replayed or dropped. */
 export interface DeadLetter {
@@ -63,28 +63,53 @@ export function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKin
 /** Keeps what Clerk itself answered and what could not be applied. Repeating counts an attempt. */
 export async function keepDeadObject(
   sql: Sql | Tx,
-  { kind, id }: { kind: LetterKind; id: string },
+  { kind, id: named }: { kind: LetterKind; id: string },
   object: unknown,
   error: Error,
 ): Promise<void> {
-  const payload = Buffer.from(JSON.stringify(object) ?? "null");
+  // It may be the id that is unusable.
+  const id = sqlText(named).slice(0, LONGEST_ID);
+  const payload = Buffer.from(printed(object));
   await insertDeadLetter(sql, {
     ...{ id: deadObjectId(kind, id), type: null, userId: kind === "user" ? id : null },
     ...{ payload, error: messageOf(error) },
   });
 }
 
+const LONGEST_ID = 200;
+
+/** What is nested too deep to be printed is left out; what names the object lies at its first two levels. */
+function printed(object: unknown, levels = 2): string {
+  try {
+    return JSON.stringify(object) ?? "null";
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    if (levels === 0 || Array.isArray(object)) return "null";
+    const members = Object.entries(object as object).map(
+      ([key, value]) => `${JSON.stringify(key)}:${printed(value, levels - 1)}`,
+    );
+    return `{${members.join(",")}}`;
+  }
+}
+
 /**
- * Keeps a webhook and queues a refetch of the user it names; false when a message of this id was applied before: then
+ * Keeps a webhook and queues refetches of what it is about; false when a message of this id was applied before: then
  * nothing changes.
  */
-export async function keepDeadWebhook(sql: Sql, letter: DeadLetter): Promise<boolean> {
+export async function keepDeadWebhook(
+  sql: Sql,
+  letter: DeadLetter,
+  questions: readonly Pick<Refetch, "kind" | "id">[],
+): Promise<boolean> {
   return (await sql.begin(async (tx) => {
     const { id, type, userId } = letter;
     const claimed = await claimDeliveries(tx, [{ messageId: id, type, userId, outcome: "dead_lettered" }]);
     if (claimed.size === 0) return false;
     await insertDeadLetter(tx, letter);
-    if (userId) await queueRefetches(tx, [{ kind: "user", id: userId, reason: "dead_letter" }]);
+    await queueRefetches(
+      tx,
+      questions.map((question) => ({ ...question, reason: "dead_letter" })),
+    );
     return true;
   })) as boolean;
 }

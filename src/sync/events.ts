@@ -1,6 +1,7 @@
 import type { WebhookEvent } from "../clerk.js";
-import { parseDeleted, parseMembership, parseSession } from "../clerk.js";
+import { parseDeleted, parseSession } from "../clerk.js";
 import type { Item } from "./apply.js";
+import type { Refetch } from "./refetches.js";
 import type { Activity } from "./snapshot.js";
 import {
   embeddedOrganization,
@@ -63,16 +64,40 @@ function itemOfSession(event: WebhookEvent, observedAtMs: number): Item {
 }
 
 /** The user that an event is about, as far as its data can be read at all. */
-export function userIdOf(event: WebhookEvent): string | null {
-  const reads: [RegExp, () => string][] = [
-    [/^user\./, () => parseDeleted(event.data).id],
-    [/^session\./, () => parseSession(event.data).user_id],
-    [/^organizationMembership\./, () => parseMembership(event.data).public_user_data.user_id],
-  ];
-  const read = reads.find(([types]) => types.test(event.type));
-  try {
-    return read ? read[1]() : null;
-  } catch {
-    return null;
-  }
+export function userIdOf({ type, data }: WebhookEvent): string | null {
+  if (type.startsWith("user.")) return idIn(data, "id");
+  if (type.startsWith("session.")) return idIn(data, "user_id");
+  return type.startsWith("organizationMembership.") ? idIn(memberIn(data), "user_id") : null;
 }
+
+/** What is to be asked of Clerk where an event can't be applied: all that it may have changed. */
+export function questionsOf(event: WebhookEvent): Pick<Refetch, "kind" | "id">[] {
+  const { type, data } = event;
+  const userId = userIdOf(event);
+  const organizationId = type.startsWith("organization.") ? idIn(data, "id") : null;
+  const membership = type.startsWith("organizationMembership.") ? membershipKey(data) : null;
+  return [
+    ...(userId ? [{ kind: "user", id: userId } as const] : []),
+    ...(organizationId ? [{ kind: "organization", id: organizationId } as const] : []),
+    ...(membership ? [{ kind: "membership", id: membership } as const] : []),
+  ];
+}
+
+/** What Clerk is asked for a membership by, `<organization id>/<user id>`; null: it doesn't say whose it is. */
+export function membershipKey(membership: unknown): string | null {
+  const organizationId = idIn(membersOf(membership).organization, "id");
+  const userId = idIn(memberIn(membership), "user_id");
+  if (!organizationId || !userId || `${organizationId}${userId}`.includes("/")) return null;
+  return `${organizationId}/${userId}`;
+}
+
+const memberIn = (membership: unknown) => membersOf(membership).public_user_data;
+
+/** An id that Clerk could be asked for. */
+export function idIn(value: unknown, name: string): string | null {
+  const id = membersOf(value)[name];
+  return typeof id === "string" && /^[!-~]{1,200}$/.test(id) ? id : null;
+}
+
+const membersOf = (value: unknown): Record<string, unknown> =>
+  value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};

@@ -12,7 +12,7 @@ import { messageOf } from "../observability/loggable-error.js";
 import type { Logger } from "../observability/logger.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { keepDeadWebhook } from "./dead-letters.js";
-import { itemOfEvent, userIdOf } from "./events.js";
+import { itemOfEvent, questionsOf, userIdOf } from "./events.js";
 import { createGroupCommit, Stuck } from "./group-commit.js";
 import { applyIsolated, type Isolated, isPoison } from "./isolate.js";
 import { keysOf } from "./locked.js";
@@ -122,7 +122,8 @@ export function createIngest(options: IngestOptions): Ingest {
     const type = event && typeOf(event);
     const userId = event ? userIdOf(event) : null;
     const letter = { id: messageId, type, userId, payload: raw, error: messageOf(error) };
-    const kept = await availability.guard(() => keepDeadWebhook(sql, letter));
+    const questions = event ? questionsOf(event) : [];
+    const kept = await availability.guard(() => keepDeadWebhook(sql, letter, questions));
     if (!kept) return { status: "duplicate", version: null };
     log.warn({ messageId, type, userId, reason: messageOf(error) }, "webhook kept as a dead letter");
     return { status: "dead_lettered", version: null };

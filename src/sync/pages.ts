@@ -140,5 +140,5 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
 
 function idForLetter(item: unknown): string {
   const id = item !== null && typeof item === "object" ? (item as { id?: unknown }).id : null;
-  return typeof id === "string" ? id.slice(0, 200) : "without an id";
+  return typeof id === "string" ? id : "without an id";
 }

@@ -104,16 +104,26 @@ async function glances<R extends GlanceRow, T extends Json>(
   const found: Glance[] = [];
   for (const { id, object, observedAtMs } of snapshots) {
     const row = byId.get(id);
-    const isRepeat =
+    const isRepeat = () =>
       row !== undefined &&
       row.source === RANK.page &&
       row.updated_at === object.updated_at &&
       isSamePrivate(row.private_metadata, object.private_metadata) &&
       isSame(row, object, observedAtMs);
-    found.push(isRepeat ? "repeat" : row ? "differs" : "unknown");
+    found.push(unlessTooDeep(isRepeat) ? "repeat" : row ? "differs" : "unknown");
     await pause();
   }
   return found;
+}
+
+/** What exhausts the stack is no repeat: whoever applies it finds out that it can't be stored, and the rest goes on. */
+function unlessTooDeep(isRepeat: () => boolean): boolean {
+  try {
+    return isRepeat();
+  } catch (error) {
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 function isSameUser(row: UserGlanceRow, object: ClerkUser, observedAtMs: number): boolean {

@@ -1,5 +1,6 @@
 import type { Sql } from "../db/client.js";
 import { type DeadLetter, deadObjectOf, findDeadLetter } from "./dead-letters.js";
+import { membershipKey } from "./events.js";
 import type { Ingest, WebhookStatus } from "./ingest.js";
 import { queueRefetches, type RefetchKind } from "./refetches.js";
 
@@ -34,9 +35,8 @@ async function questionOf(sql: Sql, letter: DeadLetter): Promise<{ kind: Refetch
         ? "membership"
         : named.kind;
   if (kind !== "membership") return { kind, id: named.id };
-  const organizationId = idIn(answered?.organization, "id");
-  const userId = idIn(answered?.public_user_data, "user_id");
-  if (organizationId && userId) return { kind, id: `${organizationId}/${userId}` };
+  const key = membershipKey(answered);
+  if (key) return { kind, id: key };
   const [row] = await sql<{ organization_id: string; user_id: string }[]>`
     select organization_id, user_id from mirror_data.organization_memberships
     where id = ${named.id} and organization_id is not null`;
@@ -50,9 +50,4 @@ function objectIn(payload: Buffer): Record<string, unknown> | null {
   } catch {
     return null;
   }
-}
-
-function idIn(value: unknown, name: string): string | null {
-  const id = value !== null && typeof value === "object" ? (value as Record<string, unknown>)[name] : null;
-  return typeof id === "string" && /^[!-.0-~]{1,200}$/.test(id) ? id : null;
 }

@@ -1,4 +1,4 @@
-import type { ClerkUser } from "../clerk.js";
+import { type ClerkUser, parseDeleted } from "../clerk.js";
 import type { Availability } from "../db/availability.js";
 import { textArray } from "../db/bulk.js";
 import type { Sql } from "../db/client.js";
@@ -10,7 +10,8 @@ import type { Logger } from "../observability/logger.js";
 import type { Effect } from "../upstream/paths.js";
 import type { Item, OnCommitted } from "./apply.js";
 import { applyInChunks } from "./chunks.js";
-import { keepDeadObject } from "./dead-letters.js";
+import { keepDeadObject, type LetterKind } from "./dead-letters.js";
+import { idIn, membershipKey } from "./events.js";
 import { isPoison } from "./isolate.js";
 import { LOOKED_AT_ONCE } from "./pages.js";
 import { glanceAtUsers } from "./prefilter.js";
@@ -162,9 +163,12 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
 
   /** What one part of an answer lacks doesn't keep the rest from being applied. */
   async function keep(part: Part | undefined, error: unknown): Promise<void> {
-    if (!part?.userId || !isPoison(error)) throw error;
-    await keepDeadObject(sql, { kind: "user", id: part.userId }, part.object, error);
-    await doubt([part.userId]);
+    const id = idOf(part?.object);
+    if (!part?.kind || id === null || !isPoison(error)) throw error;
+    await keepDeadObject(sql, { kind: part.kind, id }, part.object, error);
+    if (part.kind === "user") return doubt([id]);
+    const asked = part.kind === "organization" ? idIn(part.object, "id") : membershipKey(part.object);
+    if (asked) await queueRefetches(sql, [{ kind: part.kind, id: asked, reason: "write_in_doubt" }]);
   }
 
   function partsOf(
@@ -174,12 +178,12 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   ): Part[] {
     const user = (object: unknown): Part => ({
       item: () => ({ users: [userSnapshot(object, "write", startedAtMs)] }),
-      userId: idOf(object),
+      kind: "user",
       object,
     });
     const organization = (object: unknown): Part => ({
       item: () => ({ organizations: [organizationSnapshot(object, "write", startedAtMs)] }),
-      userId: null,
+      kind: "organization",
       object,
     });
     const membership = (object: unknown): Part => ({
@@ -187,10 +191,10 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
         const snapshot = membershipSnapshot(object, "write", startedAtMs);
         return { memberships: [snapshot], organizations: embeddedOrganization(snapshot.object, startedAtMs) };
       },
-      userId: null,
+      kind: "membership",
       object,
     });
-    const deleted = (item: Item): Part[] => [{ item: () => item, userId: null, object: value }];
+    const deleted = (item: Item): Part[] => [{ item: () => item, kind: null, object: value }];
     switch (effect.kind) {
       case "user":
         return [user(value)];
@@ -209,7 +213,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
       case "organization_deleted":
         return deleted({ organizations: [gone(effect.organizationId, "write", learntAtMs)] });
       case "membership_deleted":
-        return deleted({ memberships: [gone(idOf(value) ?? "", "write", learntAtMs)] });
+        return deleted({ memberships: [gone(parseDeleted(value).id, "write", learntAtMs)] });
       default:
         return [];
     }
@@ -233,7 +237,8 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
 /** One thing that an answer says; `item` throws `invalid_payload` where it is unusable. */
 interface Part {
   item: () => Item;
-  userId: string | null;
+  /** What is kept of it where it is unusable; null: nothing, it is a deletion. */
+  kind: LetterKind | null;
   object: unknown;
 }
 
