@@ -125,7 +125,7 @@ async function readChanges(
     api.listUsers({ ...query, orderBy: "-updated_at" }, call);
   let newest: number | null = null;
   let pages = 0;
-  for await (const page of walkByOffset(list, START, FIRST_PAGE)) {
+  for await (const page of walkByOffset(list, START, { firstPageSize: FIRST_PAGE })) {
     signal.throwIfAborted();
     if (pages === 0) {
       newest = updatedAtOf(page.items[0]);

@@ -61,7 +61,7 @@ async function* walkUsersByCursor(
     }
     if (cursorId !== null) refusedInARow = 0;
     seen += page.items.length;
-    const last = page.items.at(-1);
+    const last = page.items.findLast(isNamed);
     cursorId = idOf(last) ?? cursorId;
     cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
     const done = isLast(page, { seen, asked: PAGE_SIZE, longest: longestPage(api, page) });
@@ -95,7 +95,7 @@ async function* walkUsersByOffset(
 ): AsyncGenerator<WalkedPage> {
   const list = (query: { limit: number; offset: number }) =>
     api.listUsers({ ...query, orderBy: "+created_at", ...boundsQuery(bounds) }, call);
-  yield* walkByOffset(list, start);
+  yield* walkByOffset(list, start, { count: () => api.countUsers(boundsQuery(bounds), call) });
 }
 
 /** The longest page that each Clerk has given for a list of users: a page that is shorter is the last one. */
@@ -116,6 +116,12 @@ export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
 /** Rows that a page shares with the one before it: so many may vanish in between without a gap. */
 const OVERLAP = 10;
 
+export interface OffsetOptions {
+  firstPageSize?: number;
+  /** How many there are: asked where the pages don't say, and one shows again what came before it. */
+  count?: () => Promise<number>;
+}
+
 /**
  * All pages of a list that has only offsets. Each overlaps the one before: the last row seen must show up again, else
  * rows have moved past us and the list is walked from its start.
@@ -123,9 +129,10 @@ const OVERLAP = 10;
 export async function* walkByOffset(
   list: (query: { limit: number; offset: number }) => Promise<Page>,
   start: Checkpoint,
-  firstPageSize = PAGE_SIZE,
+  { firstPageSize = PAGE_SIZE, count }: OffsetOptions = {},
 ): AsyncGenerator<WalkedPage> {
   let { cursorId, offset } = start;
+  let shown = offset;
   let longest = 0;
   let stalled = 0;
   for (let restarts = 0; ; ) {
@@ -142,16 +149,18 @@ export async function* walkByOffset(
           "Clerk's list kept changing under the walk. It will be tried again.",
         );
       }
-      [cursorId, offset] = [null, 0];
+      [cursorId, offset, shown] = [null, 0, 0];
       continue;
     }
     const items = page.items.slice(overlap);
     offset = from + page.items.length;
-    cursorId = idOf(items.at(-1)) ?? cursorId;
+    shown += items.length;
+    cursorId = idOf(items.findLast(isNamed)) ?? cursorId;
     longest = Math.max(longest, page.items.length);
     // Only what came before us on a page as long as any: many were created meanwhile, or the upstream repeats itself.
     const isFull = page.items.length >= limit || page.items.length < (page.totalCount ?? 0);
-    const hasMore = items.length === 0 && isFull && page.items.length >= Math.max(longest, shared + 1);
+    const repeats = items.length === 0 && page.items.length >= Math.max(longest, shared + 1);
+    const hasMore = repeats && (isFull || (page.totalCount === null && ((await count?.()) ?? 0) > shown));
     if (!hasMore) stalled = 0;
     else if (++stalled > MOST_RESTARTS) {
       throw new AppError(
@@ -189,6 +198,9 @@ function isLast(
   if (items.length >= asked) return false;
   return totalCount === null ? items.length < longest : seen >= totalCount;
 }
+
+/** Whether a checkpoint can name it: not everything that is listed can be stored. */
+const isNamed = (item: unknown) => /^[!-~]{1,200}$/.test(idOf(item) ?? "");
 
 export function idOf(item: unknown): string | null {
   const id = fieldOf(item, "id");

@@ -84,6 +84,26 @@ describe("a backfill from an upstream with habits of its own, and 700 users of o
     expect(run.requests).toBeLessThan(50);
   });
 
+  test("fails and says why where it shows the same 100 for ever and counts more", async ({ db }) => {
+    const sandbox = await ofOneMoment();
+    const { backfill } = await walksOver(db, sandbox, { api: both(gives(100), ignoresOffsetAndCursor) });
+    const run = await backfill();
+    expect(run).toMatchObject({ state: "failed", error: expect.stringContaining("heed offset") });
+    expect(run.requests).toBeLessThan(50);
+    const [proof] = await db.sql`select as_of, backfilled_at from mirror_data.upstream`;
+    expect(proof).toEqual({ as_of: null, backfilled_at: null });
+  });
+
+  test("takes those whom it counts where it shows the same ones for ever", async ({ db }) => {
+    const sandbox = await ofOneMoment(100);
+    const { backfill, full } = await walksOver(db, sandbox, {
+      api: both(gives(100), ignoresOffsetAndCursor),
+    });
+    expect(await backfill()).toMatchObject({ state: "succeeded" });
+    expect((await storedUsers(db)).size).toBe(100);
+    expect(await full()).toMatchObject({ state: "succeeded", differences: { missed_delete: 0 } });
+  });
+
   test("takes what fits on one page from an upstream that shows its first page for ever", async ({ db }) => {
     const sandbox = await ofOneMoment(300);
     const { backfill } = await walksOver(db, sandbox, { api: ignoresOffsetAndCursor });
