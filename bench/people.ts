@@ -1,5 +1,6 @@
 import type { Database, Sql } from "../src/db/client.js";
-import { analyzeTables, dropSearchIndex, ensureSearchIndex, forgetPlans } from "../src/db/search-index.js";
+import { buildSearchIndex, dropSearchIndex } from "../src/db/search-index.js";
+import { keepPlansFit, vacuumTables } from "../src/db/statistics.js";
 import { unfenced } from "../src/sync/lease.js";
 import { applyPage } from "../src/sync/pages.js";
 import { pageByPage } from "./pass.js";
@@ -44,13 +45,13 @@ export async function loadPeople(
     storingMs += stored - begun;
     await storePages(sql, "memberships", memberships);
     done += people.length;
-    if ([PER_CROWD, 4 * PER_CROWD, 16 * PER_CROWD].includes(done)) await forgetPlans(sql);
+    await keepPlansFit(sql);
     otherMs += performance.now() - stored;
     onProgress(done);
   }
   const begun = performance.now();
-  await ensureSearchIndex(sql);
-  await analyzeTables(sql);
+  await database.unhurried((own) => buildSearchIndex(own, "atOnce"));
+  await database.unhurried(vacuumTables);
   otherMs += performance.now() - begun;
   return { storing: (loading / storingMs) * 1000, inAll: (loading / (storingMs + otherMs)) * 1000 };
 }

@@ -32,6 +32,7 @@ import { findRun, latestRuns, type OnProgress } from "./sync/runs.js";
 import { createSearchTidying, type SearchTidying } from "./sync/search-tidying.js";
 import { createSqlRepair } from "./sync/sql-repair.js";
 import { createUnapplied } from "./sync/unapplied.js";
+import { createUpkeep } from "./sync/upkeep.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/walks.js";
 import { createWriteThrough } from "./sync/write-through.js";
@@ -61,7 +62,7 @@ export async function openStore(config: Config["database"], log: Logger): Promis
   for (const note of config.notes) log.warn(note);
   let database: Database | null = null;
   try {
-    let { isWritable } = await migrateDatabase({ url });
+    let { isWritable } = await migrateDatabase({ url, onWait: (reason) => log.warn(reason) });
     if (!isWritable) {
       log.error(
         "DATABASE_URL can only be read: what is there is served, and nothing new arrives until it can be written.",
@@ -317,18 +318,11 @@ async function serve(
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
+  const upkeep = createUpkeep({ database, log });
   const sqlRepair = createSqlRepair({ sql, log });
   const retention = createRetention({ sql: database.patient, clock, log });
-  const loops = [
-    availability,
-    completeness,
-    refetcher,
-    unapplied,
-    retention,
-    sqlRepair,
-    notifications,
-    searchTidying,
-  ];
+  const background = [retention, upkeep, sqlRepair, notifications, searchTidying];
+  const loops = [availability, completeness, refetcher, unapplied, ...background];
   const work = loops.map((loop) => loop.run(stopping.signal));
   work.push(walks.run(stopping.signal, onProgress));
   return {

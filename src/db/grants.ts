@@ -21,6 +21,7 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
   const [right] = await sql<{ may: boolean }[]>`
     select rolcreaterole or rolsuper as may from pg_roles where rolname = current_user`;
   if (!right?.may) return false;
+  if (await hasAll(sql)) return true;
   for (const statement of STATEMENTS) {
     try {
       await sql.unsafe(statement);
@@ -32,4 +33,18 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
     }
   }
   return true;
+}
+
+/** A grant that is there already would still be written again, and whoever else grants at that moment would fail. */
+async function hasAll(sql: postgres.Sql): Promise<boolean> {
+  const [roles] = await sql`
+    select from pg_roles where rolname in ('mirror_reader', 'mirror_reader_private') having count(*) = 2`;
+  if (!roles) return false;
+  const [missing] = await sql`
+    select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = 'mirror' and c.relkind = 'v' and not has_table_privilege(
+      case c.relname when 'user_private_metadata' then 'mirror_reader_private' else 'mirror_reader' end, c.oid, 'select')
+    union all
+    select from pg_namespace where nspname = 'mirror' and not has_schema_privilege('mirror_reader', oid, 'usage')`;
+  return !missing;
 }

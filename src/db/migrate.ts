@@ -8,41 +8,64 @@ import { connectionOptions, describeHosts } from "../lib/connection-options.js";
 import { AppError, reasonOf } from "../lib/errors.js";
 import { createConnections } from "./connections.js";
 import { createReaderRoles } from "./grants.js";
+import { betweenLocks, takeTurn } from "./migration-locks.js";
 import { refuseTransactionPooler } from "./pooler.js";
-import { ensureSearchIndex } from "./search-index.js";
+import { createSearchIndex } from "./search-index.js";
 import { UNHURRIED } from "./session.js";
 import { refuseUnsuitableDatabase } from "./suitability.js";
 import { isDatabaseTrouble } from "./trouble.js";
 
-/** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
-const MIGRATION_LOCK = 7_310_214_401;
+/** Whoever uses a table waits for no longer than this behind a migration that waits for it. */
+const LOCK_TIMEOUT = "500ms";
+const PATIENCE_MS = 300_000;
+/** Between two attempts everybody who has queued behind the first gets through. */
+const RETRY_MS = 1000;
+const TURN_RETRY_MS = 200;
+
+export interface MigrateOptions {
+  url: string;
+  /** Told what is waited for. */
+  onWait?: (reason: string) => void;
+  patienceMs?: number;
+  /** Of the migrations, in place of this version's own. */
+  folder?: string;
+}
 
 /**
- * Brings the database to the schema of this code, under an advisory lock so that processes starting together take
- * turns. Repeating is free. Fails with `configuration` when the database is newer than the code,
- * unsuitable, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs).
+ * Brings the database to the schema of this code; processes that start together take turns, and those that run go on
+ * meanwhile. Repeating is free, and takes no lock that anybody waits for. Fails with `configuration` when the database is newer
+ * than the code, unsuitable, behind a transaction pooler, or a right is missing (the message holds the line a DBA runs), and
+ * with `database_unavailable` when others hold for too long what it needs.
  * What can only be read, a standby for instance, is left as it is if its schema is that of this code (`isWritable: false`),
  * and refused otherwise.
  */
-export async function migrateDatabase(options: { url: string }): Promise<{ isWritable: boolean }> {
-  // Any of its statements may take hours: an index of millions of users, or the turn of another process.
-  const sql = createConnections(options.url).open({
+export async function migrateDatabase(options: MigrateOptions): Promise<{ isWritable: boolean }> {
+  const { url, onWait = () => {}, patienceMs = PATIENCE_MS, folder = migrationsFolder() } = options;
+  const patience = { ms: patienceMs, retryMs: RETRY_MS, onWait };
+  // Any of its statements may take hours: an index of millions of users.
+  const sql = createConnections(url).open({
     ...{ name: "user-mirror migrate", max: 1, limitMs: Number.POSITIVE_INFINITY, connectTimeout: 10 },
-    settings: UNHURRIED,
+    settings: { ...UNHURRIED, lock_timeout: LOCK_TIMEOUT },
   });
   try {
-    await firstContact(sql, options.url);
+    await firstContact(sql, url);
     await refuseUnsuitableDatabase(sql);
+    const newest = newestMigration(folder);
     if (await isReadOnly(sql)) {
-      await refuseNewerDatabase(sql);
-      await refuseOlderDatabase(sql);
+      const current = await currentMigration(sql);
+      refuseNewerDatabase(current, newest);
+      refuseOlderDatabase(current, newest);
       return { isWritable: false };
     }
     await refuseTransactionPooler(sql);
-    await sql`select pg_advisory_lock(${MIGRATION_LOCK})`;
-    await refuseNewerDatabase(sql);
-    await runMigrations(sql);
-    await ensureSearchIndex(sql);
+    await takeTurn(sql, { ...patience, retryMs: TURN_RETRY_MS });
+    const current = await currentMigration(sql);
+    refuseNewerDatabase(current, newest);
+    if (current !== newest) {
+      await betweenLocks(sql, patience, () => runMigrations(sql, folder));
+      // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`upkeep.ts`).
+      if (current === null) await createSearchIndex(sql);
+    }
     await createReaderRoles(sql);
     return { isWritable: true };
   } catch (error) {
@@ -80,20 +103,18 @@ async function isReadOnly(sql: postgresType.Sql): Promise<boolean> {
   return row?.is === true;
 }
 
-/** When the newest migration that the database has had was made; 0: none. */
-async function newestMigration(sql: postgresType.Sql): Promise<number> {
+/** When the newest migration was made that the database has had; null: none. */
+async function currentMigration(sql: postgresType.Sql): Promise<number | null> {
   const [exists] = await sql<{ journal: string | null }[]>`
     select to_regclass('mirror_data.__drizzle_migrations')::text as journal`;
-  if (!exists?.journal) return 0;
+  if (!exists?.journal) return null;
   const [last] = await sql<{ at: string | null }[]>`
     select max(created_at)::text as at from mirror_data.__drizzle_migrations`;
-  return Number(last?.at ?? 0);
+  return last?.at ? Number(last.at) : null;
 }
 
-const newestKnown = () => Math.max(...journal().entries.map((entry) => entry.when));
-
-async function refuseOlderDatabase(sql: postgresType.Sql): Promise<void> {
-  if ((await newestMigration(sql)) >= newestKnown()) return;
+function refuseOlderDatabase(current: number | null, newest: number): void {
+  if (current !== null && current >= newest) return;
   throw new AppError(
     "configuration",
     "DATABASE_URL is a standby, or read-only (default_transaction_read_only), and doesn't hold the schema of this version. " +
@@ -102,18 +123,17 @@ async function refuseOlderDatabase(sql: postgresType.Sql): Promise<void> {
   );
 }
 
-async function refuseNewerDatabase(sql: postgresType.Sql): Promise<void> {
-  if ((await newestMigration(sql)) > newestKnown()) {
-    throw new AppError(
-      "configuration",
-      "The database was migrated by a newer User Mirror than this one. Start that version again, or a later one.",
-    );
-  }
+function refuseNewerDatabase(current: number | null, newest: number): void {
+  if (current === null || current <= newest) return;
+  throw new AppError(
+    "configuration",
+    "The database was migrated by a newer User Mirror than this one. Start that version again, or a later one.",
+  );
 }
 
-async function runMigrations(sql: postgresType.Sql): Promise<void> {
+async function runMigrations(sql: postgresType.Sql, folder: string): Promise<void> {
   try {
-    await migrate(drizzle(sql), { migrationsFolder: migrationsFolder(), migrationsSchema: "mirror_data" });
+    await migrate(drizzle(sql), { migrationsFolder: folder, migrationsSchema: "mirror_data" });
   } catch (error) {
     if (isMissingRight(error)) {
       const [who] = await sql<{ role: string; database: string }[]>`
@@ -141,8 +161,9 @@ interface Journal {
   entries: { when: number; tag: string }[];
 }
 
-function journal(): Journal {
-  return JSON.parse(readFileSync(join(migrationsFolder(), "meta", "_journal.json"), "utf8")) as Journal;
+function newestMigration(folder: string): number {
+  const { entries } = JSON.parse(readFileSync(join(folder, "meta", "_journal.json"), "utf8")) as Journal;
+  return Math.max(...entries.map((entry) => entry.when));
 }
 
 /** `migrations/` in `dist/`, where a build copies them, or `drizzle/` beside `src/`: whichever of the two runs. */

@@ -1,16 +1,8 @@
 import type postgres from "postgres";
 
-/**
- * The trigram index behind partial matches, made by hand because pg_trgm's operator class must be named from the
- * schema the extension happens to live in. Repeating is free.
- */
-export async function ensureSearchIndex(sql: postgres.Sql | postgres.TransactionSql): Promise<void> {
-  const schema = await trigramSchema(sql);
-  await sql.unsafe(`
-    create index if not exists user_search_trigrams on mirror_data.user_search
-    using gin (search ${schema}.gin_trgm_ops) with (gin_pending_list_limit = ${PENDING_KB});
-    alter index mirror_data.user_search_trigrams set (gin_pending_list_limit = ${PENDING_KB})`);
-}
+type AnySql = postgres.Sql | postgres.TransactionSql;
+
+const NAME = "user_search_trigrams";
 
 /**
  * How much may wait to be worked into the trigram index. Whoever fills the list has to work all of it in before his own
@@ -18,49 +10,110 @@ export async function ensureSearchIndex(sql: postgres.Sql | postgres.Transaction
  */
 const PENDING_KB = 16 * 1024;
 
+/** Any two processes of any version agree on this number: one of them at a time makes the index. */
+const BUILD_LOCK = 7_310_214_403;
+
+/** One user of the index may still look at rows from before it: whoever does so for longer is waited for another time. */
+const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as const;
+
+/**
+ * The trigram index behind partial matches, where nobody is there to be kept waiting: in a new database, or an emptied one.
+ * Made by hand, because pg_trgm's operator class must be named from the schema the extension happens to live in.
+ */
+export async function createSearchIndex(sql: AnySql): Promise<void> {
+  await sql.unsafe(`create index if not exists ${NAME} ${await definition(sql)}`);
+}
+
+async function definition(sql: AnySql): Promise<string> {
+  const schema = await trigramSchema(sql);
+  return `on mirror_data.user_search using gin (search ${schema}.gin_trgm_ops)
+    with (gin_pending_list_limit = ${PENDING_KB})`;
+}
+
+/** Whether there is the index as it is wanted. One that a build left behind unfinished isn't it. Takes no lock on it. */
+export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
+  return (await lookAtIndex(sql)) === "complete";
+}
+
+async function lookAtIndex(sql: AnySql): Promise<"missing" | "unfinished" | "untuned" | "complete"> {
+  const [found] = await sql<{ valid: boolean; tuned: boolean }[]>`
+    select i.indisvalid as valid,
+      coalesce(c.reloptions @> array[${`gin_pending_list_limit=${PENDING_KB}`}::text], false) as tuned
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
+    where n.nspname = 'mirror_data' and c.relname = ${NAME}`;
+  if (!found) return "missing";
+  if (!found.valid) return "unfinished";
+  return found.tuned ? "complete" : "untuned";
+}
+
+/**
+ * Makes the index beside everything that goes on, unless another process does so. `own` is one connection.
+ * Searches are right without it, and slow. Throws when it can't be made: nothing is left behind then.
+ */
+export async function buildSearchIndex(
+  own: postgres.Sql,
+  when: keyof typeof OLD_SNAPSHOTS_TIMEOUT,
+): Promise<void> {
+  if (await hasSearchIndex(own)) return;
+  const [lock] = await own<{ mine: boolean }[]>`
+    select pg_try_advisory_lock(${BUILD_LOCK}::bigint) as mine,
+      set_config('lock_timeout', ${OLD_SNAPSHOTS_TIMEOUT[when]}, false)`;
+  if (!lock?.mine) return;
+  try {
+    await build(own);
+  } finally {
+    await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
+  }
+}
+
+async function build(sql: postgres.Sql): Promise<void> {
+  const found = await lookAtIndex(sql);
+  if (found === "complete") return;
+  if (found === "untuned") {
+    await sql.unsafe(`alter index mirror_data.${NAME} set (gin_pending_list_limit = ${PENDING_KB})`);
+    return;
+  }
+  if (found === "unfinished") await dropUnfinished(sql);
+  const create = `create index concurrently ${NAME} ${await definition(sql)}`;
+  try {
+    await sql.unsafe(create);
+  } catch (error) {
+    await dropUnfinished(sql);
+    if (!isShortOfResources(error)) throw error;
+    // Workers share memory that a container may have next to nothing of (/dev/shm). Alone it takes longer.
+    await withoutWorkers(sql, () => sql.unsafe(create)).catch(async (again) => {
+      await dropUnfinished(sql);
+      throw again;
+    });
+  }
+}
+
+const dropUnfinished = (sql: postgres.Sql) =>
+  sql.unsafe(`drop index concurrently if exists mirror_data.${NAME}`);
+
+async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): Promise<void> {
+  await sql`select set_config('max_parallel_maintenance_workers', '0', false)`;
+  try {
+    await work();
+  } finally {
+    await sql.unsafe("reset max_parallel_maintenance_workers").catch(() => {});
+  }
+}
+
+const isShortOfResources = (error: unknown) =>
+  error instanceof Error && "code" in error && /^53/.test(String(error.code));
+
 /** Works in what waits. Where there is no trigram index, as during a first load, nothing. Needs no lock that anybody waits for. */
 export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
   await sql`
     select gin_clean_pending_list(c.oid)
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where n.nspname = 'mirror_data' and c.relname in ('user_search_trigrams', 'user_grams_rare_grams')`;
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
+    where n.nspname = 'mirror_data' and c.relname in (${NAME}, 'user_grams_rare_grams') and i.indisvalid`;
 }
 
-/** A fresh load is four times faster without the trigram index; `ensureSearchIndex` makes it afterwards. */
-export async function dropSearchIndex(sql: postgres.Sql | postgres.TransactionSql): Promise<void> {
-  await sql`drop index if exists mirror_data.user_search_trigrams`;
-}
-
-/** What users are looked up by while they are loaded. */
-const KEYS = [
-  "users (id)",
-  "user_search (id)",
-  "user_grams (id)",
-  "user_activity (id)",
-  "user_metadata (id)",
-  "user_identifiers (user_id)",
-];
-
-/**
- * Makes every session plan anew. Statements that were planned while these tables were empty scan them whole, which at
- * 100,000 users makes a page of a load take seconds. One column each: a second at a million users.
- */
-export async function forgetPlans(sql: postgres.Sql): Promise<void> {
-  for (const key of KEYS) await sql.unsafe(`analyze mirror_data.${key}`);
-}
-
-/** Statistics right after a bulk load: without them every search term looks equally rare. */
-export async function analyzeTables(sql: postgres.Sql): Promise<void> {
-  for (const table of [
-    "users",
-    "user_search",
-    "user_grams",
-    "user_activity",
-    "user_metadata",
-    "user_identifiers",
-  ]) {
-    await sql.unsafe(`vacuum (analyze) mirror_data.${table}`);
-  }
+/** A fresh load is four times faster without the trigram index; `buildSearchIndex` makes it afterwards. */
+export async function dropSearchIndex(sql: AnySql): Promise<void> {
+  await sql.unsafe(`drop index if exists mirror_data.${NAME}`);
 }
 
 /** Whether this database's trigrams hold letters other than a-z: pg_trgm takes from LC_CTYPE what is a letter. */
@@ -69,7 +122,7 @@ export async function hasLettersBeyondAscii(sql: postgres.Sql): Promise<boolean>
   return row?.has === true;
 }
 
-async function trigramSchema(sql: postgres.Sql | postgres.TransactionSql): Promise<string> {
+async function trigramSchema(sql: AnySql): Promise<string> {
   const [extension] = await sql<{ schema: string }[]>`
     select quote_ident(n.nspname) as schema
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`;

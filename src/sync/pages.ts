@@ -1,5 +1,6 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../clerk.js";
 import type { Sql, Tx } from "../db/client.js";
+import { keepPlansFit } from "../db/statistics.js";
 import { createPause } from "../lib/turns.js";
 import type { Applied, Effect, Item } from "./apply.js";
 import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "./dead-letters.js";
@@ -135,6 +136,8 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
     if (effect) effects.set(snapshot.id, effect);
   }
   if (stored.length > 0 && !dryRun) await fenced(sql, fence, (tx) => dropDeadLetters(tx, stored));
+  // What follows the next pages was planned before there was anything.
+  if (effects.size > 0) await keepPlansFit(sql).catch(() => {});
   return effects;
 }
 

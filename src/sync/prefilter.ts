@@ -85,7 +85,7 @@ interface PayloadRow extends GlanceRow {
   payload: string | null;
 }
 
-/** Its plan is kept: planning it each time takes twice as long as doing it. A load that begins with empty tables forgets plans on its way (`forgetPlans`). */
+/** Its plan is kept: planning it each time takes twice as long as doing it. A load that begins with empty tables has it made anew (`keepPlansFit`). */
 function look<R extends GlanceRow>(
   sql: Sql,
   text: string,

@@ -1,4 +1,6 @@
-import { analyzeTables, dropSearchIndex, ensureSearchIndex } from "../db/search-index.js";
+import { buildSearchIndex, dropSearchIndex } from "../db/search-index.js";
+import { vacuumTables } from "../db/statistics.js";
+import { isLockTimeout } from "../db/trouble.js";
 import { countWithin, keepsToBounds } from "./bounds.js";
 import {
   advanceAsOf,
@@ -35,23 +37,33 @@ export async function runBackfill(work: RunWork): Promise<void> {
   const { sql, clock, fence, startedAtMs, lagMs } = work;
   await prepare(work);
   const watermark = await newestUpdate(work);
-  await fenced(sql, fence, async (tx) => {
-    await keepFirstWatermark(tx, watermark);
-    // An empty mirror is loaded without its trigram index, which costs four times as much as all the rest.
-    const [anybody] = await tx`select from mirror_data.users limit 1`;
-    if (!anybody) await dropSearchIndex(tx);
-  });
+  await fenced(sql, fence, (tx) => keepFirstWatermark(tx, watermark));
+  // An empty mirror is loaded without its trigram index, which costs four times as much as all the rest.
+  const [anybody] = await sql`select from mirror_data.users limit 1`;
+  if (!anybody) {
+    await fenced(sql, fence, dropSearchIndex).catch((error) => {
+      if (!isLockTimeout(error)) throw error;
+    });
+  }
   await overWindows(work, await plannedWindows(work, planByCounts), (window) => loadWindow(work, window));
-  work.onProgress({ phase: "indexing", done: 0, total: null });
-  await work.unhurried(async (own) => {
-    await ensureSearchIndex(own);
-    await analyzeTables(own);
-  });
   await walkOthers(work);
+  await makeFit(work);
   await fenced(sql, fence, async (tx) => {
     await markBackfilled(tx, clock.now());
     await advanceAsOf(tx, startedAtMs - lagMs);
   });
+}
+
+/** Without this the mirror is slower, and not wrong: what fails is no reason to read everything again. */
+async function makeFit({ unhurried, log, onProgress, signal }: RunWork): Promise<void> {
+  onProgress({ phase: "indexing", done: 0, total: null });
+  await unhurried((own) => buildSearchIndex(own, "atOnce")).catch((error) =>
+    log.warn({ err: error }, "the search index can't be made: searches are slow until it is"),
+  );
+  signal.throwIfAborted();
+  for (const error of await unhurried(vacuumTables)) {
+    log.warn({ err: error }, "a table can't be vacuumed: autovacuum will do so");
+  }
 }
 
 /**

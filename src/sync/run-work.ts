@@ -60,8 +60,6 @@ export interface RunWork {
   startedAtMs: number;
   /** Somebody whom Clerk has just shown. */
   witness: string | null;
-  /** How many users a backfill had stored when sessions last planned for that many. */
-  plansForgottenAt: number;
   /** When those were created whom a dry run would have stored: they count as if they were here. */
   foreseen: Map<string, number>;
   /** Pages are fetched side by side, and applied few at a time: reads and webhooks need connections too. */
@@ -95,7 +93,6 @@ export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions):
     tally: createTally({ sql, fence, run, requests }),
     startedAtMs: run.started_at ?? clock.now(),
     witness: null,
-    plansForgottenAt: 250,
     foreseen: new Map(),
     applyGate: createGate(APPLIED_AT_ONCE),
   };

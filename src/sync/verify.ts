@@ -1,4 +1,3 @@
-import { forgetPlans } from "../db/search-index.js";
 import { createGate } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { confirmMissing, type Gone, missingUsers, untilSettled } from "./deletions.js";
@@ -14,8 +13,6 @@ import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from 
 
 /** So many windows are walked side by side: enough to use the budget although each answer takes its time. */
 const AT_ONCE = 8;
-/** A table that has grown so much is worth planning for anew. */
-const GROWTH = 4;
 const DELETIONS_PER_BATCH = 500;
 const DAY_MS = 86_400_000;
 
@@ -67,9 +64,6 @@ export async function loadWindow(work: RunWork, window: Window): Promise<void> {
   const at = { runId, what: "users", position: window.position } as const;
   for await (const page of pagesOf(work, window, window.checkpoint)) {
     await applyWalked(work, page, (tx) => saveCheckpoint(tx, at, page.checkpoint));
-    if (work.tally.seen < work.plansForgottenAt * GROWTH) continue;
-    work.plansForgottenAt = work.tally.seen;
-    await forgetPlans(work.sql);
   }
   await fenced(work.sql, fence, (tx) => saveCheckpoint(tx, at, { ...START, done: true }));
 }

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { forgetPlans } from "../../src/db/search-index.js";
+import { keepPlansFit } from "../../src/db/statistics.js";
 import { applyItems } from "../../src/sync/apply.js";
 import { userSnapshot } from "../../src/sync/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
@@ -24,7 +24,7 @@ test("statements that were planned while the tables were empty are planned anew 
   );
   await applyItems(db.sql, [{ users }], { lagMs: 0 });
   expect(await plan()).toContain("Seq Scan on users");
-  await forgetPlans(db.sql);
+  await keepPlansFit(db.sql);
   const planned = await plan();
   expect(planned).not.toContain("Seq Scan");
   expect(planned).toContain("users_pkey");

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/availability.js";
-import { analyzeTables } from "../../src/db/search-index.js";
+import { vacuumTables } from "../../src/db/statistics.js";
 import { ORDER_FIELDS, parseListParams, parseUserFilter } from "../../src/query/filter.js";
 import { createTermStatistics } from "../../src/query/term-statistics.js";
 import { createUserQueries } from "../../src/query/users.js";
@@ -31,7 +31,7 @@ describe("the statistics of terms", () => {
     await fill(db);
     const before = await createTermStatistics(db.sql, unwatched.guard)();
     expect([before.users, before.shareOf(["é"])]).toEqual([USERS, 0]);
-    await analyzeTables(db.sql);
+    await vacuumTables(db.sql);
     const { shareOf } = await createTermStatistics(db.sql, unwatched.guard)();
     expect(shareOf(["é"])).toBeCloseTo(1 / 4);
     expect(shareOf(["@"])).toBeCloseTo(1);
@@ -75,7 +75,7 @@ describe("the statistics of terms", () => {
       return lists;
     };
     const byPieces = await found();
-    await analyzeTables(db.sql);
+    await vacuumTables(db.sql);
     expect(await found()).toEqual(byPieces);
     expect(byPieces.filter(([query]) => query === "é").at(-1)).toEqual(["é", USERS / 4]);
   });
