@@ -192,6 +192,7 @@ function sharedAllowance(
   const alone = createLocalAllowance({
     limit: Math.max(1, Math.floor(limit * SHARE_ALONE)),
     backgroundShare,
+    readShare: READ_SHARE,
   });
   return createSharedAllowance({
     ...{ sql, availability, limit, backgroundShare, readShare: READ_SHARE, alone },

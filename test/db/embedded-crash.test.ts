@@ -272,26 +272,4 @@ describe("a DATA_DIR that can't be used", () => {
     await expect(start(join(folder, "file"))).rejects.toMatchObject(refusal);
     await expect(start(join(folder, "file", "below"))).rejects.toMatchObject(refusal);
   });
-
-  if (process.getuid?.() === 0) {
-    test.each(["6m", "30m"])(
-      "on a disk of %s is refused with the reason, and works when there is room",
-      async (size) => {
-        mkdirSync(location(), { recursive: true });
-        execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", location()]);
-        try {
-          await expect(start()).rejects.toMatchObject({
-            ...refusal,
-            message: expect.stringMatching(/No space left|ENOSPC/),
-          });
-          await nothingRuns();
-          execFileSync("mount", ["-o", "remount,size=300m", location()]);
-          expect(await query((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
-          await stop();
-        } finally {
-          execFileSync("umount", ["-l", location()]);
-        }
-      },
-    );
-  }
 });

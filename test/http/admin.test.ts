@@ -78,6 +78,7 @@ test("lists dead letters without what is in them", async () => {
     {
       id: LETTER.id,
       type: null,
+      kind: "user",
       user_id: "user_1",
       error: LETTER.error,
       attempts: 2,

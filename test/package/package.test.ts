@@ -45,7 +45,8 @@ describe("the package, packed from a checkout that was never built", () => {
       symlinkSync(join(root, "node_modules", name), join(app, "node_modules", name));
     }
     writeFileSync(join(app, "package.json"), '{ "name": "app", "type": "module" }');
-  });
+    // It compiles everything, and nothing else of the suite waits for it.
+  }, 240_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   test("holds what runs, and neither source maps nor what only drizzle-kit reads", () => {

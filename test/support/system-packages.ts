@@ -1,11 +1,16 @@
 import { existsSync } from "node:fs";
 
 export const POSTGRES_15 = "/usr/lib/postgresql/15/bin";
+/** As the oracle of what `DATABASE_URL` may say. */
+const PSQL = `${POSTGRES_15}/psql`;
+const OPENSSL = "/usr/bin/openssl";
 export const PGBOUNCER = "/usr/sbin/pgbouncer";
 
 /** What `*.system.test.ts` run beside Node, and Debian's package that brings it. */
 const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: `${POSTGRES_15}/postgres`, debianPackage: "postgresql-15" },
+  { program: PSQL, debianPackage: "postgresql-client-15" },
+  { program: OPENSSL, debianPackage: "openssl" },
   { program: PGBOUNCER, debianPackage: "pgbouncer" },
 ];
 
