@@ -1,8 +1,7 @@
-import { execFile } from "node:child_process";
-import { promisify } from "node:util";
 import { afterEach, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
+import { cli as runCli } from "../support/cli.js";
 import { test } from "../support/database.js";
 import { startMirror } from "../support/mirror.js";
 
@@ -14,21 +13,7 @@ afterEach(async () => {
   await sandbox.close();
 });
 
-/** A command of the CLI on this database, without a Clerk key. */
-async function cli(databaseUrl: string, ...args: string[]) {
-  const run = promisify(execFile)(
-    process.execPath,
-    ["--import", "tsx", "src/cli/main.ts", ...args, "--json"],
-    {
-      env: { PATH: process.env.PATH ?? "", DATABASE_URL: databaseUrl },
-    },
-  );
-  const { code, stdout, stderr } = await run.then(
-    (done) => ({ ...done, code: 0 }),
-    (error: { code: number; stdout: string; stderr: string }) => error,
-  );
-  return { code, stderr, value: stdout ? JSON.parse(stdout) : null };
-}
+const cli = (databaseUrl: string, ...args: string[]) => runCli(databaseUrl, args);
 
 async function ask(key: string, path: string, method = "GET") {
   const response = await fetch(`${server.url}${path}`, {
@@ -38,7 +23,8 @@ async function ask(key: string, path: string, method = "GET") {
   return { status: response.status, body: JSON.parse(await response.text()) };
 }
 
-describe("a key made by the command", () => {
+// A dozen processes of the command, one after the other.
+describe("a key made by the command", { timeout: 300_000 }, () => {
   test("does what its scopes say, sees no private metadata without that one, and ends when revoked", async ({
     db,
   }) => {

@@ -4,7 +4,7 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { loadConfig } from "../../src/config.js";
-import { silentLogger } from "../../src/observability/logger.js";
+import { type Logger, silentLogger } from "../../src/observability/logger.js";
 import { startServer } from "../../src/runtime.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
 
@@ -16,12 +16,14 @@ export interface MirrorOptions {
   env?: Record<string, string>;
   /** False: returns as soon as it listens. */
   untilLive?: boolean;
+  /** Of a mirror in this process. */
+  log?: Logger;
 }
 
 /** A mirror of this sandbox in this process, filled, with the sandbox's webhooks coming in. */
 export async function startMirror(options: MirrorOptions) {
   const config = loadConfig(environment(options), { needs: { secretKey: true } });
-  const server = await startServer(config, silentLogger());
+  const server = await startServer(config, options.log ?? silentLogger());
   options.sandbox.webhooks.setEndpoint(endpoint(server.url));
   if (options.untilLive !== false) await untilLive(server.url);
   return server;
