@@ -15,6 +15,10 @@ export interface WalkOptions {
   /** How many users a planned window holds, about. */
   windowUsers?: number;
   fullIntervalMs?: number;
+  /** Of checks; 0 unless told: on demand only. */
+  intervalMs?: number;
+  /** The primary's clock as the walks know it. */
+  now?: () => number;
   /** Wraps what the walks ask Clerk through. */
   api?: (api: ClerkApi) => ClerkApi;
 }
@@ -25,7 +29,14 @@ export async function walksOver(
   sandbox: Sandbox,
   options: WalkOptions = {},
 ) {
-  const { lagMs = 0, purgeLimit = 1, windowUsers, fullIntervalMs = 0 } = options;
+  const {
+    lagMs = 0,
+    purgeLimit = 1,
+    windowUsers,
+    fullIntervalMs = 0,
+    intervalMs = 0,
+    now = Date.now,
+  } = options;
   const log = silentLogger();
   const upstream = createUpstream({
     apiUrl: sandbox.url,
@@ -43,11 +54,11 @@ export async function walksOver(
     instanceId: null,
   });
   const walks = createWalks({
-    ...{ database: db.database, api, clock: { now: Date.now }, lagMs, purgeLimit, log },
+    ...{ database: db.database, api, clock: { now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
     claimUpstream: async () => {},
     requests: () => upstream.requests,
-    intervalMs: 0,
+    intervalMs,
     secondLookMs: 20,
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),

@@ -23,6 +23,13 @@ async function started(options: SandboxOptions = {}): Promise<Sandbox> {
   return sandbox;
 }
 
+/** With a clock that runs: under one that stands still lockouts end later, the later one looks. */
+async function running({ users }: { users: number }): Promise<Sandbox> {
+  const sandbox = await startSandbox({ users, organizations: 4 });
+  sandboxes.push(sandbox);
+  return sandbox;
+}
+
 const listed = (sandbox: Sandbox) =>
   sandbox.requests.filter(({ path, search }) => path === "/v1/users" && search.includes("limit=500"));
 const idAt = (sandbox: Sandbox, n: number) => String(sandbox.clerk.users()[n]?.id);
@@ -190,9 +197,7 @@ describe("a full run", () => {
   });
 
   test("writes nothing at all when nothing has changed", async ({ db }) => {
-    // Its clock runs: under one that stands still lockouts end later, the later one looks.
-    const sandbox = await startSandbox({ users: 700, organizations: 4 });
-    sandboxes.push(sandbox);
+    const sandbox = await running({ users: 700 });
     const { backfill, full } = await walksOver(db, sandbox, { windowUsers: 100 });
     await backfill();
     const before = await versions(db.sql);
@@ -319,7 +324,7 @@ describe("an incremental run", () => {
   });
 
   test("moves the proof forward and writes no user when nothing has changed", async ({ db }) => {
-    const sandbox = await started({ users: 100 });
+    const sandbox = await running({ users: 100 });
     const { backfill, incremental } = await walksOver(db, sandbox);
     await backfill();
     await incremental();
