@@ -73,7 +73,7 @@ const organizationsTable: FoldTable<StoredOrganization> = {
   },
   async lock(tx, ids) {
     const rows = await tx<StoredOrganization[]>`
-      select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+      select id, updated_at, observed_at, source, ${deletedAt(tx)}, payload_hash, payload, payload_safe,
         private_metadata, private_order, name, slug, created_at, public_metadata::text
       from mirror_data.organizations where id = any(${textArray(ids)}::text::text[])
       order by id for update`;
@@ -166,6 +166,13 @@ function membershipColumns(tx: Tx, rows: readonly StoredMembership[]) {
     private_metadata, private_order, public_user_data,
     organization_id, user_id, role, created_at, public_metadata, position)`;
 }
+
+/**
+ * `deleted_at` of a row that is to be folded: a tombstone from the future was written before the clock was set back, nobody
+ * knows when, and whatever is seen live may be newer. Clerk is asked then, as about any other.
+ */
+export const deletedAt = (tx: Tx) => tx`
+  case when deleted_at > extract(epoch from clock_timestamp()) * 1000 + 60000 then 0 else deleted_at end as deleted_at`;
 
 /** The arrays behind `updated_at` … `private_order`, which all three tables begin with. */
 export function orderColumns(tx: Tx, rows: readonly StoredRow[]) {

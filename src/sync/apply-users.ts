@@ -5,7 +5,7 @@ import type { Tx } from "../db/client.js";
 import { rareGramsInParts } from "../lib/grams.js";
 import { createPause } from "../lib/turns.js";
 import type { ApplyOptions, Effects, Incoming } from "./apply.js";
-import { orderColumns } from "./apply-organizations.js";
+import { deletedAt, orderColumns } from "./apply-organizations.js";
 import { withdrawAsOf } from "./completeness.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { USER } from "./fold.js";
@@ -97,7 +97,7 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   },
   async lock(tx, ids) {
     const rows = await tx<StoredUser[]>`
-      select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
+      select id, updated_at, observed_at, source, ${deletedAt(tx)}, payload_hash, payload, payload_safe,
         private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until,
         last_active_at, last_sign_in_at
       from mirror_data.users where id = any(${textArray(ids)}::text::text[])

@@ -126,9 +126,15 @@ export async function advanceMembershipsAsOf(sql: Sql | Tx, provedMs: number): P
 const greatestBefore = (sql: Sql | Tx, column: ReturnType<Sql>, provedMs: number) => sql`
   greatest(case when ${column} <= extract(epoch from clock_timestamp()) * 1000 then ${column} end, ${provedMs}::bigint)`;
 
-/** A tombstone that something contradicted may have been wrong for long: until Clerk has answered nothing is proved. */
+/**
+ * A tombstone that something contradicted may have been wrong for long: until Clerk has answered nothing is proved. Nor
+ * while a doubt lies in the future: the clock was set back, and nobody knows how old it is.
+ */
 const nothingInDoubt = (sql: Sql | Tx, provedMs: number) => sql`
   not exists (
-    select from mirror_data.refetches where since <= ${provedMs} or reason = ${CONTRADICTED})
+    select from mirror_data.refetches
+    where since <= ${provedMs} or since > extract(epoch from clock_timestamp()) * 1000 or reason = ${CONTRADICTED})
   and not exists (
-    select from mirror_data.dead_letters where received_at <= ${provedMs} or id like ${DEAD_OBJECTS})`;
+    select from mirror_data.dead_letters
+    where received_at <= ${provedMs} or received_at > extract(epoch from clock_timestamp()) * 1000
+      or id like ${DEAD_OBJECTS})`;

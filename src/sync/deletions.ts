@@ -36,7 +36,17 @@ export async function untilSettled(
   signal?: AbortSignal,
 ): Promise<void> {
   const lastMs = missing.reduce((latest, { observedAtMs }) => Math.max(latest, observedAtMs), 0);
-  await sleep(Math.max(0, lastMs + lagMs - clock.now()), signal);
+  // Never longer than the lag, also where a clock that was set back has left dates in the future.
+  await sleep(Math.max(0, Math.min(lagMs, lastMs + lagMs - clock.now())), signal);
+}
+
+/** What is dated so much later than now was heard of before the clock was set back, and not since a walk began. */
+const SET_BACK_MS = 60_000;
+
+/** When a walk began, and now. */
+interface Walking {
+  begunAtMs: number;
+  nowMs: number;
 }
 
 /** The users created within these bounds that were not `seen`, but for those heard of since `begunAtMs`. */
@@ -44,7 +54,7 @@ export async function missingUsers(
   sql: Sql,
   seen: ReadonlySet<string>,
   { afterMs, beforeMs }: Bounds,
-  begunAtMs: number,
+  { begunAtMs, nowMs }: Walking,
 ): Promise<Missing[]> {
   const missing: Missing[] = [];
   let last = { id: "", createdAtMs: afterMs ?? Number.MIN_SAFE_INTEGER };
@@ -57,7 +67,8 @@ export async function missingUsers(
         and s.created_at < ${beforeMs ?? Number.MAX_SAFE_INTEGER}
       order by s.created_at, s.id limit ${READ_BATCH}`;
     for (const { id, observedAtMs } of rows) {
-      if (observedAtMs < begunAtMs && !seen.has(id)) missing.push({ id, observedAtMs });
+      const isSince = observedAtMs >= begunAtMs && observedAtMs <= nowMs + SET_BACK_MS;
+      if (!isSince && !seen.has(id)) missing.push({ id, observedAtMs });
     }
     const next = rows.at(-1);
     if (!next || rows.length < READ_BATCH) return missing;
@@ -120,11 +131,11 @@ export async function knownUsers(sql: Sql): Promise<string[]> {
 export async function missingOrganizations(
   sql: Sql,
   seen: ReadonlySet<string>,
-  startedAtMs: number,
+  { begunAtMs, nowMs }: Walking,
 ): Promise<Missing[]> {
   const rows = await sql<Missing[]>`
     select id, observed_at as "observedAtMs" from mirror_data.organizations
-    where payload is not null and observed_at < ${startedAtMs} order by id`;
+    where payload is not null and (observed_at < ${begunAtMs} or observed_at > ${nowMs + SET_BACK_MS}) order by id`;
   return rows.filter(({ id }) => !seen.has(id));
 }
 
@@ -137,11 +148,11 @@ export interface MissingMembership extends Missing {
 export async function missingMemberships(
   sql: Sql,
   seen: ReadonlySet<string>,
-  startedAtMs: number,
+  { begunAtMs, nowMs }: Walking,
 ): Promise<MissingMembership[]> {
   const rows = await sql<MissingMembership[]>`
     select m.id, m.observed_at as "observedAtMs", m.organization_id as "organizationId", m.user_id as "userId"
     from mirror.organization_memberships v join mirror_data.organization_memberships m using (id)
-    where m.observed_at < ${startedAtMs} order by m.id`;
+    where m.observed_at < ${begunAtMs} or m.observed_at > ${nowMs + SET_BACK_MS} order by m.id`;
   return rows.filter(({ id }) => !seen.has(id));
 }

@@ -21,7 +21,7 @@ export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promi
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "organizations", (query) => api.listOrganizations(query, call));
   if (!seen || walk.mode !== "full") return;
-  const missing = await missingOrganizations(sql, seen, begunAtMs);
+  const missing = await missingOrganizations(sql, seen, { begunAtMs, nowMs: walk.clock.now() });
   await untilSettled(missing, walk, call.signal);
   for (const { id } of missing) {
     const answer = await api.getOrganization(id, call);
@@ -42,7 +42,7 @@ export async function walkMemberships(walk: RunWork, begunAtMs: number): Promise
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "memberships", (query) => api.listMemberships(query, call));
   if (!seen || walk.mode !== "full") return;
-  const missing = await missingMemberships(sql, seen, begunAtMs);
+  const missing = await missingMemberships(sql, seen, { begunAtMs, nowMs: walk.clock.now() });
   await untilSettled(missing, walk, call.signal);
   for (const membership of missing) await confirmMembership(walk, membership);
 }

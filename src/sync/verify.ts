@@ -80,7 +80,7 @@ export async function verifyBounds(work: RunWork, bounds: Bounds): Promise<Gone[
     await applyWalked(work, page);
     for (const item of page.items) seen.add(idOf(item) ?? "");
   }
-  const missing = await missingUsers(sql, seen, bounds, begunAtMs);
+  const missing = await missingUsers(sql, seen, bounds, { begunAtMs, nowMs: clock.now() });
   if (missing.length === 0) return [];
   await untilSettled(missing, work, signal);
   const ids = missing.map(({ id }) => id);
