@@ -104,6 +104,7 @@ export function createCountingClerk(users: number) {
     listMemberships: none,
     listOrganizationMemberships: none,
     getInstance: () => answer(() => null),
+    clockOffsetMs: () => 0,
   };
 
   return {

@@ -126,6 +126,11 @@ export async function startSandbox(options: SandboxOptions = {}) {
     .notFound((c) => answerError(notFound("resource", c.req.path), c))
     .route("/_sandbox", controlApi({ store, clock, faults, walkFaults: walks.faults, lags, sender, traffic }))
     .use(recorded(requests))
+    // By the sandbox's clock, as Clerk's answers by Clerk's: `advance_ms`, also below zero, puts it apart from others.
+    .use(async (c, next) => {
+      await next();
+      c.header("Date", new Date(clock.now()).toUTCString());
+    })
     .use(faulty(faults))
     .route("/", api);
 

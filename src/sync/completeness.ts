@@ -84,23 +84,40 @@ export async function keepFirstWatermark(sql: Sql | Tx, watermark: number): Prom
   await sql`update mirror_data.upstream set watermark = coalesce(watermark, ${watermark}::bigint)`;
 }
 
+/** What a walk has proved that began at one moment: by Clerk's clock, and by ours. */
+export interface Proved {
+  /** No later than Clerk's clock had it: changes carry its times. */
+  clerkMs: number;
+  /** What came to us since then is not in doubt. */
+  ownMs: number;
+}
+
+/** `as_of` is compared with our clock and with Clerk's times: where they differ, the earlier of both is claimed. */
+export const provedBy = (
+  beganAtMs: number,
+  { lagMs, offsetMs }: { lagMs: number; offsetMs: number },
+): Proved => ({
+  clerkMs: beganAtMs - lagMs + Math.min(0, offsetMs),
+  ownMs: beganAtMs - lagMs,
+});
+
 /**
- * Moves `as_of` forward to `provedMs`, unless something from before is still in doubt: an open refetch or dead letter
+ * Moves `as_of` forward to what was proved, unless something from before is still in doubt: an open refetch or dead letter
  * may stand for a user who is wrong here, and a user whom a walk could not store is; nor once a webhook of something older
  * has come behind `position`, where the feed stood before users were looked at here.
  */
 export async function advanceAsOf(
   tx: Tx,
-  provedMs: number,
+  { clerkMs, ownMs }: Proved,
   position = Number.MAX_SAFE_INTEGER,
 ): Promise<void> {
   // In a statement of its own: whoever holds the row may be bringing what the next one must see.
   await tx`select from mirror_data.upstream for update`;
   await tx`
-    update mirror_data.upstream set as_of = ${greatestBefore(tx, tx`as_of`, provedMs)}
-    where ${nothingInDoubt(tx, provedMs)} and not exists (
+    update mirror_data.upstream set as_of = ${greatestBefore(tx, tx`as_of`, clerkMs)}
+    where ${nothingInDoubt(tx, ownMs)} and not exists (
       select from mirror_data.changes c join mirror_data.users u on u.id = c.id
-      where c.position > ${position} and c.type = 'user.upserted' and c.version < ${provedMs}
+      where c.position > ${position} and c.type = 'user.upserted' and c.version < ${clerkMs}
         and u.source = ${RANK.webhook})`;
 }
 
@@ -116,10 +133,10 @@ export async function withdrawAsOf(tx: Tx, sinceMs: number, lagMs: number): Prom
 }
 
 /** The same for organizations and memberships, which a walk of all of them has shown. */
-export async function advanceMembershipsAsOf(sql: Sql | Tx, provedMs: number): Promise<void> {
+export async function advanceMembershipsAsOf(sql: Sql | Tx, { clerkMs, ownMs }: Proved): Promise<void> {
   await sql`
-    update mirror_data.upstream set memberships_as_of = ${greatestBefore(sql, sql`memberships_as_of`, provedMs)}
-    where ${nothingInDoubt(sql, provedMs)}`;
+    update mirror_data.upstream set memberships_as_of = ${greatestBefore(sql, sql`memberships_as_of`, clerkMs)}
+    where ${nothingInDoubt(sql, ownMs)}`;
 }
 
 /** What lies in the future was proved before the clock was set back, and isn't any more. */

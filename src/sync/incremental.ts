@@ -1,6 +1,6 @@
 import { sleep } from "../lib/async.js";
 import { countWithin, keepsToBounds } from "./bounds.js";
-import { advanceAsOf, loadProof, saveCounted, saveWatermark } from "./completeness.js";
+import { advanceAsOf, loadProof, provedBy, saveCounted, saveWatermark } from "./completeness.js";
 import type { Gone } from "./deletions.js";
 import { locateDrift } from "./drift.js";
 import { feedPosition, userDeletionsSince } from "./feed.js";
@@ -38,7 +38,7 @@ const ATTEMPTS = 3;
  * If we then hold as many, and learnt of no deletion since the count, we hold nobody whom it had not counted.
  */
 export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
-  const { sql, clock, lagMs, fence, log } = work;
+  const { sql, api, clock, lagMs, fence, log } = work;
   const { watermark, asOfMs } = await loadProof(sql);
   if (watermark === null) return "too_much";
   const keeps = await keepsToBounds(work);
@@ -47,7 +47,8 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
   let end: IncrementalEnd = "unsettled";
   for (let attempt = 0; attempt < ATTEMPTS && end === "unsettled"; attempt++) {
     const begunAtMs = clock.now();
-    const bounds = keeps ? { afterMs: null, beforeMs: begunAtMs - lagMs } : EVERYBODY;
+    // Of times that Clerk's clock gave.
+    const bounds = keeps ? { afterMs: null, beforeMs: begunAtMs + api.clockOffsetMs() - lagMs } : EVERYBODY;
     const before = await look(work, bounds);
     const read = await readChanges(work, sinceMs, mostPages(before.theirs));
     if (read === "too_much") return "too_much";
@@ -59,7 +60,8 @@ export async function runIncremental(work: RunWork): Promise<IncrementalEnd> {
       end = "complete";
       // A proof by induction: only what was proved up to the watermark is now proved up to here.
       if (asOfMs !== null && keeps && !work.dryRun) {
-        await fenced(sql, fence, (tx) => advanceAsOf(tx, begunAtMs - lagMs, position));
+        const proved = provedBy(begunAtMs, { lagMs, offsetMs: api.clockOffsetMs() });
+        await fenced(sql, fence, (tx) => advanceAsOf(tx, proved, position));
       }
     } else if (after === "untold") break;
     else if (after !== "changed") {
@@ -101,9 +103,10 @@ const IDS_PER_COUNT = 100;
 const MOST_LINGERING = 1000;
 
 async function countLingering({ sql, api, call, clock, lagMs }: RunWork, bounds: Bounds) {
-  // Twice the lag: a refetch dates a deletion by when its request began.
+  // Twice the lag: a refetch dates a deletion by when its request began. A webhook dates it by Clerk's clock.
+  const sinceMs = clock.now() + Math.min(0, api.clockOffsetMs()) - 2 * lagMs;
   const rows = await sql<{ id: string }[]>`
-    select id from mirror_data.users where deleted_at > ${clock.now() - 2 * lagMs}
+    select id from mirror_data.users where deleted_at > ${sinceMs}
     order by id limit ${MOST_LINGERING + 1}`;
   if (rows.length > MOST_LINGERING) return null;
   let counted = 0;

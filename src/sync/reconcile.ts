@@ -7,6 +7,7 @@ import {
   advanceMembershipsAsOf,
   keepFirstWatermark,
   markBackfilled,
+  provedBy,
   saveCounted,
   saveWatermark,
 } from "./completeness.js";
@@ -34,7 +35,7 @@ import {
  * moves into a window that is done already is healed by the check that follows: its watermark is from before the first.
  */
 export async function runBackfill(work: RunWork): Promise<void> {
-  const { sql, clock, fence, startedAtMs, lagMs } = work;
+  const { sql, api, clock, fence, startedAtMs, lagMs } = work;
   await prepare(work);
   const watermark = await newestUpdate(work);
   await fenced(sql, fence, (tx) => keepFirstWatermark(tx, watermark));
@@ -50,7 +51,7 @@ export async function runBackfill(work: RunWork): Promise<void> {
   await makeFit(work);
   await fenced(sql, fence, async (tx) => {
     await markBackfilled(tx, clock.now());
-    await advanceAsOf(tx, startedAtMs - lagMs);
+    await advanceAsOf(tx, provedBy(startedAtMs, { lagMs, offsetMs: api.clockOffsetMs() }));
   });
 }
 
@@ -71,7 +72,7 @@ async function makeFit({ unhurried, log, onProgress, signal }: RunWork): Promise
  * those whom Clerk doesn't know any more. A dry run changes nothing. Throws `conflict` when PURGE_LIMIT stops it.
  */
 export async function runFull(work: RunWork): Promise<void> {
-  const { sql, fence, startedAtMs, lagMs, onProgress } = work;
+  const { sql, api, fence, startedAtMs, lagMs, onProgress } = work;
   await prepare(work);
   const position = await feedPosition(sql);
   const watermark = await newestUpdate(work);
@@ -88,7 +89,7 @@ export async function runFull(work: RunWork): Promise<void> {
   if (work.dryRun) return;
   await fenced(sql, fence, async (tx) => {
     await saveWatermark(tx, watermark);
-    await advanceAsOf(tx, startedAtMs - lagMs, position);
+    await advanceAsOf(tx, provedBy(startedAtMs, { lagMs, offsetMs: api.clockOffsetMs() }), position);
   });
 }
 
@@ -124,13 +125,16 @@ export async function closeWindow({ sql, fence, runId }: RunWork, { position }: 
 
 /** Organizations and memberships have no count to compare: only walking all of them proves anything. */
 export async function walkOthers(work: RunWork): Promise<void> {
-  const { sql, clock, fence, lagMs, mode } = work;
+  const { sql, api, clock, fence, lagMs, mode } = work;
   // A backfill goes on from checkpoints that may be as old as it is.
   const begunAtMs = mode === "backfill" ? work.startedAtMs : clock.now();
   await walkOrganizations(work, begunAtMs);
   await walkMemberships(work, begunAtMs);
   await work.tally.save();
-  if (!work.dryRun) await fenced(sql, fence, (tx) => advanceMembershipsAsOf(tx, begunAtMs - lagMs));
+  if (!work.dryRun)
+    await fenced(sql, fence, (tx) =>
+      advanceMembershipsAsOf(tx, provedBy(begunAtMs, { lagMs, offsetMs: api.clockOffsetMs() })),
+    );
 }
 
 /** The newest `updated_at` that Clerk shows; 0 where there is nobody. */

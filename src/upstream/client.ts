@@ -1,6 +1,7 @@
 import { backoffMs, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
+import { createClerkClock } from "./clerk-clock.js";
 import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
 import { templateOf } from "./paths.js";
 import type { Budget, Priority } from "./rate-limit.js";
@@ -45,6 +46,8 @@ export interface Upstream {
    * timeouts. Answers every status below 500 but 401, 403 and 429; those and a lasting failure reject.
    */
   get(path: string, query: Iterable<[string, string]>, call: Call): Promise<UpstreamResponse>;
+  /** Added to our time gives Clerk's, or an earlier one, as the answers to the mirror's own reads show it. */
+  clockOffsetMs(): number;
   /** How many requests were sent so far. */
   readonly requests: number;
 }
@@ -87,6 +90,7 @@ const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
 
 export function createUpstream(options: UpstreamOptions): Upstream {
   const { apiUrl, secretKey, apiVersion, timeoutMs, budget, now, log } = options;
+  const clerkClock = createClerkClock();
   let requests = 0;
 
   async function once(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
@@ -154,6 +158,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         call.signal?.throwIfAborted();
         return unanswered(error, `GET ${path}`);
       });
+      if (!(outcome instanceof AppError)) clerkClock.note({ ...outcome, answeredAtMs: now() });
       if (!(outcome instanceof AppError) && outcome.status < 500 && outcome.status !== 429) {
         return refuseRejection(outcome);
       }
@@ -176,6 +181,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   return {
     send,
     get,
+    clockOffsetMs: clerkClock.offsetMs,
     get requests() {
       return requests;
     },

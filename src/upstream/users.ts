@@ -52,6 +52,8 @@ export interface ClerkApi {
   ): Promise<Page>;
   /** Null where Clerk, or what stands in for it, doesn't say. */
   getInstance(call: Call): Promise<{ id: string } | null>;
+  /** Added to our time gives Clerk's, or an earlier one. */
+  clockOffsetMs(): number;
 }
 
 export function createClerkApi(upstream: Upstream): ClerkApi {
@@ -94,6 +96,7 @@ export function createClerkApi(upstream: Upstream): ClerkApi {
       const { id } = objectOf(await success(response));
       return typeof id === "string" ? { id } : null;
     },
+    clockOffsetMs: () => upstream.clockOffsetMs(),
   };
 }
 
