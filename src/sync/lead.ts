@@ -73,7 +73,9 @@ export function createLead(parts: LeadParts): Lead {
       const options = { signal, ...(onProgress && { onProgress }) };
       const { state } = await executor.execute(held, { id, mode: "backfill", allowPurge: false }, options);
       if (state === "succeeded") break;
-      await sleep(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
+      // What it waits for may be back before its pause is over: whoever sees that wakes it.
+      await untilWoken(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
+      signal.throwIfAborted();
     }
     checkAtMs = nextCheck();
   }
