@@ -15,6 +15,7 @@ import { createApp } from "./http/app.js";
 import type { Readiness } from "./http/routes/ops.js";
 import { listen } from "./http/server.js";
 import { createShortcut } from "./http/shortcut.js";
+import { endsWithin } from "./lib/async.js";
 import { AppError } from "./lib/errors.js";
 import type { Logger } from "./observability/logger.js";
 import { createMembershipQueries } from "./query/memberships.js";
@@ -49,11 +50,15 @@ export interface Store {
   settle(): Promise<void>;
   /** Null: `DATABASE_URL`. */
   embedded: EmbeddedPostgres | null;
-  close(): Promise<void>;
+  /** Rejects nothing: what hasn't ended within `withinMs` is ended hard. */
+  close(withinMs?: number): Promise<void>;
 }
 
 /** More connections than this only wait for each other on the embedded server, which takes 200 from all processes. */
 const EMBEDDED_POOL_MAX = 32;
+
+/** What a command that has ended gives its connections and the embedded server to end in order. */
+const CLOSE_MS = 15_000;
 
 /** Connects and migrates; starts the embedded Postgres, or attaches to it, where no `DATABASE_URL` is set. */
 export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
@@ -80,10 +85,11 @@ export async function openStore(config: Config["database"], log: Logger): Promis
       async settle() {
         if (!isWritable) ({ isWritable } = await migrateDatabase({ url }));
       },
-      async close() {
+      async close(withinMs = CLOSE_MS) {
+        const begunAtMs = performance.now();
         clock.stop();
-        await opened.close();
-        await embedded?.stop();
+        await opened.close(withinMs / 3);
+        await embedded?.stop(Math.max(0, withinMs - (performance.now() - begunAtMs)));
       },
     };
   } catch (error) {
@@ -215,11 +221,15 @@ async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
 export interface RunningServer {
   url: string;
   mirror: Mirror;
-  /** Stops accepting, finishes what is in flight, ends the walks where they stand, closes the database. */
+  /**
+   * Stops accepting, finishes what is in flight, ends the walks where they stand, closes the database: within 15 seconds,
+   * whatever doesn't answer.
+   */
   stop(): Promise<void>;
 }
 
-const DRAIN_MS = 10_000;
+/** From the signal on. What waits for a database that doesn't answer is told so in time to answer whoever asked. */
+const STOP_MS = { database: 7000, requests: 9000, work: 10_000, all: 14_500 };
 
 /** Starts the whole server: it answers from the first moment, by Clerk until the first backfill has ended. */
 export async function startServer(
@@ -332,11 +342,13 @@ async function serve(
     async stop() {
       draining = true;
       stopping.abort();
-      // What still waits then, waits for a Postgres that doesn't answer.
-      const late = setTimeout(store.database.connections.sever, DRAIN_MS);
-      await Promise.all([server.drain(DRAIN_MS), ...work]);
+      const begunAtMs = performance.now();
+      // What still waits then, waits for a Postgres that doesn't answer; and nothing more is asked of it.
+      const late = setTimeout(() => void database.close(0), STOP_MS.database);
+      const ended = Promise.all([server.drain(STOP_MS.requests), ...work]);
+      if (!(await endsWithin(ended, STOP_MS.work))) log.warn("some work did not end in time, and is left");
       clearTimeout(late);
-      await store.close();
+      await store.close(Math.max(0, STOP_MS.all - (performance.now() - begunAtMs)));
       log.info("stopped");
     },
   };

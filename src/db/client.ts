@@ -1,6 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
 import { type Connections, createConnections, withLimit } from "./connections.js";
+import { whileServerWorks } from "./long-statements.js";
 import * as userTables from "./schema.js";
 import { UNHURRIED } from "./session.js";
 import * as syncTables from "./sync-schema.js";
@@ -33,7 +34,8 @@ export interface Database {
   unhurried<T>(work: (sql: postgresType.Sql) => Promise<T>): Promise<T>;
   /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
   readonly orm: Orm;
-  close(): Promise<void>;
+  /** What still runs after `withinMs` fails, and nothing more can be asked. Repeating is free. */
+  close(withinMs?: number): Promise<void>;
 }
 
 export interface ConnectOptions {
@@ -98,14 +100,15 @@ export function connect(options: ConnectOptions): Database {
         ...{ name, max: 1, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
       });
       try {
-        return await work(own);
+        return await whileServerWorks(connections, own, () => work(own));
       } finally {
         await own.end({ timeout: 0 });
       }
     },
     orm: drizzle(forDrizzle, { schema }),
-    close: async () => {
-      await Promise.all([sql, reads, search, forDrizzle].map((pool) => pool.end()));
+    close: async (withinMs = 5000) => {
+      const end = { timeout: withinMs / 1000 };
+      await Promise.all([sql, reads, search, forDrizzle].map((pool) => pool.end(end)));
     },
   };
 }

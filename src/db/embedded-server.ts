@@ -1,10 +1,18 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, readlinkSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
 import { basename, join } from "node:path";
-import { sleep } from "../lib/async.js";
+import { endsWithin, sleep } from "../lib/async.js";
 import type { RunAs } from "./embedded-binaries.js";
 import type { Cluster } from "./embedded-cluster.js";
 import { spawnWatched, type Watched } from "./watched.js";
@@ -77,13 +85,52 @@ export function livingServer(data: string): number | null {
   return file && isPostmaster(file.pid, data) ? file.pid : null;
 }
 
-/** Ends a server that `startServer` started, fast and cleanly; after 10 seconds hard. Its watcher does it. */
-export async function stopServer({ child }: Server): Promise<void> {
+/**
+ * Ends a server that `startServer` started, fast and cleanly, by its watcher; and kills one that doesn't end within
+ * `withinMs`, as a server whose processes are stopped never would.
+ */
+export async function stopServer({ child, pid }: Server, withinMs: number): Promise<void> {
   if (!child || child.exitCode !== null || child.signalCode !== null) return;
   child.ref();
   const exited = once(child, "exit");
   child.stdin?.end();
-  await exited;
+  if (await endsWithin(exited, withinMs)) return;
+  killServer(pid);
+  await endsWithin(exited, KILLED_MS);
+  child.unref();
+}
+
+/** Nobody whom the kernel holds, in a disk that hangs for instance, is waited for. */
+const KILLED_MS = 1000;
+
+/** The first process first, as it would start its others again; what it leaves would hold the cluster's memory. */
+function killServer(pid: number): void {
+  for (const one of [pid, ...childrenOf(pid)]) {
+    try {
+      process.kill(one, "SIGKILL");
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  if (process.platform !== "linux") {
+    const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+    const pairs = all.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+    return pairs.flatMap(([pid, of]) => (pid && of === parent ? [pid] : []));
+  }
+  return readdirSync("/proc").flatMap((name) => {
+    try {
+      // After the program's name in parentheses, which may hold anything: its state, then its parent.
+      const [, of] = readFileSync(`/proc/${Number(name)}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      return Number(of) === parent ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
 }
 
 function spawnServer({ cluster, bin, runAs, durable, settings, onLog }: ServerOptions, port: number) {

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { sleep } from "../lib/async.js";
+import { endsWithin, sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { createConnections } from "./connections.js";
 import { postgres } from "./driver.js";
@@ -29,13 +29,15 @@ export interface EmbeddedPostgres {
   readonly location: string;
   /** What the server takes letters from; `C` makes searches for other scripts slow. */
   readonly locale: string;
-  /** Stops the server if it is ours. */
-  stop(): Promise<void>;
+  /** Stops the server if it is ours: what hasn't ended in order within `withinMs`, a server that hangs, is killed. */
+  stop(withinMs?: number): Promise<void>;
 }
 
 const WATCH_MS = 250;
 /** How long a server that was ready may yet refuse connections, because its owner ends it. */
 const CONTACT_MS = 60_000;
+/** As long as its watcher waits before it kills a server that doesn't end. */
+const STOP_MS = 20_000;
 
 /**
  * The Postgres that comes with the mirror, in `dataDir`: starts it, or attaches to the one that another process runs
@@ -100,10 +102,12 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
     },
     location: embeddedLocation(dataDir, account),
     locale: cluster.locale,
-    async stop() {
+    async stop(withinMs = STOP_MS) {
       stopping.abort();
-      await watching;
-      await stopServer(server);
+      const begunAtMs = performance.now();
+      // It may be about to start a server, which its watcher ends where we don't.
+      await endsWithin(watching, withinMs);
+      await stopServer(server, withinMs - (performance.now() - begunAtMs));
     },
   };
 }

@@ -8,7 +8,8 @@ const CLEAN_ENVIRONMENT = { LC_ALL: "C", LANG: "C", TZ: "UTC", PATH: "/usr/bin:/
  * Runs a program, says its pid, and ends it when our end of the pipe on its standard input closes, which the kernel does
  * however we die. Until then it is out of reach of the terminal's Ctrl-C. SIGINT is sent until it has an effect: in its
  * first moments the program ignores it, as all that a shell runs in the background. After 10 seconds SIGQUIT, by which
- * Postgres ends without writing anything out, after 20 SIGKILL.
+ * Postgres ends without writing anything out, and kills those of its processes that don't; SIGCONT, without which one that
+ * was stopped hears of nothing; after 20 SIGKILL.
  */
 const WATCHER = `exec 3<&0 </dev/null
 "$@" 3<&- >/dev/null & pid=$!
@@ -17,7 +18,7 @@ end() {
   n=0
   while kill -INT $pid 2>/dev/null; do
     n=$((n + 1))
-    [ $n -eq 100 ] && kill -QUIT $pid 2>/dev/null
+    [ $n -eq 100 ] && kill -QUIT $pid 2>/dev/null && kill -CONT $pid 2>/dev/null
     [ $n -ge 200 ] && kill -KILL $pid 2>/dev/null
     sleep 0.1 || sleep 1
   done

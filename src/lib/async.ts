@@ -15,6 +15,20 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Whether `work` ended within `ms`, which is waited for at most; rejects when it rejected in time. Leaves no timer behind. */
+export async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
+  const ended = new AbortController();
+  const late = sleep(ms, ended.signal).then(
+    () => false,
+    () => true,
+  );
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    ended.abort();
+  }
+}
+
 /** Full jitter: a random wait between half and all of `baseMs · 2^attempt`, at most `maxMs`. Attempts count from 0. */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number): number {
   const ceiling = Math.min(maxMs, baseMs * 2 ** attempt);
