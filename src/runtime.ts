@@ -158,7 +158,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
-  const searchTidying = createSearchTidying({ sql, log });
+  const searchTidying = createSearchTidying({ sql: database.patient, log });
   const notifications = createNotifications({
     connections: database.connections,
     onChange(ids) {
@@ -330,7 +330,7 @@ async function serve(
 
   const stopping = new AbortController();
   const upkeep = createUpkeep({ database, log });
-  const sqlRepair = createSqlRepair({ sql, log });
+  const sqlRepair = createSqlRepair({ sql: database.patient, log });
   const retention = createRetention({ sql: database.patient, clock, log });
   const background = [retention, upkeep, sqlRepair, notifications, searchTidying];
   const loops = [availability, completeness, refetcher, unapplied, ...background];

@@ -30,7 +30,7 @@ export function deadLettersCommand(): Command {
     .command("list")
     .description("All of them, the oldest first")
     .option("--json", "print JSON")
-    .action((flags: Flags) => withStore(({ database }) => list(database.sql, flags)));
+    .action((flags: Flags) => withStore(({ database }) => list(database.patient, flags)));
   letters
     .command("show <id>")
     .description(

@@ -13,7 +13,7 @@ export function statusCommand(): Command {
 }
 
 function status(flags: { json?: boolean }): Promise<void> {
-  return withStore(async ({ database: { sql }, embedded }) => {
+  return withStore(async ({ database: { patient: sql }, embedded }) => {
     const reader = createStatusReader({
       ...{ sql, embedded, webhooks: null, cache: null },
       lastRuns: (limit) => latestRuns(sql, limit),

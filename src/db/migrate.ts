@@ -6,9 +6,10 @@ import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type postgresType from "postgres";
 import { connectionOptions, describeHosts } from "../lib/connection-options.js";
 import { AppError, reasonOf } from "../lib/errors.js";
-import { createConnections } from "./connections.js";
+import { createConnections, withLimit } from "./connections.js";
 import { createReaderRoles } from "./grants.js";
-import { betweenLocks, takeTurn } from "./migration-locks.js";
+import { whileServerWorks } from "./long-statements.js";
+import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { createSearchIndex } from "./search-index.js";
 import { UNHURRIED } from "./session.js";
@@ -21,6 +22,7 @@ const PATIENCE_MS = 300_000;
 /** Between two attempts everybody who has queued behind the first gets through. */
 const RETRY_MS = 1000;
 const TURN_RETRY_MS = 200;
+const CONTACT_MS = 15_000;
 
 export interface MigrateOptions {
   url: string;
@@ -43,36 +45,44 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ isWrit
   const { url, onWait = () => {}, patienceMs = PATIENCE_MS, folder = migrationsFolder() } = options;
   const patience = { ms: patienceMs, retryMs: RETRY_MS, onWait };
   // Any of its statements may take hours: an index of millions of users.
-  const sql = createConnections(url).open({
+  const connections = createConnections(url);
+  const sql = connections.open({
     ...{ name: "user-mirror migrate", max: 1, limitMs: Number.POSITIVE_INFINITY, connectTimeout: 10 },
     settings: { ...UNHURRIED, lock_timeout: LOCK_TIMEOUT },
   });
   try {
     await firstContact(sql, url);
-    await refuseUnsuitableDatabase(sql);
-    const newest = newestMigration(folder);
-    if (await isReadOnly(sql)) {
-      const current = await currentMigration(sql);
-      refuseNewerDatabase(current, newest);
-      refuseOlderDatabase(current, newest);
-      return { isWritable: false };
-    }
-    await refuseTransactionPooler(sql);
-    await takeTurn(sql, { ...patience, retryMs: TURN_RETRY_MS });
-    const current = await currentMigration(sql);
-    refuseNewerDatabase(current, newest);
-    if (current !== newest) {
-      await betweenLocks(sql, patience, () => runMigrations(sql, folder));
-      // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`upkeep.ts`).
-      if (current === null) await createSearchIndex(sql);
-    }
-    await createReaderRoles(sql);
-    return { isWritable: true };
+    return await whileServerWorks(connections, sql, () => prepare(sql, { patience, folder }));
   } catch (error) {
     throw withReason(error);
   } finally {
     await sql.end();
   }
+}
+
+async function prepare(
+  sql: postgresType.Sql,
+  { patience, folder }: { patience: Patience; folder: string },
+): Promise<{ isWritable: boolean }> {
+  await refuseUnsuitableDatabase(sql);
+  const newest = newestMigration(folder);
+  if (await isReadOnly(sql)) {
+    const current = await currentMigration(sql);
+    refuseNewerDatabase(current, newest);
+    refuseOlderDatabase(current, newest);
+    return { isWritable: false };
+  }
+  await refuseTransactionPooler(sql);
+  await takeTurn(sql, { ...patience, retryMs: TURN_RETRY_MS });
+  const current = await currentMigration(sql);
+  refuseNewerDatabase(current, newest);
+  if (current !== newest) {
+    await betweenLocks(sql, patience, () => runMigrations(sql, folder));
+    // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`upkeep.ts`).
+    if (current === null) await createSearchIndex(sql);
+  }
+  await createReaderRoles(sql);
+  return { isWritable: true };
 }
 
 /** What Postgres said, which an error of Drizzle's hides behind its statement, and who has to do something about it. */
@@ -87,7 +97,7 @@ function withReason(error: unknown): unknown {
 /** The first statement: what keeps it from being answered is a matter of DATABASE_URL. */
 async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
   try {
-    await sql`select 1`;
+    await withLimit(sql, CONTACT_MS)`select 1`;
   } catch (cause) {
     throw new AppError(
       "configuration",
