@@ -57,9 +57,6 @@ export interface Store {
 /** More connections than this only wait for each other on the embedded server, which takes 200 from all processes. */
 const EMBEDDED_POOL_MAX = 32;
 
-/** What a command that has ended gives its connections and the embedded server to end in order. */
-const CLOSE_MS = 15_000;
-
 /** Connects and migrates; starts the embedded Postgres, or attaches to it, where no `DATABASE_URL` is set. */
 export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
   const embedded = config.url === null ? await startEmbedded(config.dataDir, log) : null;
@@ -85,11 +82,10 @@ export async function openStore(config: Config["database"], log: Logger): Promis
       async settle() {
         if (!isWritable) ({ isWritable } = await migrateDatabase({ url }));
       },
-      async close(withinMs = CLOSE_MS) {
-        const begunAtMs = performance.now();
+      async close(withinMs = 15_000) {
         clock.stop();
         await opened.close(withinMs / 3);
-        await embedded?.stop(Math.max(0, withinMs - (performance.now() - begunAtMs)));
+        await embedded?.stop((withinMs * 2) / 3);
       },
     };
   } catch (error) {
@@ -221,10 +217,7 @@ async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
 export interface RunningServer {
   url: string;
   mirror: Mirror;
-  /**
-   * Stops accepting, finishes what is in flight, ends the walks where they stand, closes the database: within 15 seconds,
-   * whatever doesn't answer.
-   */
+  /** Stops accepting, finishes what is in flight, ends the walks, closes the database: within 15 s, whatever hangs. */
   stop(): Promise<void>;
 }
 
