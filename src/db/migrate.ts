@@ -1,9 +1,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type MigrationMeta, readMigrationFiles } from "drizzle-orm/migrator";
 import { drizzle } from "drizzle-orm/postgres-js";
-import { migrate } from "drizzle-orm/postgres-js/migrator";
 import type postgresType from "postgres";
+import { sleep } from "../lib/async.js";
 import { connectionOptions, describeHosts } from "../lib/connection-options.js";
 import { AppError, reasonOf } from "../lib/errors.js";
 import { createConnections, withLimit } from "./connections.js";
@@ -51,7 +52,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ isWrit
     settings: { ...UNHURRIED, lock_timeout: LOCK_TIMEOUT },
   });
   try {
-    await firstContact(sql, url);
+    await firstContact(sql, url, onWait);
     return await whileServerWorks(connections, sql, () => prepare(sql, { patience, folder }));
   } catch (error) {
     throw withReason(error);
@@ -94,16 +95,34 @@ function withReason(error: unknown): unknown {
   });
 }
 
+/** A server that is started together with us may need that long; what is wrong for longer, somebody has to look at. */
+const PATIENT_CONTACT_MS = 5000;
+const CONTACT_PAUSE_MS = 250;
+
 /** The first statement: what keeps it from being answered is a matter of DATABASE_URL. */
-async function firstContact(sql: postgresType.Sql, url: string): Promise<void> {
-  try {
-    await withLimit(sql, CONTACT_MS)`select 1`;
-  } catch (cause) {
-    throw new AppError(
-      "configuration",
-      `The Postgres at ${describeHosts(connectionOptions(url))} can't be used: ${reasonOf(cause)}. Check DATABASE_URL, and that it runs.`,
-      { cause },
-    );
+async function firstContact(
+  sql: postgresType.Sql,
+  url: string,
+  onWait: (reason: string) => void,
+): Promise<void> {
+  const where = `The Postgres at ${describeHosts(connectionOptions(url))}`;
+  const giveUpAtMs = performance.now() + PATIENT_CONTACT_MS;
+  for (let attempt = 0; ; attempt++) {
+    try {
+      await withLimit(sql, CONTACT_MS)`select 1`;
+      return;
+    } catch (cause) {
+      if (isDatabaseTrouble(cause) && performance.now() < giveUpAtMs) {
+        if (attempt === 0) onWait(`${where} can't be reached yet: ${reasonOf(cause)}.`);
+        await sleep(CONTACT_PAUSE_MS * 2 ** Math.min(attempt, 2));
+        continue;
+      }
+      throw new AppError(
+        "configuration",
+        `${where} can't be used: ${reasonOf(cause)}. Check DATABASE_URL, and that it runs.`,
+        { cause },
+      );
+    }
   }
 }
 
@@ -143,7 +162,7 @@ function refuseNewerDatabase(current: number | null, newest: number): void {
 
 async function runMigrations(sql: postgresType.Sql, folder: string): Promise<void> {
   try {
-    await migrate(drizzle(sql), { migrationsFolder: folder, migrationsSchema: "mirror_data" });
+    await migrateOneByOne(sql, folder);
   } catch (error) {
     if (isMissingRight(error)) {
       const [who] = await sql<{ role: string; database: string }[]>`
@@ -157,6 +176,32 @@ async function runMigrations(sql: postgresType.Sql, folder: string): Promise<voi
       );
     }
     throw error;
+  }
+}
+
+/** Of Drizzle's own, which its migrator for this driver calls with all migrations at once. */
+interface Migrating {
+  session: unknown;
+  dialect: {
+    migrate(
+      migrations: readonly MigrationMeta[],
+      session: unknown,
+      config: { migrationsSchema: string },
+    ): Promise<void>;
+  };
+}
+
+/**
+ * Each in a transaction of its own, where Drizzle would take one for all that are due: what one of them locks for a moment
+ * would stay locked while the next looks through a million users.
+ */
+async function migrateOneByOne(sql: postgresType.Sql, folder: string): Promise<void> {
+  const { session, dialect } = drizzle(sql) as unknown as Migrating;
+  const migrations = readMigrationFiles({ migrationsFolder: folder });
+  const current = await currentMigration(sql);
+  for (const [n, { folderMillis }] of migrations.entries()) {
+    if (current !== null && folderMillis <= current) continue;
+    await dialect.migrate(migrations.slice(0, n + 1), session, { migrationsSchema: "mirror_data" });
   }
 }
 

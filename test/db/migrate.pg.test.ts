@@ -1,5 +1,6 @@
-import { readdirSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { describe, expect, test } from "vitest";
@@ -40,6 +41,31 @@ describe("migrating", () => {
         code: "configuration",
         message: expect.stringContaining("newer User Mirror"),
       });
+    });
+  });
+
+  test("each migration commits by itself: what the first one locks isn't held while the next one works", async () => {
+    await withEmpty(async (url, sql) => {
+      const folder = mkdtempSync(join(tmpdir(), "user-mirror-migrations-"));
+      cpSync(DRIZZLE, folder, { recursive: true });
+      const journalFile = join(folder, "meta", "_journal.json");
+      const journal = JSON.parse(readFileSync(journalFile, "utf8"));
+      for (const [n, statement] of ["create table mirror_data.first ()", "select 1 / 0"].entries()) {
+        const tag = `900${n}_added`;
+        journal.entries.push({
+          idx: 900 + n,
+          version: "7",
+          when: 9_000_000_000_000 + n,
+          tag,
+          breakpoints: true,
+        });
+        writeFileSync(join(folder, `${tag}.sql`), statement);
+      }
+      writeFileSync(journalFile, JSON.stringify(journal));
+      await expect(migrateDatabase({ url, folder })).rejects.toThrow("division by zero");
+      const [row] = await sql`select to_regclass('mirror_data.first')::text as name`;
+      expect(row?.name).toBe("mirror_data.first");
+      rmSync(folder, { recursive: true, force: true });
     });
   });
 
