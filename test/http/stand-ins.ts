@@ -54,7 +54,9 @@ export interface ForwardedRequest {
   body: ReadableStream | null;
 }
 
-type ClerkAnswers = (request: ForwardedRequest) => { status: number; body?: unknown; headers?: Headers };
+type ClerkAnswer = { status: number; body?: unknown; headers?: Headers };
+
+type ClerkAnswers = (request: ForwardedRequest) => ClerkAnswer | Promise<ClerkAnswer>;
 
 /** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
 export type Overrides = Partial<AppParts> & {
@@ -136,7 +138,7 @@ export function standInApp(overrides: Overrides = {}) {
     clerk: {
       async forward(request) {
         asked.push(["forward", request.method, request.path + request.search]);
-        const { status, body, headers } = clerkAnswers(request as ForwardedRequest);
+        const { status, body, headers } = await clerkAnswers(request as ForwardedRequest);
         return {
           status,
           headers: headers ?? new Headers({ "content-type": "application/json" }),

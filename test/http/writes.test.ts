@@ -150,3 +150,32 @@ test.each([
     clerk_trace_id: answer.headers.get("x-request-id"),
   });
 });
+
+test("holds so many bytes of bodies together on their way to Clerk, refuses more, and small ones go on", async () => {
+  let answer = () => {};
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const { app } = standInApp({
+    async clerkAnswers() {
+      await answered;
+      return { status: 200, body: PRIVATE_USER };
+    },
+  });
+  const upload = (length: number) =>
+    app.request("/v1/users/user_1/profile_image", {
+      method: "POST",
+      headers: { ...bearer(MIRROR_KEY).headers, "Content-Length": String(length) },
+      body: "bytes",
+    });
+  const [MIB, GIB] = [2 ** 20, 2 ** 30];
+  const held = Array.from({ length: 7 }, () => upload(10 * MIB));
+  // Of a body without an end no more than so much lies here: Clerk doesn't take it, and neither does the mirror.
+  held.push(upload(GIB), upload(30 * MIB), upload(26 * MIB));
+  const refused = await upload(MIB * 11);
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
+  held.push(upload(10 * MIB));
+  answer();
+  expect((await Promise.all(held)).map(({ status }) => status)).toEqual(held.map(() => 200));
+  expect((await upload(11 * MIB)).status).toBe(200);
+});
