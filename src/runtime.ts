@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { createAuthenticator } from "./auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "./auth/stored-keys.js";
 import { createNotifications, type Notifications } from "./cache/notifications.js";
@@ -5,8 +6,7 @@ import { createUserCache, type UserCache } from "./cache/user-cache.js";
 import type { Config, ConfigWithSecretKey } from "./config.js";
 import { findApiKeys } from "./db/api-keys.js";
 import { type Availability, createAvailability } from "./db/availability.js";
-import { createSharedAllowance, type SharedAllowance } from "./db/budget.js";
-import { connect, type Database, type Sql } from "./db/client.js";
+import { connect, type Database } from "./db/client.js";
 import { type Clock, createClock } from "./db/clock.js";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded.js";
 import { migrateDatabase } from "./db/migrate.js";
@@ -21,6 +21,7 @@ import type { Logger } from "./observability/logger.js";
 import { createMembershipQueries } from "./query/memberships.js";
 import { createStatusReader } from "./query/status.js";
 import { createUserQueries } from "./query/users.js";
+import { openBudget } from "./runtime/budget.js";
 import type { OnCommitted } from "./sync/apply.js";
 import { type Completeness, createCompleteness } from "./sync/completeness.js";
 import { dropDeadLetters, listDeadLetters } from "./sync/dead-letters.js";
@@ -39,7 +40,6 @@ import { createWalks, type Walks } from "./sync/walks.js";
 import { createWriteThrough } from "./sync/write-through.js";
 import { createUpstream, type Upstream } from "./upstream/client.js";
 import { createForwarder } from "./upstream/forward.js";
-import { createBudget, createLocalAllowance } from "./upstream/rate-limit.js";
 import { type ClerkApi, createClerkApi } from "./upstream/users.js";
 
 /** The mirror's database, migrated, wherever it runs. */
@@ -129,12 +129,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { sql } = database;
   const { clerk, upstream: limits, reconcile } = config;
   const availability = createAvailability({ database, log });
-  const budget = createBudget(sharedAllowance(sql, availability, limits), {
-    readers: {
-      mostPerKey: Math.max(1, Math.floor(limits.rateLimit * READ_SHARE * KEYS_SHARE)),
-      windowMs: 10_000,
-    },
-  });
+  const budget = openBudget(sql, availability, limits);
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
     secretKey: clerk.secretKey,
@@ -177,28 +172,6 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
     ...{ refetcher, walks, searchTidying },
   };
-}
-
-/** What this process may spend while it can't ask what the others have. */
-const SHARE_ALONE = 0.1;
-
-/** The most of all requests that reads may have, on behalf of whoever; and what of that one key may have. */
-const READ_SHARE = 0.5;
-const KEYS_SHARE = 0.8;
-
-function sharedAllowance(
-  sql: Sql,
-  availability: Availability,
-  { rateLimit: limit, backgroundShare }: Config["upstream"],
-): SharedAllowance {
-  const alone = createLocalAllowance({
-    limit: Math.max(1, Math.floor(limit * SHARE_ALONE)),
-    backgroundShare,
-    readShare: READ_SHARE,
-  });
-  return createSharedAllowance({
-    ...{ sql, availability, limit, backgroundShare, readShare: READ_SHARE, alone },
-  });
 }
 
 /** Null while Clerk can't be asked: the mirror starts without it. A key or an address that is wrong is told at once. */
@@ -322,6 +295,8 @@ async function serve(
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const stopping = new AbortController();
+  // Each loop waits on it, some in several places; Node takes eleven for a leak and warns.
+  setMaxListeners(100, stopping.signal);
   const upkeep = createUpkeep({ database, log });
   const sqlRepair = createSqlRepair({ sql: database.patient, log });
   const retention = createRetention({ sql: database.patient, clock, log });
