@@ -1,3 +1,4 @@
+import { sleep } from "../lib/async.js";
 import {
   type Amount,
   boundedPause,
@@ -36,6 +37,11 @@ const WINDOW_MS = CLERKS_WINDOW_MS + 1000;
 
 /** The row is held for a round trip. Whoever can't have it for so long spends as if alone. */
 const LOCK_TIMEOUT_MS = 500;
+/**
+ * Whoever asks has 5 seconds of patience, and connections that swallow what they are sent are found out later than that: he
+ * is told in time what this process may spend alone.
+ */
+const ANSWER_MS = 3000;
 
 /** Never grants more than `limit` in any 10 seconds, to however many processes; the urgent come before the background. */
 export function createSharedAllowance(options: SharedLimits): SharedAllowance {
@@ -67,10 +73,11 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
 
   return {
     spend(wanted) {
-      return update((spending, nowMs) => {
+      const asked = update((spending, nowMs) => {
         const { after, ...result } = spend(spending, wanted, limits, nowMs);
         return { after, result };
-      }).catch(() => alone.spend(wanted));
+      });
+      return inTime(asked).catch(async () => ({ ...(await alone.spend(wanted)), isFresh: true }));
     },
     async pause(ms) {
       await alone.pause(ms);
@@ -79,6 +86,19 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
       );
     },
   };
+}
+
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  const answered = new AbortController();
+  const late = sleep(ANSWER_MS, answered.signal).then(() => {
+    throw new Error(`The budget was not told within ${ANSWER_MS} ms.`);
+  });
+  late.catch(() => {});
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    answered.abort();
+  }
 }
 
 async function lockSpending(tx: Tx): Promise<Spending> {

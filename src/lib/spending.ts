@@ -30,6 +30,8 @@ export interface Grant {
   granted: Amount;
   /** When to ask for the rest; null: everything was granted. */
   retryMs: number | null;
+  /** Granted as it is told, however long ago it was asked for; else it may be as old as the question. */
+  isFresh?: boolean;
 }
 
 export const NOTHING_SPENT: Spending = { slots: [], pausedUntilMs: 0, lowered: { share: 1, atMs: 0 } };

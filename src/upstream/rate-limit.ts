@@ -79,11 +79,11 @@ export function createBudget(allowance: Allowance, options: BudgetOptions = {}):
       for (let amount = wanted(); KINDS.some((kind) => amount[kind] > 0); amount = wanted()) {
         const askedAtMs = now();
         const { writes, reads, background } = amount;
-        const { granted, retryMs } = await allowance.spend({
+        const { granted, retryMs, isFresh } = await allowance.spend({
           ...{ urgent: writes + reads, background },
           ...(reads > 0 && { reads }),
         });
-        if (now() - askedAtMs > GRANT_EXPIRES_MS) continue;
+        if (!isFresh && now() - askedAtMs > GRANT_EXPIRES_MS) continue;
         const { reads: readsGranted = 0 } = granted;
         const given = { ...granted, writes: granted.urgent - readsGranted, reads: readsGranted };
         const untilMs = now() + Math.min(retryMs ?? 0, LONGEST_WAIT_MS);
