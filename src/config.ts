@@ -1,12 +1,12 @@
 import { availableParallelism } from "node:os";
 import { z } from "zod";
-import { completeConnection } from "./lib/connection-defaults.js";
-import { connectionOptions } from "./lib/connection-options.js";
+import { completeConnection } from "./lib/connection/defaults.js";
+import { connectionOptions } from "./lib/connection/options.js";
 import {
   ConnectionStringError,
   formatConnectionString,
   parseConnectionString,
-} from "./lib/connection-string.js";
+} from "./lib/connection/string.js";
 import { AppError } from "./lib/errors.js";
 import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";

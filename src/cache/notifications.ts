@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type postgresType from "postgres";
-import { NOTIFY_CHANNEL } from "../db/client.js";
-import { type Connections, createBackoff } from "../db/connections.js";
+import { NOTIFY_CHANNEL } from "../db/connection/client.js";
+import { type Connections, createBackoff } from "../db/connection/connections.js";
 import { sleep } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 

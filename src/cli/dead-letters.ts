@@ -1,12 +1,12 @@
 import { Command } from "commander";
 import type { Config } from "../config.js";
-import { unwatched } from "../db/availability.js";
-import { createVersions } from "../db/version.js";
+import { unwatched } from "../db/connection/availability.js";
+import { createVersions } from "../db/connection/commit-position.js";
 import { AppError } from "../lib/errors.js";
 import type { Store } from "../runtime.js";
-import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/dead-letters.js";
-import { createIngest } from "../sync/ingest.js";
-import { createReplay } from "../sync/replay.js";
+import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
+import { createIngest } from "../sync/webhooks/ingest.js";
+import { createReplay } from "../sync/webhooks/replay.js";
 import { commandLogger, withStore } from "./context.js";
 import { letterContent } from "./letter-content.js";
 import { print, table, when } from "./output.js";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { Command } from "commander";
 import { type ConfigWithSecretKey, loadConfig } from "../config.js";
-import { removeEmbedded } from "../db/embedded.js";
+import { removeEmbedded } from "../db/embedded/postgres.js";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { createLogger } from "../observability/logger.js";

@@ -3,7 +3,7 @@ import { DEFAULT_LIMITS } from "../auth/limits.js";
 import { SCOPES } from "../auth/scopes.js";
 import { isScope, newKey } from "../auth/stored-keys.js";
 import { type ApiKey, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
-import type { Orm } from "../db/client.js";
+import type { Orm } from "../db/connection/client.js";
 import { AppError } from "../lib/errors.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";

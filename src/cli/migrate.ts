@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { grantsSql } from "../db/grants.js";
+import { grantsSql } from "../db/setup/grants.js";
 import { withStore } from "./context.js";
 import { print } from "./output.js";
 

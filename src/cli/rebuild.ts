@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { removeEmbedded } from "../db/embedded.js";
-import { emptyMirror } from "../db/rebuild.js";
+import { removeEmbedded } from "../db/embedded/postgres.js";
+import { emptyMirror } from "../db/setup/rebuild.js";
 import { AppError } from "../lib/errors.js";
 import { howToRun } from "../lib/package.js";
 import { configWithoutKey, withStore } from "./context.js";

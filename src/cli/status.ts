@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { createStatusReader, type Status } from "../query/status.js";
-import { latestRuns, type Run } from "../sync/runs.js";
+import { createStatusReader, type Status } from "../operations/status.js";
+import { latestRuns, type Run } from "../sync/ledger/runs.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 

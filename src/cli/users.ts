@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import { noCache } from "../cache/user-cache.js";
-import { unwatched } from "../db/availability.js";
+import { unwatched } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
-import { parseListParams, parseUserFilter, type RawParams } from "../query/filter.js";
+import { parseListParams, parseUserFilter, type RawParams } from "../query/clerk-params.js";
 import { createUserQueries, type UserQueries } from "../query/users.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";

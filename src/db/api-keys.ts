@@ -1,7 +1,7 @@
 import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
-import { textArray } from "./bulk.js";
-import type { Orm } from "./client.js";
-import { apiKeys } from "./sync-schema.js";
+import { textArray } from "./connection/bulk.js";
+import type { Orm } from "./connection/client.js";
+import { apiKeys } from "./tables/sync.js";
 
 /** A key as it is stored: never the key itself. Times in milliseconds. */
 export interface ApiKey {

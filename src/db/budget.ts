@@ -10,9 +10,9 @@ import {
   spend,
   spentSince,
 } from "../lib/spending.js";
-import type { Availability } from "./availability.js";
-import type { Sql, Tx } from "./client.js";
-import { limitLocks } from "./session.js";
+import type { Availability } from "./connection/availability.js";
+import type { Sql, Tx } from "./connection/client.js";
+import { limitLocks } from "./connection/session.js";
 
 /** What all processes together may send to Clerk, kept in one row of the primary. */
 export interface SharedAllowance {

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { Authenticate } from "../auth/keys.js";
-import type { Availability } from "../db/availability.js";
-import type { Versions } from "../db/version.js";
+import type { Availability } from "../db/connection/availability.js";
+import type { Versions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkParts, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
@@ -20,7 +20,7 @@ import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UsersParts, usersRoutes } from "./routes/users.js";
 import { type WebhookParts, webhookRoutes } from "./routes/webhooks.js";
-import { writesRoutes } from "./routes/writes.js";
+import { writesRoutes } from "./routes/forward.js";
 
 export interface AppParts {
   log: Logger;

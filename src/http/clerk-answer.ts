@@ -1,10 +1,10 @@
 import type { Context } from "hono";
-import type { Versions } from "../db/version.js";
+import type { Versions } from "../db/connection/commit-position.js";
 import { AppError } from "../lib/errors.js";
 import { parseInParts, printInParts } from "../lib/json.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
 import { gone } from "../lib/shares.js";
-import type { WriteThrough } from "../sync/write-through.js";
+import type { WriteThrough } from "../sync/answers/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
 import { askerOf } from "./asker.js";
 import { createBytesInFlight } from "./raw-body.js";

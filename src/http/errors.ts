@@ -1,6 +1,6 @@
 import type { ErrorHandler } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { isDatabaseTrouble } from "../db/trouble.js";
+import { isDatabaseTrouble } from "../db/connection/trouble.js";
 import { AppError, type ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { bodyCut, isBodyCut } from "./raw-body.js";

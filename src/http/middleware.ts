@@ -3,7 +3,7 @@ import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Authenticate, Principal } from "../auth/keys.js";
 import type { Scope } from "../auth/scopes.js";
-import type { Availability } from "../db/availability.js";
+import type { Availability } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { HOP_HEADER } from "../upstream/client.js";

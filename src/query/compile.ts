@@ -1,6 +1,6 @@
-import { textArray } from "../db/bulk.js";
+import { textArray } from "../db/connection/bulk.js";
 import { exactKey, foldedKey } from "../lib/text.js";
-import type { Signed, TimeRange, UserFilter } from "./filter.js";
+import type { Signed, TimeRange, UserFilter } from "./clerk-params.js";
 import { type SearchTerm, searchTerm } from "./search-term.js";
 import type { TermStatistics } from "./term-statistics.js";
 

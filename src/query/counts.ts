@@ -1,11 +1,11 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import type { Availability } from "../db/availability.js";
-import type { Sql } from "../db/client.js";
+import type { Availability } from "../db/connection/availability.js";
+import type { Sql } from "../db/connection/client.js";
 import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
 import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
-import { isUnfiltered, type UserFilter } from "./filter.js";
+import { isUnfiltered, type UserFilter } from "./clerk-params.js";
 import type { Lookups } from "./lookups.js";
 import { countStatement, isCommonCount } from "./page.js";
 import { numberOf } from "./present.js";

@@ -1,10 +1,10 @@
 import type { Json } from "../clerk.js";
-import type { Availability } from "../db/availability.js";
-import type { Database } from "../db/client.js";
+import type { Availability } from "../db/connection/availability.js";
+import type { Database } from "../db/connection/client.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import { createPause } from "../lib/turns.js";
 import { Parameters } from "./compile.js";
-import type { Page } from "./filter.js";
+import type { Page } from "./clerk-params.js";
 import { createLookups } from "./lookups.js";
 import { numberOf, type RawRow, type View } from "./present.js";
 import { memberSeenBy, overlaidMember, wholeMember } from "./public-user-data.js";

@@ -1,6 +1,6 @@
 import type postgres from "postgres";
-import type { Database } from "../db/client.js";
-import { withLimit } from "../db/connections.js";
+import type { Database } from "../db/connection/client.js";
+import { withLimit } from "../db/connection/connections.js";
 import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./compile.js";
 import type { RawRow } from "./present.js";

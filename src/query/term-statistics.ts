@@ -1,6 +1,6 @@
-import type { Availability } from "../db/availability.js";
-import type { Sql } from "../db/client.js";
-import { hasLettersBeyondAscii } from "../db/search-index.js";
+import type { Availability } from "../db/connection/availability.js";
+import type { Sql } from "../db/connection/client.js";
+import { hasLettersBeyondAscii } from "../db/setup/search-index.js";
 
 /** What this database can tell of terms before it searches for one. */
 export interface TermStatistics {

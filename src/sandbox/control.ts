@@ -1,10 +1,10 @@
 import { Hono } from "hono";
-import type { SandboxClock } from "./clock.js";
-import type { Faults, HttpFault } from "./faults.js";
-import { jsonBody, type SandboxEnv } from "./http.js";
-import type { Store } from "./store.js";
-import type { Traffic } from "./traffic.js";
-import type { WalkFaults } from "./walk-faults.js";
+import type { SandboxClock } from "./world/clock.js";
+import type { Faults, HttpFault } from "./faults/faults.js";
+import { jsonBody, type SandboxEnv } from "./api/http.js";
+import type { Store } from "./world/store.js";
+import type { Traffic } from "./world/traffic.js";
+import type { WalkFaults } from "./faults/walk-faults.js";
 import type { Sender } from "./webhooks.js";
 
 export interface ControlParts {

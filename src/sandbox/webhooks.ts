@@ -1,9 +1,9 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
 import { Webhook } from "svix";
-import type { SandboxClock } from "./clock.js";
-import type { Random } from "./random.js";
-import type { ClerkEvent } from "./types.js";
+import type { SandboxClock } from "./world/clock.js";
+import type { Random } from "./world/random.js";
+import type { ClerkEvent } from "./world/types.js";
 
 export interface WebhookEndpoint {
   url: string;

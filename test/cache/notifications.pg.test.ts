@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { createNotifications } from "../../src/cache/notifications.js";
-import { createConnections } from "../../src/db/connections.js";
+import { createConnections } from "../../src/db/connection/connections.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { test } from "../support/database.js";
 import { startNetwork } from "../support/network.js";

@@ -1,7 +1,7 @@
 import { describe, expect } from "vitest";
-import { unwatched } from "../../src/db/availability.js";
+import { unwatched } from "../../src/db/connection/availability.js";
 import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/budget.js";
-import { connect, type Sql } from "../../src/db/client.js";
+import { connect, type Sql } from "../../src/db/connection/client.js";
 import { AppError } from "../../src/lib/errors.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";

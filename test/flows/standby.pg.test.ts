@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { connect } from "../../src/db/client.js";
-import { migrateDatabase } from "../../src/db/migrate.js";
+import { connect } from "../../src/db/connection/client.js";
+import { migrateDatabase } from "../../src/db/setup/migrate.js";
 import type { RunningServer } from "../../src/runtime.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { startPostgres, startStandby } from "../support/external-postgres.js";

@@ -1,9 +1,9 @@
 import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
-import { unwatched } from "../../src/db/availability.js";
+import { unwatched } from "../../src/db/connection/availability.js";
 import { type AppParts, createApp } from "../../src/http/app.js";
 import { silentLogger } from "../../src/observability/logger.js";
-import type { Run } from "../../src/sync/runs.js";
+import type { Run } from "../../src/sync/ledger/runs.js";
 
 export const SECRET_KEY = "sk_test_stand_in";
 export const MIRROR_KEY = "um_stand_in";

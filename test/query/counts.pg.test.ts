@@ -1,11 +1,11 @@
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import type { Database } from "../../src/db/client.js";
-import { parseUserFilter } from "../../src/query/filter.js";
+import { unwatched } from "../../src/db/connection/availability.js";
+import type { Database } from "../../src/db/connection/client.js";
+import { parseUserFilter } from "../../src/query/clerk-params.js";
 import { createUserQueries } from "../../src/query/users.js";
-import { applyItems } from "../../src/sync/apply.js";
-import { userSnapshot } from "../../src/sync/snapshot.js";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import { parseListParams, parseUserFilter } from "../../src/query/filter.js";
+import { unwatched } from "../../src/db/connection/availability.js";
+import { parseListParams, parseUserFilter } from "../../src/query/clerk-params.js";
 import { createUserQueries } from "../../src/query/users.js";
-import { applyItems } from "../../src/sync/apply.js";
-import { membershipSnapshot, userSnapshot } from "../../src/sync/snapshot.js";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import { membershipSnapshot, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { test } from "../support/database.js";
 import { type Model, type ModelParams, type ModelUser, modelMatches, modelPage, ORDERS } from "./model.js";

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect } from "vitest";
-import { unwatched } from "../../src/db/availability.js";
+import { unwatched } from "../../src/db/connection/availability.js";
 import { createMembershipQueries, type MembershipQueries } from "../../src/query/memberships.js";
-import { applyItems, type Item } from "../../src/sync/apply.js";
-import { embeddedOrganization, gone, membershipSnapshot, userSnapshot } from "../../src/sync/snapshot.js";
+import { applyItems, type Item } from "../../src/sync/apply/apply.js";
+import { embeddedOrganization, gone, membershipSnapshot, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import { textArray } from "../../src/db/bulk.js";
-import { connect, type Database } from "../../src/db/client.js";
+import { unwatched } from "../../src/db/connection/availability.js";
+import { textArray } from "../../src/db/connection/bulk.js";
+import { connect, type Database } from "../../src/db/connection/client.js";
 import { compileFilter, Parameters, type Search } from "../../src/query/compile.js";
-import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/filter.js";
+import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/clerk-params.js";
 import { forManySets } from "../../src/query/lookups.js";
 import { statementFor } from "../../src/query/memberships.js";
 import { countStatement, type PageRequest, pageStatement } from "../../src/query/page.js";

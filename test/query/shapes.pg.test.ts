@@ -1,8 +1,8 @@
 import { expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import { connect, type Database, type Sql } from "../../src/db/client.js";
-import { ORDER_FIELDS, parseListParams, parseUserFilter, type RawParams } from "../../src/query/filter.js";
+import { unwatched } from "../../src/db/connection/availability.js";
+import { connect, type Database, type Sql } from "../../src/db/connection/client.js";
+import { ORDER_FIELDS, parseListParams, parseUserFilter, type RawParams } from "../../src/query/clerk-params.js";
 import { createMembershipQueries } from "../../src/query/memberships.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { test } from "../support/database.js";

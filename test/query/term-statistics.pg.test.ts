@@ -1,12 +1,12 @@
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
-import { unwatched } from "../../src/db/availability.js";
-import { vacuumTables } from "../../src/db/statistics.js";
-import { ORDER_FIELDS, parseListParams, parseUserFilter } from "../../src/query/filter.js";
+import { unwatched } from "../../src/db/connection/availability.js";
+import { vacuumTables } from "../../src/db/setup/statistics.js";
+import { ORDER_FIELDS, parseListParams, parseUserFilter } from "../../src/query/clerk-params.js";
 import { createTermStatistics } from "../../src/query/term-statistics.js";
 import { createUserQueries } from "../../src/query/users.js";
-import { applyItems } from "../../src/sync/apply.js";
-import { userSnapshot } from "../../src/sync/snapshot.js";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 

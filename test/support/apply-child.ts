@@ -1,7 +1,7 @@
 /** A process that applies one shuffled history of 200 users: `apply-child <database url> <seed>`. */
-import { connect } from "../../src/db/client.js";
-import { applyItems, type Item } from "../../src/sync/apply.js";
-import { gone, userSnapshot } from "../../src/sync/snapshot.js";
+import { connect } from "../../src/db/connection/client.js";
+import { applyItems, type Item } from "../../src/sync/apply/apply.js";
+import { gone, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "./clerk-user.js";
 
 const [url = "", seed = "1"] = process.argv.slice(2);

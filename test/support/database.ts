@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { test as base, inject } from "vitest";
-import { connect, type Database, type Sql } from "../../src/db/client.js";
+import { connect, type Database, type Sql } from "../../src/db/connection/client.js";
 
 export interface TestDatabase {
   url: string;

@@ -1,6 +1,6 @@
 /** A process with an embedded Postgres: `embedded-child <data dir>`. Prints one JSON line; ends when its input does. */
 import { once } from "node:events";
-import { startEmbeddedPostgres } from "../../src/db/embedded.js";
+import { startEmbeddedPostgres } from "../../src/db/embedded/postgres.js";
 
 const [dataDir = ""] = process.argv.slice(2);
 const embedded = await startEmbeddedPostgres({

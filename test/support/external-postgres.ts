@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import postgres from "postgres";
-import { embeddedBinaries, unprivilegedUser } from "../../src/db/embedded-binaries.js";
+import { embeddedBinaries, unprivilegedUser } from "../../src/db/embedded/binaries.js";
 import { PGBOUNCER, POSTGRES_15 } from "./system-packages.js";
 
 /** A server of Debian's PostgreSQL 15, the oldest that the mirror supports: for `*.system.test.ts`. */

@@ -1,6 +1,6 @@
 import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
-import { connect } from "../../src/db/client.js";
+import { connect } from "../../src/db/connection/client.js";
 import { startSandbox } from "../../src/sandbox/server.js";
 import { walksOver } from "./walks.js";
 

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
-import { removeEmbedded, startEmbeddedPostgres } from "../../src/db/embedded.js";
-import { migrateDatabase } from "../../src/db/migrate.js";
+import { removeEmbedded, startEmbeddedPostgres } from "../../src/db/embedded/postgres.js";
+import { migrateDatabase } from "../../src/db/setup/migrate.js";
 
 declare module "vitest" {
   export interface ProvidedContext {

@@ -1,4 +1,4 @@
-import { connect, type Tx } from "../../src/db/client.js";
+import { connect, type Tx } from "../../src/db/connection/client.js";
 
 /** A session of somebody else that holds what `take` takes until it is let go, idle for as long as it likes. Repeatable. */
 export async function holdLocks(

@@ -1,9 +1,9 @@
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
-import { createCompleteness } from "../../src/sync/completeness.js";
-import { createRefetcher } from "../../src/sync/refetch.js";
-import { ensureUpstreamIdentity } from "../../src/sync/upstream-identity.js";
-import { createWalks } from "../../src/sync/walks.js";
+import { createCompleteness } from "../../src/sync/ledger/proof.js";
+import { createRefetcher } from "../../src/sync/answers/refetcher.js";
+import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
+import { createWalks } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";

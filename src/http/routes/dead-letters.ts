@@ -1,7 +1,7 @@
 import { type Context, Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
-import type { ListedDeadLetter } from "../../sync/dead-letters.js";
-import type { Replay } from "../../sync/replay.js";
+import type { ListedDeadLetter } from "../../sync/ledger/dead-letters.js";
+import type { Replay } from "../../sync/webhooks/replay.js";
 import { requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 

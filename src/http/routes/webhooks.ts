@@ -1,6 +1,6 @@
 import { Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
-import type { Ingest } from "../../sync/ingest.js";
+import type { Ingest } from "../../sync/webhooks/ingest.js";
 import { createBytesInFlight, rawBody } from "../raw-body.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 import { createSignatureReader } from "../webhook-signature.js";

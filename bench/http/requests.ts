@@ -1,0 +1,110 @@
+import { Webhook } from "svix";
+import type { Sql } from "../../src/db/connection/client.js";
+import type { LoadRequest } from "./load.js";
+
+/** Who is read: as many as the rounds can tell apart. */
+const SAMPLE = 20_000;
+
+async function sampleIds(sql: Sql): Promise<string[]> {
+  const rows = await sql<{ id: string }[]>`
+    select id from mirror_data.user_search order by md5(id) limit ${SAMPLE}`;
+  return rows.map(({ id }) => id);
+}
+
+export function reads(paths: readonly string[], key: string): LoadRequest[] {
+  return paths.map((path) => ({ method: "GET", path, headers: { Authorization: `Bearer ${key}` } }));
+}
+
+/** What of the user each event changes: only when it was last active, or also its name. */
+export type EventKind = "activity" | "identity";
+
+let messages = 0;
+
+/** Signed `user.updated` events of these users, each newer than the one before. */
+export async function webhooks(
+  sql: Sql,
+  options: { ids: readonly string[]; count: number; kind: EventKind; secret: string },
+): Promise<LoadRequest[]> {
+  const { ids, count, kind, secret } = options;
+  const webhook = new Webhook(secret);
+  const rows = await sql<{ payload: string }[]>`
+    select payload from mirror_data.users where id in ${sql(ids.slice(0, Math.min(count, 5000)))}`;
+  const users = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown>);
+  // Behind whatever an earlier run has left: what is older is stale, and costs nothing.
+  const [newest] = await sql<{ at: number }[]>`
+    select greatest(max(updated_at), ${Date.now()}::bigint) as at from mirror_data.user_activity`;
+  return Array.from({ length: count }, (_, n) => {
+    const user = users[n % users.length];
+    const at = (newest?.at ?? 0) + ++messages;
+    const moved = kind === "identity" ? { first_name: `Name${messages}` } : {};
+    const data = { ...user, ...moved, updated_at: at, last_active_at: at, private_metadata: {} };
+    const event = { object: "event", type: "user.updated", timestamp: at, instance_id: "ins_bench", data };
+    const body = JSON.stringify(event);
+    const id = `msg_bench_${process.pid}_${messages}`;
+    const signedAt = new Date();
+    const headers = {
+      "Content-Type": "application/json",
+      "svix-id": id,
+      "svix-timestamp": String(Math.floor(signedAt.getTime() / 1000)),
+      "svix-signature": webhook.sign(id, signedAt, body),
+    };
+    return { method: "POST", path: "/webhooks/clerk", headers, body };
+  });
+}
+
+const REFERENCE_TABLES = [
+  "deliveries",
+  "users",
+  "user_activity",
+  "user_search",
+  "user_identifiers",
+  "changes",
+];
+
+/**
+ * The tables that the reference for webhooks writes: the same rows under the same indexes, with Postgres' own settings, since
+ * nothing works names into the trigram index in the background there.
+ */
+export async function prepareReferenceTables(sql: Sql): Promise<void> {
+  await sql.unsafe("drop schema if exists bench cascade; create schema bench");
+  for (const table of REFERENCE_TABLES) {
+    await sql.unsafe(
+      `create table bench.${table} (like mirror_data.${table} including all excluding indexes)`,
+    );
+    if (!/^(deliveries|changes)$/.test(table)) {
+      await sql.unsafe(`insert into bench.${table} select * from mirror_data.${table}`);
+    }
+    // Afterwards: filling a million rows under the trigram index takes many times as long as making it.
+    const indexes = await sql<{ indexdef: string }[]>`
+      select indexdef from pg_indexes where schemaname = 'mirror_data' and tablename = ${table}`;
+    for (const { indexdef } of indexes) {
+      await sql.unsafe(
+        indexdef
+          .replace(" ON mirror_data.", " ON bench.")
+          .replace(/ WITH \(gin_pending_list_limit=.*?\)/, ""),
+      );
+    }
+    await sql.unsafe(`vacuum (analyze) bench.${table}`);
+  }
+}
+
+/** What users are looked up by, a few thousand of each. */
+export async function sampleKeys(sql: Sql) {
+  const values = async (column: string) => {
+    const rows = await sql.unsafe<{ value: string }[]>(
+      `select ${column} as value from mirror.users
+      where ${column} is not null order by md5(id) limit 5000`,
+    );
+    return rows.map(({ value }) => value);
+  };
+  const members = await sql<{ id: string }[]>`
+    select distinct user_id as id from mirror_data.organization_memberships where user_id is not null limit 5000`;
+  return {
+    ids: await sampleIds(sql),
+    members: members.map(({ id }) => id),
+    emails: await values("email_address"),
+    usernames: await values("username"),
+    externalIds: await values("external_id"),
+  };
+}
+export type Keys = Awaited<ReturnType<typeof sampleKeys>>;

@@ -1,0 +1,173 @@
+import { setImmediate } from "node:timers/promises";
+import type postgresType from "postgres";
+import { sleep } from "../../lib/async.js";
+import { AppError } from "../../lib/errors.js";
+import type { Logger } from "../../observability/logger.js";
+import type { Database } from "./client.js";
+import { type Connections, createBackoff } from "./connections.js";
+import { createProofs } from "./proofs.js";
+import { isDatabaseTrouble } from "./trouble.js";
+
+/** Whether Postgres answers: the circuit breaker before everything that waits for it while somebody waits for us. */
+export interface Availability {
+  isAway(): boolean;
+  /** Whether the pools read and write, as far as was last seen: not while it is away, a standby, or read-only. */
+  isWhole(): boolean;
+  /**
+   * Does the work, and rejects with `database_unavailable` while Postgres is away, as soon as it is found to be, and
+   * when the work fails for no fault of its own. What was begun may still end.
+   */
+  guard<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Before Postgres counts as back, `hook` is given 3 seconds: for what must be put right first. Called too when what could
+   * only be read can be written again.
+   */
+  onReturn(hook: () => Promise<unknown>): void;
+  /** Watches until aborted. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+/** For commands and tests, where a failure is told as it is. */
+export const unwatched: Pick<Availability, "guard"> = { guard: (work) => work() };
+
+const WATCH_MS = 1000;
+/** An answer that takes longer is none: a server that hangs or a network that swallows looks no different. */
+const PROBE_TIMEOUT_MS = 2000;
+const HOOKS_TIMEOUT_MS = 3000;
+
+export interface AvailabilityOptions {
+  database: Pick<Database, "connections" | "sql" | "reads" | "search">;
+  log: Logger;
+}
+
+export function createAvailability({ database, log }: AvailabilityOptions): Availability {
+  const { connections } = database;
+  const hooks: (() => Promise<unknown>)[] = [];
+  /** What ends the waiting of those who are inside `guard`: a set costs a tenth of an event target's listeners. */
+  const inside = new Set<() => void>();
+  const proofs = createProofs({ ...database, onWritable: runHooks, log });
+  const pauseSeconds = createBackoff();
+  let failures = 0;
+  let away = false;
+  let checking: Promise<void> | null = null;
+  let probe = connectProbe(connections);
+  connections.onSilence((pool) => {
+    log.error({ pool }, "Postgres left a statement unanswered: every connection to it is opened anew");
+    void check();
+  });
+
+  function check(): Promise<void> {
+    checking ??= decide().finally(() => {
+      checking = null;
+    });
+    return checking;
+  }
+
+  async function decide(): Promise<void> {
+    let answer = await ask(probe);
+    if (answer !== "answered") {
+      renewProbe();
+      // What was silent here is silent for everybody: what waits on it would wait until the kernel gives it up.
+      if (answer === "silent") connections.sever();
+      // A connection that was only closed says nothing of the server, but that those in no use may be as dead.
+      else if (!away) {
+        answer = await ask(probe);
+        if (answer === "answered") connections.severIdle();
+        else renewProbe();
+      }
+    }
+    if (answer !== "answered") leaveEverybody();
+    else if (away) await comeBack();
+    failures = away ? failures + 1 : 0;
+  }
+
+  function renewProbe(): void {
+    void probe.end({ timeout: 0 }).catch(() => {});
+    probe = connectProbe(connections);
+  }
+
+  function leaveEverybody(): void {
+    if (away) return;
+    away = true;
+    log.error(
+      "Postgres can't be reached: reads are answered by Clerk, webhooks are refused to be sent again",
+    );
+    for (const leave of inside) leave();
+  }
+
+  async function comeBack(): Promise<void> {
+    // What counts is not that somebody answers, but that what was asked through the pools is answered.
+    if (!(await proofs.read())) return;
+    await runHooks();
+    away = false;
+    log.warn("Postgres is back");
+  }
+
+  async function runHooks(): Promise<void> {
+    await Promise.race([Promise.allSettled(hooks.map((hook) => hook())), sleep(HOOKS_TIMEOUT_MS)]);
+  }
+
+  async function guard<T>(work: () => Promise<T>): Promise<T> {
+    if (away) throw unavailable();
+    let leave = () => {};
+    const found = new Promise<never>((_, reject) => {
+      leave = () => reject(unavailable());
+    });
+    inside.add(leave);
+    try {
+      return await Promise.race([work(), found]);
+    } catch (cause) {
+      if (!isDatabaseTrouble(cause)) throw cause;
+      void check();
+      throw unavailable(cause);
+    } finally {
+      inside.delete(leave);
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await check();
+      if (!away) proofs.refresh();
+      await sleep(away ? 1000 * pauseSeconds(failures) : WATCH_MS, signal).catch(() => {});
+    }
+    await probe.end({ timeout: 0 }).catch(() => {});
+  }
+
+  return {
+    isAway: () => away,
+    isWhole: () => !away && proofs.hold(),
+    guard,
+    onReturn: (hook) => void hooks.push(hook),
+    run,
+  };
+}
+
+/** A connection of its own: behind busy pools a healthy server would look slow. */
+function connectProbe(connections: Pick<Connections, "open">): postgresType.Sql {
+  return connections.open({
+    ...{ name: "user-mirror probe", max: 1, limitMs: 2 * PROBE_TIMEOUT_MS },
+    connectTimeout: PROBE_TIMEOUT_MS / 1000,
+  });
+}
+
+async function ask(probe: postgresType.Sql): Promise<"answered" | "closed" | "silent"> {
+  const stopped = new AbortController();
+  const late = sleep(PROBE_TIMEOUT_MS, stopped.signal)
+    // Where this process itself was busy, the answer lies here already, behind the timer.
+    .then(() => setImmediate())
+    .then(() => "silent" as const);
+  const answer = probe`select 1`.then(
+    () => "answered" as const,
+    (error: { code?: unknown }) => (error.code === "CONNECT_TIMEOUT" ? "silent" : "closed"),
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    stopped.abort();
+    late.catch(() => {});
+  }
+}
+
+const unavailable = (cause?: unknown) =>
+  new AppError("database_unavailable", "The database can't be reached.", { cause });

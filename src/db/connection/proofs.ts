@@ -1,0 +1,82 @@
+import type { Logger } from "../../observability/logger.js";
+import type { Database, Sql } from "./client.js";
+import { withLimit } from "./connections.js";
+
+/** What the pools were last seen to do, by statements of their own kind that change nothing. */
+export interface Proofs {
+  /** Whether each pool did it. */
+  hold(): boolean;
+  /** Asks again those that aren't being asked. */
+  refresh(): void;
+  /** Whether a user can be read now. */
+  read(): Promise<boolean>;
+}
+
+export interface ProofsOptions extends Pick<Database, "sql" | "reads" | "search"> {
+  /** Called when a write succeeds after one was refused. */
+  onWritable: () => Promise<unknown>;
+  log: Logger;
+}
+
+/** Each takes a round trip. Who waits longer, the wait for a free connection left out, waits on a dead connection. */
+const LIMIT_MS = 3000;
+const READ_ONLY = "25006";
+
+export function createProofs({ sql, reads, search, onWritable, log }: ProofsOptions): Proofs {
+  let refused = false;
+
+  const read = createProof(withLimit(reads, LIMIT_MS), async (limited) => {
+    await limited`select from mirror_data.users where id = ''`;
+  });
+  const find = createProof(withLimit(search, LIMIT_MS), async (limited) => {
+    await limited`select 1`;
+  });
+  const write = createProof(withLimit(sql, LIMIT_MS), async (limited) => {
+    // Refused where it would write, although there is nothing that it does.
+    await limited`update mirror_data.upstream set api_url = api_url where false`.catch((error) => {
+      if (!refused && error.code === READ_ONLY) {
+        refused = true;
+        log.error(
+          { reason: error.message },
+          "Postgres can only be read: webhooks are refused to be sent again",
+        );
+      }
+      throw error;
+    });
+    if (!refused) return;
+    await onWritable();
+    refused = false;
+    log.warn("Postgres can be written");
+  });
+
+  return {
+    hold: () => [read, find, write].every((proof) => proof.holds()),
+    refresh() {
+      for (const proof of [read, find, write]) void proof.ask();
+    },
+    read: read.ask,
+  };
+}
+
+function createProof(sql: Sql, work: (sql: Sql) => Promise<void>) {
+  let holds = true;
+  let asking: Promise<boolean> | null = null;
+
+  /** While it is being asked, what it said last stands. */
+  function ask(): Promise<boolean> {
+    asking ??= work(sql)
+      .then(
+        () => true,
+        // Behind others it wasn't even asked.
+        (error: { code?: unknown }) => holds && error.code === "POOL_BUSY",
+      )
+      .then((result) => {
+        asking = null;
+        holds = result;
+        return result;
+      });
+    return asking;
+  }
+
+  return { ask, holds: () => holds };
+}

@@ -1,0 +1,277 @@
+import { type ChildProcess, execFileSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { createServer } from "node:net";
+import { totalmem } from "node:os";
+import { basename, join } from "node:path";
+import { endsWithin, sleep } from "../../lib/async.js";
+import type { RunAs } from "./binaries.js";
+import type { Cluster } from "./cluster.js";
+import { spawnWatched, type Watched } from "./watched.js";
+
+/** A server on the cluster: started by us (`child`, its watcher), or another process's. */
+export interface Server {
+  pid: number;
+  port: number;
+  child: ChildProcess | null;
+}
+
+export interface ServerOptions {
+  cluster: Cluster;
+  bin: string;
+  runAs: RunAs | null;
+  durable: boolean;
+  settings: Readonly<Record<string, string>>;
+  onLog: (text: string) => void;
+  /** Where it must listen; without it, where it did last, or anywhere. */
+  port?: number;
+  signal?: AbortSignal;
+}
+
+const POLL_MS = 25;
+/** What a crashed server has to do over again is at most `max_wal_size`, which slow disks take minutes for. */
+const RECOVERY_TIMEOUT_MS = 600_000;
+/** Within which processes of a server that was killed have noticed, and another that starts is through. */
+const CONFLICT_TIMEOUT_MS = 60_000;
+
+/** Starts the server, or finds the one that another process runs on the same cluster. */
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { data } = options.cluster;
+  const begunAt = Date.now();
+  let port = options.port ?? savedPort(data) ?? (await freePort());
+  for (;;) {
+    const file = readPidFile(data);
+    const alive = file !== null && isPostmaster(file.pid, data);
+    if (alive && file.ready) return { pid: file.pid, port: file.port, child: null };
+    let printed = "another process starts it";
+    if (!alive) {
+      const attempt = spawnServer(options, port);
+      const pid = await untilReady(attempt, data, file?.version ?? null, options.signal);
+      if (pid !== null) {
+        savePort(data, port);
+        return { pid, port, child: attempt.child };
+      }
+      printed = attempt.printed().trim();
+      if (/Address already in use|could not bind/.test(printed) && options.port === undefined) {
+        port = await freePort();
+      } else if (/lock file "postmaster.pid" already exists|pre-existing shared memory/.test(printed)) {
+        removeStalePidFile(data);
+      } else throw new Error(`the embedded Postgres did not start: ${reason(printed)}`);
+    }
+    if (Date.now() - begunAt > (alive ? RECOVERY_TIMEOUT_MS : CONFLICT_TIMEOUT_MS)) {
+      throw new Error(`the embedded Postgres did not start in time: ${reason(printed)}`);
+    }
+    await sleep(100, options.signal);
+  }
+}
+
+/** The server of this cluster that is ready for connections, if there is one. */
+export function runningServer(data: string): { pid: number; port: number } | null {
+  const file = readPidFile(data);
+  return file?.ready && isPostmaster(file.pid, data) ? { pid: file.pid, port: file.port } : null;
+}
+
+/** The pid of this cluster's server, also while it starts or ends. */
+export function livingServer(data: string): number | null {
+  const file = readPidFile(data);
+  return file && isPostmaster(file.pid, data) ? file.pid : null;
+}
+
+/**
+ * Ends a server that `startServer` started, fast and cleanly, by its watcher; and kills one that doesn't end within
+ * `withinMs`, as a server whose processes are stopped never would.
+ */
+export async function stopServer({ child, pid }: Server, withinMs: number): Promise<void> {
+  if (!child || child.exitCode !== null || child.signalCode !== null) return;
+  child.ref();
+  const exited = once(child, "exit");
+  child.stdin?.end();
+  if (await endsWithin(exited, withinMs)) return;
+  killServer(pid);
+  await endsWithin(exited, KILLED_MS);
+  child.unref();
+}
+
+/** Nobody whom the kernel holds, in a disk that hangs for instance, is waited for. */
+const KILLED_MS = 1000;
+
+/** The first process first, as it would start its others again; what it leaves would hold the cluster's memory. */
+function killServer(pid: number): void {
+  for (const one of [pid, ...childrenOf(pid)]) {
+    try {
+      process.kill(one, "SIGKILL");
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
+function childrenOf(parent: number): number[] {
+  if (process.platform !== "linux") {
+    const all = execFileSync("ps", ["-A", "-o", "pid=,ppid="], { encoding: "utf8" });
+    const pairs = all.split("\n").map((line) => line.trim().split(/\s+/).map(Number));
+    return pairs.flatMap(([pid, of]) => (pid && of === parent ? [pid] : []));
+  }
+  return readdirSync("/proc").flatMap((name) => {
+    try {
+      // After the program's name in parentheses, which may hold anything: its state, then its parent.
+      const [, of] = readFileSync(`/proc/${Number(name)}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      return Number(of) === parent ? [Number(name)] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+function spawnServer({ cluster, bin, runAs, durable, settings, onLog }: ServerOptions, port: number) {
+  const all = { ...SETTINGS, ...(durable ? {} : NOT_DURABLE), ...settings };
+  const watched = spawnWatched(
+    [
+      ...[join(bin, "postgres"), "-D", cluster.data, "-p", String(port)],
+      ...Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+    ],
+    runAs,
+    onLog,
+  );
+  // Neither the server nor its pipes keep our process alive.
+  watched.child.unref();
+  for (const stream of watched.child.stdio) {
+    if (stream && "unref" in stream) (stream.unref as () => void)();
+  }
+  return watched;
+}
+
+const MIB = 2 ** 20;
+const SETTINGS = {
+  listen_addresses: "127.0.0.1",
+  // A socket's path must stay under 108 bytes, which that of a data directory may not.
+  unix_socket_directories: "",
+  max_connections: "200",
+  password_encryption: "scram-sha-256",
+  log_min_messages: "warning",
+  timezone: "UTC",
+  // The shipped defaults are for a machine of twenty years ago.
+  shared_buffers: `${Math.floor(Math.min(totalmem() / 4, 2048 * MIB) / MIB)}MB`,
+  work_mem: "32MB",
+  max_wal_size: "4GB",
+  jit: "off",
+};
+const NOT_DURABLE = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
+
+/** The pid once it takes connections; null when it ended before. `left` is the version of the file that stood there before. */
+async function untilReady(
+  { child, pid }: Watched,
+  data: string,
+  left: string | null,
+  signal: AbortSignal | undefined,
+) {
+  const begunAt = Date.now();
+  while (child.exitCode === null && child.signalCode === null) {
+    const file = readPidFile(data);
+    // What a dead server left behind says "ready" too, and in a container even our server's own pid.
+    if (file?.ready && file.pid === pid() && file.version !== left) return file.pid;
+    if (signal?.aborted || Date.now() - begunAt > RECOVERY_TIMEOUT_MS) child.stdin?.end();
+    await sleep(POLL_MS);
+  }
+  return null;
+}
+
+interface PidFile {
+  pid: number;
+  port: number;
+  /** Whether it takes connections. */
+  ready: boolean;
+  /** Differs whenever the file was written. */
+  version: string;
+}
+
+/** `postmaster.pid`: the server's pid in line 1, its port in line 4, `ready` in line 8 once it takes connections. */
+function readPidFile(data: string, name = "postmaster.pid"): PidFile | null {
+  try {
+    const { ino, mtimeNs } = statSync(join(data, name), { bigint: true });
+    const lines = readFileSync(join(data, name), "utf8").split("\n");
+    return {
+      pid: Number(lines[0]),
+      port: Number(lines[3]),
+      ready: lines[7]?.trim() === "ready",
+      version: `${ino}/${mtimeNs}`,
+    };
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * After a crash the file stays, and its pid may meanwhile be any other program's. It is taken away first and looked at
+ * then: a server that began between the two gets it back.
+ */
+function removeStalePidFile(data: string): void {
+  const aside = `postmaster.pid.${process.pid}`;
+  const file = readPidFile(data);
+  if (!file || isPostmaster(file.pid, data)) return;
+  try {
+    renameSync(join(data, "postmaster.pid"), join(data, aside));
+  } catch {
+    return;
+  }
+  if (readPidFile(data, aside)?.version === file.version) rmSync(join(data, aside), { force: true });
+  else renameSync(join(data, aside), join(data, "postmaster.pid"));
+}
+
+/** Whether it is the first process of a server on this cluster: neither another's, nor one of its backends, nor a watcher. */
+function isPostmaster(pid: number, data: string): boolean {
+  if (!(pid > 0)) return false;
+  try {
+    if (process.platform !== "linux") {
+      const command = execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
+      return command.includes(`postgres -D ${data} `);
+    }
+    const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    if (basename(program) !== "postgres") return false;
+    return args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data;
+  } catch {
+    return false;
+  }
+}
+
+/** Postgres says what is wrong in these lines; the rest are times and hints for its administrator. */
+function reason(printed: string): string {
+  const lines = printed.split("\n").filter((line) => /FATAL|ERROR|PANIC|DETAIL|postgres:/.test(line));
+  return lines.map((line) => line.replace(/^.*?(FATAL|ERROR|PANIC|DETAIL): */, "")).join("; ") || printed;
+}
+
+function savedPort(data: string): number | null {
+  try {
+    const port = Number(readFileSync(join(data, "mirror.port"), "utf8"));
+    return Number.isInteger(port) && port >= 1024 && port <= 65_535 ? port : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Whole or not at all. */
+function savePort(data: string, port: number): void {
+  if (savedPort(data) === port) return;
+  const written = join(data, `mirror.port.${process.pid}`);
+  writeFileSync(written, `${port}\n`, { mode: 0o600 });
+  renameSync(written, join(data, "mirror.port"));
+}
+
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  probe.listen(0, "127.0.0.1");
+  await once(probe, "listening");
+  const address = probe.address();
+  probe.close();
+  return typeof address === "object" && address ? address.port : freePort();
+}

@@ -1,0 +1,105 @@
+import type postgresType from "postgres";
+import { sleep } from "../../lib/async.js";
+import { AppError } from "../../lib/errors.js";
+import { isLockTimeout } from "../connection/trouble.js";
+
+/** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
+const MIGRATION_LOCK = 7_310_214_401;
+
+export interface Patience {
+  /** How long others, and what they hold, are waited for in all. */
+  ms: number;
+  retryMs: number;
+  /** Told now and then what is waited for. */
+  onWait: (reason: string) => void;
+}
+
+const TELL_MS = 5000;
+
+/** Has the turn of migrating until the connection ends. Throws `database_unavailable` naming who has it for too long. */
+export async function takeTurn(sql: postgresType.Sql, patience: Patience): Promise<void> {
+  await persist(patience, async () => {
+    const [turn] = await sql<
+      { mine: boolean }[]
+    >`select pg_try_advisory_lock(${MIGRATION_LOCK}::bigint) as mine`;
+    if (turn?.mine) return null;
+    const holders = await describeHolders(
+      sql`
+      select pid from pg_locks
+      where locktype = 'advisory' and granted and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32) + objid::bigint = ${MIGRATION_LOCK}::bigint and objsubid = 1`,
+      sql,
+    );
+    return `Another process migrates this database: ${holders}.`;
+  });
+}
+
+/**
+ * Does work that fails when it can't have a lock soon, again and again: whoever comes behind a waiting `alter table` waits
+ * with it. Throws `database_unavailable` naming who holds what for too long.
+ */
+export async function betweenLocks(
+  sql: postgresType.Sql,
+  patience: Patience,
+  work: () => Promise<unknown>,
+): Promise<void> {
+  await persist(patience, async () => {
+    try {
+      await work();
+      return null;
+    } catch (error) {
+      if (!hasLockTimeout(error)) throw error;
+      const holders = await describeHolders(
+        sql`
+        select l.pid from pg_locks l join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+        where l.granted and l.pid <> pg_backend_pid() and n.nspname in ('mirror', 'mirror_data')
+          and l.database = (select oid from pg_database where datname = current_database())`,
+        sql,
+      );
+      return `Tables of the mirror are needed alone, and others use them: ${holders}.`;
+    }
+  });
+}
+
+/** `attempt` returns what it waits for, or null once it is done. */
+async function persist(patience: Patience, attempt: () => Promise<string | null>): Promise<void> {
+  const begunAtMs = performance.now();
+  let tellAtMs = 0;
+  for (;;) {
+    const reason = await attempt();
+    if (reason === null) return;
+    const waitedMs = performance.now() - begunAtMs;
+    if (waitedMs > patience.ms) {
+      throw new AppError(
+        "database_unavailable",
+        `${reason} Waited for ${Math.round(waitedMs / 1000)} seconds.`,
+      );
+    }
+    if (waitedMs >= tellAtMs) {
+      patience.onWait(reason);
+      tellAtMs = waitedMs + TELL_MS;
+    }
+    await sleep(patience.retryMs);
+  }
+}
+
+/** The three that have been at it longest, as a DBA looks for them. */
+async function describeHolders(
+  pids: postgresType.PendingQuery<postgresType.Row[]>,
+  sql: postgresType.Sql,
+): Promise<string> {
+  const holders = await sql<{ pid: number; name: string; state: string; seconds: number }[]>`
+    select pid, coalesce(application_name, '') as name, coalesce(state, '?') as state,
+      coalesce(extract(epoch from clock_timestamp() - xact_start), 0)::int as seconds
+    from pg_stat_activity where pid in (${pids}) order by xact_start nulls last limit 3`;
+  if (holders.length === 0) return "nobody any more";
+  return holders
+    .map(
+      ({ pid, name, state, seconds }) => `process ${pid} (${name || "unnamed"}, ${state}, for ${seconds} s)`,
+    )
+    .join(", ");
+}
+
+/** Drizzle wraps what Postgres says. */
+const hasLockTimeout = (error: unknown): boolean =>
+  isLockTimeout(error) || (error instanceof Error && hasLockTimeout(error.cause));

@@ -1,0 +1,165 @@
+import type { CacheStats } from "../cache/user-cache.js";
+import { type BudgetState, readBudget } from "../db/budget.js";
+import type { Sql } from "../db/connection/client.js";
+import { shareNextRun } from "../lib/async.js";
+import { version } from "../lib/package.js";
+
+/** How many users were other here than at Clerk, by what the mirror should have been told of. */
+type Drift = { missed_create: number; missed_update: number; missed_delete: number };
+
+/** How the mirror is, as `GET /mirror/status` and `user-mirror status` show it. Times in milliseconds. */
+export type Status = {
+  /** `degraded`: the last walk failed or was stopped; what is served is as old as `as_of`. */
+  state: "backfilling" | "live" | "degraded";
+  users: number;
+  organizations: number;
+  memberships: number;
+  /** The moment up to which a walk proved the users complete. */
+  as_of: number | null;
+  memberships_as_of: number | null;
+  backfilled_at: number | null;
+  upstream: {
+    api_url: string;
+    environment: string;
+    instance_id: string | null;
+    /** How many users Clerk counted when it was last asked, and how many were here; a check leaves out the freshest. */
+    users: number | null;
+    users_here: number | null;
+    counted_at: number | null;
+  } | null;
+  last_runs: object[];
+  /** What runs of the last 7 days found, and how much of it they repaired. */
+  drift: { found: Drift; repaired: Drift };
+  /** Which process walks; null: none at present. */
+  walker: { holder: string; expires_at: number } | null;
+  budget: BudgetState;
+  /** Of the process that answers; null where only a server knows. */
+  cache: CacheStats | null;
+  dead_letters: number;
+  refetches: number;
+  /** Webhooks of the last 7 days by outcome. */
+  webhooks: { configured: boolean | null; outcomes: Record<string, number> };
+  versions: { mirror: string; node: string; postgres: string };
+  database: { embedded: { location: string; locale: string } | null };
+};
+
+export interface StatusParts {
+  sql: Sql;
+  embedded: { location: string; locale: string } | null;
+  /** Whether a signing secret is set; null where only the server knows. */
+  webhooks: boolean | null;
+  cache: (() => CacheStats) | null;
+  /** The latest first. */
+  lastRuns: (limit: number) => Promise<{ state: string; mode: string }[]>;
+}
+
+const LAST_RUNS = 5;
+const DRIFT_MS = 7 * 86_400_000;
+
+export function createStatusReader(parts: StatusParts): { read(): Promise<Status> } {
+  const { sql, embedded, webhooks, cache, lastRuns } = parts;
+
+  async function read(): Promise<Status> {
+    const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
+      sql<{ name: string; n: number }[]>`select name, n from mirror_data.counters`,
+      sql<UpstreamRow[]>`
+        select api_url, environment, instance_id, counted, counted_here, counted_at, backfilled_at, as_of, memberships_as_of
+        from mirror_data.upstream`,
+      lastRuns(LAST_RUNS),
+      readDrift(sql),
+      sql<OpenRow[]>`
+        select (select n from mirror_data.counters where name = 'memberships') - (
+            -- What the views leave out: memberships outlive the tombstones of their users and organizations.
+            select count(*) from mirror_data.users u join mirror_data.organization_memberships m on m.user_id = u.id
+            where u.deleted_at is not null and m.payload is not null
+          ) - (
+            select count(*) from mirror_data.organizations o
+            join mirror_data.organization_memberships m on m.organization_id = o.id
+            where o.deleted_at is not null and m.payload is not null and not exists (
+              select from mirror_data.users u where u.id = m.user_id and u.deleted_at is not null)
+          ) as memberships,
+          (select count(*) from mirror_data.dead_letters) as dead_letters,
+          (select count(*) from mirror_data.refetches) as refetches,
+          l.holder, l.expires_at
+        from (select) as one left join mirror_data.leases l
+          on l.expires_at > extract(epoch from clock_timestamp()) * 1000`,
+      sql<{ outcome: string; n: number }[]>`
+        select outcome, sum(n)::bigint as n from mirror_data.delivery_counts
+        group by outcome having sum(n) > 0 order by outcome`,
+      sql<{ version: string }[]>`select current_setting('server_version') as version`,
+      readBudget(sql),
+    ]);
+    const counted = (name: string) => counters.find((counter) => counter.name === name)?.n ?? 0;
+    return {
+      state: upstream?.backfilled_at == null ? "backfilling" : isTroubled(runs) ? "degraded" : "live",
+      users: counted("users"),
+      organizations: counted("organizations"),
+      memberships: open?.memberships ?? 0,
+      as_of: upstream?.as_of ?? null,
+      memberships_as_of: upstream?.memberships_as_of ?? null,
+      backfilled_at: upstream?.backfilled_at ?? null,
+      upstream: upstream ? presentUpstream(upstream) : null,
+      last_runs: runs,
+      drift,
+      walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
+      budget,
+      cache: cache?.() ?? null,
+      dead_letters: open?.dead_letters ?? 0,
+      refetches: open?.refetches ?? 0,
+      webhooks: {
+        configured: webhooks,
+        outcomes: Object.fromEntries(outcomes.map(({ outcome, n }) => [outcome, n])),
+      },
+      versions: { mirror: version(), node: process.versions.node, postgres: server?.version ?? "" },
+      database: { embedded: embedded && { location: embedded.location, locale: embedded.locale } },
+    };
+  }
+  // However many ask at once, two are the most that are asked of Postgres.
+  return { read: shareNextRun(read) };
+}
+
+interface UpstreamRow {
+  api_url: string;
+  environment: string;
+  instance_id: string | null;
+  counted: number | null;
+  counted_here: number | null;
+  counted_at: number | null;
+  backfilled_at: number | null;
+  as_of: number | null;
+  memberships_as_of: number | null;
+}
+
+interface OpenRow {
+  memberships: number;
+  dead_letters: number;
+  refetches: number;
+  holder: string | null;
+  expires_at: number;
+}
+
+function presentUpstream(row: UpstreamRow) {
+  const { api_url, environment, instance_id, counted, counted_here, counted_at } = row;
+  return { api_url, environment, instance_id, users: counted, users_here: counted_here, counted_at };
+}
+
+/** The walk that ended last decides; dry ones tell nothing. */
+function isTroubled(runs: readonly { state: string; mode: string }[]): boolean {
+  const ended = runs.find(
+    ({ state, mode }) => /^(succeeded|failed|stopped)$/.test(state) && !/^d/.test(mode),
+  );
+  return ended !== undefined && ended.state !== "succeeded";
+}
+
+async function readDrift(sql: Sql): Promise<Status["drift"]> {
+  const [row] = await sql<(Drift & { not_deleted: number })[]>`
+    select coalesce(sum(missed_create), 0)::bigint as missed_create,
+      coalesce(sum(missed_update), 0)::bigint as missed_update,
+      coalesce(sum(missed_delete), 0)::bigint as missed_delete,
+      coalesce(sum(missed_delete) filter (where state = 'stopped'), 0)::bigint as not_deleted
+    from mirror_data.runs
+    where mode in ('incremental', 'full')
+      and queued_at > extract(epoch from clock_timestamp()) * 1000 - ${DRIFT_MS}::bigint`;
+  const { not_deleted = 0, ...found } = row ?? { missed_create: 0, missed_update: 0, missed_delete: 0 };
+  return { found, repaired: { ...found, missed_delete: found.missed_delete - not_deleted } };
+}

@@ -1,0 +1,57 @@
+import type { Store } from "../world/store.js";
+import type { ClerkEvent, User } from "../world/types.js";
+
+/** The users as lists and counts show them: as they are, or, with a lag, as they were that long ago. */
+export interface ListedUsers {
+  users(): ReadonlyMap<string, User>;
+  /** Changes whenever what is shown does. */
+  version(): number;
+  setLag(ms: number): void;
+  /** Takes note of a change that was just made. */
+  note(event: ClerkEvent): void;
+}
+
+export function createListedUsers(store: Store): ListedUsers {
+  let lagMs = 0;
+  let shown = new Map<string, User>();
+  let due: { atMs: number; id: string; user: User | null }[] = [];
+  let shownVersion = 0;
+
+  function catchUp(): void {
+    const now = store.clock.now();
+    while (due[0] && due[0].atMs <= now) {
+      const { id, user } = due.shift() as (typeof due)[number];
+      if (user) shown.set(id, user);
+      else shown.delete(id);
+      shownVersion++;
+    }
+  }
+
+  return {
+    users() {
+      if (lagMs === 0) return store.users;
+      catchUp();
+      return shown;
+    },
+    version() {
+      if (lagMs === 0) return store.version;
+      catchUp();
+      return -1 - shownVersion;
+    },
+    setLag(ms) {
+      // What is on its way stays on its way: a lag that is set twice must not hide a change for ever.
+      if (lagMs === 0 || ms === 0) {
+        shown = new Map(ms > 0 ? structuredClone([...store.users]) : []);
+        due = [];
+      }
+      lagMs = ms;
+    },
+    note({ type, data }) {
+      if (lagMs === 0) return;
+      const id = String(type.startsWith("session.") ? data.user_id : data.id);
+      if (!type.startsWith("session.") && !type.startsWith("user.")) return;
+      const user = store.users.get(id);
+      due.push({ atMs: store.clock.now() + lagMs, id, user: user ? structuredClone(user) : null });
+    },
+  };
+}

@@ -1,0 +1,96 @@
+import type { SandboxClock } from "./clock.js";
+import { notFound } from "../api/failure.js";
+import type { Random } from "./random.js";
+import type { ClerkEvent, Json, Membership, Organization, Secrets, User } from "./types.js";
+
+/** All that the stand-in holds, in memory. */
+export interface Store {
+  readonly clock: SandboxClock;
+  readonly random: Random;
+  readonly users: Map<string, User>;
+  readonly secrets: Map<string, Secrets>;
+  readonly organizations: Map<string, Organization>;
+  readonly memberships: Map<string, Membership>;
+  /** Tells whoever listens what has happened: the webhook sender. */
+  emit(event: ClerkEvent): void;
+  /** Counts every change, for answers that are worked out once and kept while nothing changes. */
+  version: number;
+}
+
+export function createStore(clock: SandboxClock, random: Random, emit: (event: ClerkEvent) => void): Store {
+  const store: Store = {
+    clock,
+    random,
+    users: new Map(),
+    secrets: new Map(),
+    organizations: new Map(),
+    memberships: new Map(),
+    version: 0,
+    emit(event) {
+      store.version++;
+      emit(event);
+    },
+  };
+  return store;
+}
+
+/** Throws what Clerk answers about an id that it doesn't know. */
+export function userOf(store: Store, id: string): User {
+  const user = store.users.get(id);
+  if (!user) throw notFound("user", id);
+  return user;
+}
+
+export function secretsOf(store: Store, id: string): Secrets {
+  const secrets = store.secrets.get(id);
+  if (!secrets) throw notFound("user", id);
+  return secrets;
+}
+
+export function organizationOf(store: Store, id: string): Organization {
+  const organization = store.organizations.get(id);
+  if (!organization) throw notFound("organization", id);
+  return organization;
+}
+
+/** A user as the API shows it now: a lockout counts down by itself. */
+export function showUser(store: Store, user: User): User {
+  const until = store.secrets.get(user.id)?.lockedUntilMs ?? null;
+  if (!user.locked || until === null) return user;
+  const leftMs = until - store.clock.now();
+  return {
+    ...user,
+    locked: leftMs > 0,
+    lockout_expires_in_seconds: leftMs > 0 ? Math.ceil(leftMs / 1000) : null,
+  };
+}
+
+/** A membership with the copies in it, taken now. */
+export function showMembership(store: Store, membership: Membership): Json {
+  const { organization_id, user_id, created_at, updated_at, ...rest } = membership;
+  const user = userOf(store, user_id);
+  return {
+    ...rest,
+    organization: organizationOf(store, organization_id),
+    public_user_data: {
+      user_id,
+      first_name: user.first_name,
+      last_name: user.last_name,
+      profile_image_url: user.image_url,
+      image_url: user.image_url,
+      has_image: user.has_image,
+      identifier: identifierOf(user),
+      username: user.username,
+      banned: user.banned,
+    },
+    created_at,
+    updated_at,
+  };
+}
+
+function identifierOf(user: User): string | null {
+  const email = user.email_addresses.find((one) => one.id === user.primary_email_address_id);
+  const phone = user.phone_numbers.find((one) => one.id === user.primary_phone_number_id);
+  const wallet = user.web3_wallets.find((one) => one.id === user.primary_web3_wallet_id);
+  return email?.email_address ?? phone?.phone_number ?? user.username ?? wallet?.web3_wallet ?? null;
+}

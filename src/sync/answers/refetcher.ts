@@ -1,0 +1,143 @@
+import type { Sql } from "../../db/connection/client.js";
+import { sleep } from "../../lib/async.js";
+import type { Logger } from "../../observability/logger.js";
+import type { Priority } from "../../upstream/rate-limit.js";
+import type { ClerkApi } from "../../upstream/users.js";
+import { applyItems, type OnCommitted } from "../apply/apply.js";
+import { dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
+import { isPoison } from "../apply/isolate.js";
+import { refetchMembership } from "./refetch-membership.js";
+import type { RefetchKind } from "../ledger/refetch-queue.js";
+import { gone, organizationSnapshot, userSnapshot } from "../fold/snapshot.js";
+
+export interface Refetcher {
+  /** Asks Clerk about everything that is due; how many were asked. */
+  drain(signal?: AbortSignal): Promise<number>;
+  /** Drains until aborted, and never fails: what Clerk or Postgres refuses now is tried again. */
+  run(signal: AbortSignal): Promise<void>;
+  /**
+   * One user now, applied before this returns; false: what Clerk answered can't be stored, and is kept as a dead letter.
+   * Rejects when Clerk can't be asked.
+   */
+  user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean>;
+}
+
+export interface RefetcherOptions {
+  sql: Sql;
+  api: Pick<ClerkApi, "getUser" | "getOrganization" | "listOrganizationMemberships">;
+  lagMs: number;
+  onCommitted?: OnCommitted;
+  log: Logger;
+}
+
+/** As many questions at once as one batch takes; small, so that the budget's other users are never far behind. */
+const BATCH = 8;
+const IDLE_MS = 1000;
+/** Eight that wait for locks would hold all connections: they are asked about again later. */
+const LOCK_TIMEOUT_MS = 250;
+/** A question that got no answer is put again after 1, 2, 4 … seconds, at most this many. */
+const SLOWEST_RETRY_SECONDS = 300;
+
+export function createRefetcher(options: RefetcherOptions): Refetcher {
+  const { sql, api, lagMs, onCommitted, log } = options;
+
+  async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean> {
+    const answer = await api.getUser(id, { priority, ...(signal && { signal }) });
+    try {
+      const snapshot =
+        answer.kind === "live"
+          ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
+          : gone(id, "refetch", answer.startedAtMs);
+      await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
+      await dropDeadLetters(sql, lettersOf("user", id));
+      return true;
+    } catch (error) {
+      if (!isPoison(error) || answer.kind === "gone") throw error;
+      await keepDeadObject(sql, { kind: "user", id }, answer.object, error);
+      await forget("user", id);
+      return false;
+    }
+  }
+
+  async function organization(id: string, signal?: AbortSignal): Promise<void> {
+    const answer = await api.getOrganization(id, { priority: "refetch", ...(signal && { signal }) });
+    try {
+      const snapshot =
+        answer.kind === "live"
+          ? organizationSnapshot(answer.object, "refetch", answer.startedAtMs)
+          : gone(id, "refetch", answer.startedAtMs);
+      await applyItems(sql, [{ organizations: [snapshot] }], { lagMs, lockTimeoutMs: LOCK_TIMEOUT_MS });
+      await dropDeadLetters(sql, lettersOf("organization", id));
+    } catch (error) {
+      if (!isPoison(error) || answer.kind === "gone") throw error;
+      await keepDeadObject(sql, { kind: "organization", id }, answer.object, error);
+      await forget("organization", id);
+    }
+  }
+
+  async function membership(key: string, signal?: AbortSignal): Promise<void> {
+    const isKnown = await refetchMembership({ sql, api, lagMs }, key, signal);
+    // Where Clerk doesn't know the organization, that is gone, and takes it along.
+    if (!isKnown) await organization(key.split("/")[0] ?? "", signal);
+    await forget("membership", key);
+  }
+
+  function ask(kind: RefetchKind, id: string, signal?: AbortSignal): Promise<unknown> {
+    if (kind === "membership") return membership(id, signal);
+    return kind === "organization" ? organization(id, signal) : user(id, "refetch", signal);
+  }
+
+  async function forget(kind: RefetchKind, id: string): Promise<void> {
+    await sql`delete from mirror_data.refetches where kind = ${kind} and id = ${id}`;
+  }
+
+  async function drain(signal?: AbortSignal): Promise<number> {
+    let asked = 0;
+    for (let due = await claim(); due.length > 0; due = await claim()) {
+      signal?.throwIfAborted();
+      const answers = await Promise.allSettled(due.map(({ kind, id }) => ask(kind, id, signal)));
+      signal?.throwIfAborted();
+      for (const answer of answers) {
+        // The row stays and comes due again.
+        if (answer.status === "rejected") {
+          log.warn({ reason: reasonOf(answer.reason) }, "a refetch found no answer and will be repeated");
+        }
+      }
+      asked += due.length;
+    }
+    return asked;
+  }
+
+  /** Those that are due, not to be claimed again by anyone until their next date, so that processes share the work. */
+  function claim(): Promise<{ kind: RefetchKind; id: string }[]> {
+    return sql<{ kind: RefetchKind; id: string }[]>`
+      update mirror_data.refetches q
+      set attempts = attempts + 1,
+        next_at = now_ms + 1000 * least(${SLOWEST_RETRY_SECONDS}::bigint, 2 ^ least(attempts, 20))::bigint
+      from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+      where (kind, id) in (
+        select kind, id from mirror_data.refetches
+        where next_at <= (extract(epoch from clock_timestamp()) * 1000)::bigint
+          -- Nothing is put off for longer: the clock was set back.
+          or next_at > (extract(epoch from clock_timestamp()) * 1000)::bigint + ${2000 * SLOWEST_RETRY_SECONDS}::bigint
+        order by next_at limit ${BATCH} for update skip locked)
+      returning q.kind, q.id`;
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await drain(signal);
+        await sleep(IDLE_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        log.warn({ reason: reasonOf(error) }, "the refetch queue could not be read");
+        await sleep(IDLE_MS, signal).catch(() => {});
+      }
+    }
+  }
+
+  return { drain, run, user };
+}
+
+const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,83 @@
+import { backoffMs, sleep } from "../../lib/async.js";
+import { AppError } from "../../lib/errors.js";
+import type { Logger } from "../../observability/logger.js";
+import { createKeyCounts } from "../webhooks/key-counts.js";
+
+/** What Clerk has done and the mirror could not apply yet, in this process. */
+export interface Unapplied {
+  /** Keeps `work`, which applies it and is safe to repeat, until it has succeeded once; `bytes` is what it holds on to. */
+  keep(userIds: readonly string[], work: () => Promise<unknown>, bytes?: number): void;
+  /** Whether what is stored about this user is known to be old: Clerk must be asked instead. */
+  concerns(userId: string): boolean;
+  /** Tries everything once. */
+  retry(): Promise<void>;
+  /** Retries until aborted, each less and less often while it fails. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+interface Kept {
+  userIds: readonly string[];
+  work: () => Promise<unknown>;
+  bytes: number;
+  failures: number;
+  notBeforeMs: number;
+}
+
+const RETRY_MS = 500;
+/** A row that another session holds may come free at any moment, and looking costs little. */
+const SLOWEST_LOCKED_MS = 3000;
+/** What is kept may have to ask Clerk, whom every half a second would keep at its limit. */
+const SLOWEST_RETRY_MS = 30_000;
+/** Beyond this many, or bytes, the oldest are given up: the next reconcile finds them. */
+const MOST_KEPT = 1000;
+const MOST_BYTES = 64 * 1024 * 1024;
+
+export function createUnapplied(log: Logger): Unapplied {
+  const kept = new Set<Kept>();
+  /** Each read asks, so that none may go through all that is kept. */
+  const users = createKeyCounts();
+  let bytes = 0;
+
+  function forget(one: Kept): void {
+    if (!kept.delete(one)) return;
+    users.remove(one.userIds);
+    bytes -= one.bytes;
+  }
+
+  async function attempt(one: Kept): Promise<void> {
+    try {
+      await one.work();
+      forget(one);
+    } catch (error) {
+      log.debug({ reason: error instanceof Error ? error.message : String(error) }, "still not applied");
+      const isLocked = error instanceof AppError && error.code === "database_unavailable";
+      const slowestMs = isLocked ? SLOWEST_LOCKED_MS : SLOWEST_RETRY_MS;
+      one.notBeforeMs = performance.now() + backoffMs(one.failures++, RETRY_MS, slowestMs);
+    }
+  }
+
+  return {
+    keep(userIds, work, size = 0) {
+      const one: Kept = { userIds, work, bytes: size, failures: 0, notBeforeMs: 0 };
+      kept.add(one);
+      users.add(userIds);
+      bytes += size;
+      for (const oldest of kept) {
+        if (kept.size <= MOST_KEPT && (bytes <= MOST_BYTES || oldest === one)) break;
+        forget(oldest);
+      }
+    },
+    concerns: (userId) => users.has(userId),
+    async retry() {
+      for (const one of [...kept]) await attempt(one);
+    },
+    async run(signal) {
+      while (!signal.aborted) {
+        await sleep(RETRY_MS, signal).catch(() => {});
+        for (const one of [...kept]) {
+          if (!signal.aborted && one.notBeforeMs <= performance.now()) await attempt(one);
+        }
+      }
+    },
+  };
+}

@@ -1,0 +1,289 @@
+import { type ClerkUser, parseDeleted } from "../../clerk.js";
+import type { Availability } from "../../db/connection/availability.js";
+import { textArray } from "../../db/connection/bulk.js";
+import type { Sql } from "../../db/connection/client.js";
+import type { Clock } from "../../db/connection/clock.js";
+import { AppError } from "../../lib/errors.js";
+import { parseInParts } from "../../lib/json.js";
+import { createPause } from "../../lib/turns.js";
+import type { Logger } from "../../observability/logger.js";
+import type { Effect } from "../../upstream/paths.js";
+import type { Item, OnCommitted } from "../apply/apply.js";
+import { applyInChunks } from "../apply/chunks.js";
+import { keepDeadObject, type LetterKind } from "../ledger/dead-letters.js";
+import { idIn, membershipKey } from "../webhooks/events.js";
+import { isPoison } from "../apply/isolate.js";
+import { LOOKED_AT_ONCE } from "../reconcile/apply-page.js";
+import { glanceAtUsers } from "../reconcile/unchanged.js";
+import type { Refetcher } from "./refetcher.js";
+import { queueRefetches, type Refetch } from "../ledger/refetch-queue.js";
+import {
+  embeddedOrganization,
+  gone,
+  type Live,
+  membershipSnapshot,
+  organizationSnapshot,
+  userSnapshot,
+} from "../fold/snapshot.js";
+import type { Unapplied } from "./unapplied.js";
+
+/** Clerk's answer to a request that was forwarded. */
+export interface WriteAnswer {
+  status: number;
+  body: Buffer;
+  startedAtMs: number;
+}
+
+/** What applying an answer takes beside it. */
+interface Applying {
+  effect: Effect;
+  answer: WriteAnswer;
+  learntAtMs: number;
+}
+
+export interface WriteThrough {
+  /**
+   * Applies what Clerk's answer says; when this resolves with true, a read sees it. Never rejects: Clerk has done what it
+   * was asked, and a caller told otherwise would do it twice. Of a write, what could not be applied is tried until it
+   * can, and its users are not read from here as long; what can't be stored becomes a dead letter and is asked about.
+   */
+  applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
+  /** A write whose answer was lost may have been done: its user is asked about. Never rejects. */
+  applyUnanswered(effect: Effect): Promise<void>;
+}
+
+export interface WriteThroughOptions {
+  sql: Sql;
+  availability: Pick<Availability, "guard">;
+  unapplied: Pick<Unapplied, "keep" | "concerns">;
+  refetcher: Pick<Refetcher, "user">;
+  clock: Pick<Clock, "now">;
+  lagMs: number;
+  onCommitted?: OnCommitted;
+  log: Logger;
+}
+
+/** Somebody waits for the answer, and a connection is held meanwhile; what is locked for longer is applied later. */
+const LOCK_TIMEOUT_MS = 250;
+
+/** `again`: it was found to wait for a lock, or for a database that was away. */
+type Work = (again: boolean) => Promise<boolean>;
+
+export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
+  const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = options;
+
+  async function applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean> {
+    if (effect.kind === "none") return true;
+    const applying: Applying = { effect, answer, learntAtMs: clock.now() };
+    const work = workOf(applying);
+    if (!work) return true;
+    const userIds = by === "write" ? await usersOf(applying) : [];
+    const keep = () => unapplied.keep(userIds, () => work(true), answer.body.length);
+    // What waits for something of this user is tried again soon: this needn't be found to wait as well.
+    if (userIds.some(unapplied.concerns)) {
+      keep();
+      return false;
+    }
+    try {
+      return await availability.guard(() => work(false));
+    } catch (error) {
+      if (by === "read") return false;
+      log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
+      // An unusable answer stays unusable; whatever else it was, may be better in a moment.
+      if (!isPoison(error)) keep();
+      await doubt(userIds);
+      return false;
+    }
+  }
+
+  async function applyUnanswered(effect: Effect): Promise<void> {
+    const userId = userOf(effect);
+    if (userId !== null) await doubt([userId]);
+  }
+
+  /** Null: the answer says nothing about the mirror's data. */
+  function workOf({ effect, answer, learntAtMs }: Applying): Work | null {
+    if (answer.status >= 200 && answer.status < 300)
+      return (again) => applySuccess({ effect, answer, learntAtMs }, again);
+    const userId = userOf(effect);
+    // A 404 is no tombstone, and what answers 5xx may stand before a Clerk that has done it.
+    if ((answer.status !== 404 && answer.status < 500) || userId === null) return null;
+    return () => doubt([userId]).then(() => true);
+  }
+
+  /** Whether all of it is stored. */
+  async function applySuccess({ effect, answer, learntAtMs }: Applying, again: boolean): Promise<boolean> {
+    const value = await parseJson(answer.body);
+    if (effect.kind === "refetch_user") {
+      const userId = effect.userId ?? namedUser(value);
+      return userId ? refetcher.user(userId, "caller") : true;
+    }
+    let isWhole = true;
+    const pause = createPause();
+    const usable: UsablePart[] = [];
+    for (const part of partsOf(effect, value, { startedAtMs: answer.startedAtMs, learntAtMs })) {
+      try {
+        usable.push({ part, item: part.item() });
+      } catch (error) {
+        await keep(part, error);
+        isWhole = false;
+      }
+      await pause();
+    }
+    const news = effect.kind === "users" ? await withoutRepeats(usable) : usable;
+    const items = news.map(({ item }) => item);
+    const results = await applyInChunks(sql, items, answer.body.length, {
+      ...{ lagMs, onCommitted, looksFirst: again, lockTimeoutMs: LOCK_TIMEOUT_MS },
+    });
+    for (const [index, result] of results.entries()) {
+      if (result.kind === "locked") {
+        throw new AppError(
+          "database_unavailable",
+          `Another session of Postgres holds ${result.ids.join(", ")}.`,
+        );
+      }
+      if (result.kind !== "poison") continue;
+      await keep(news[index]?.part, result.error);
+      isWhole = false;
+    }
+    return isWhole;
+  }
+
+  /** Most of a page that somebody reads is known here as it is: that is seen without a lock, and written nowhere. */
+  async function withoutRepeats(parts: readonly UsablePart[]): Promise<UsablePart[]> {
+    const news: UsablePart[] = [];
+    for (let from = 0; from < parts.length; from += LOOKED_AT_ONCE) {
+      const some = parts.slice(from, from + LOOKED_AT_ONCE);
+      const snapshots = some.flatMap(({ item }) => (item.users ?? []) as Live<ClerkUser>[]);
+      const glances = await glanceAtUsers(sql, snapshots);
+      news.push(...some.filter((_, index) => glances[index] !== "repeat"));
+    }
+    return news;
+  }
+
+  /** What one part of an answer lacks doesn't keep the rest from being applied. */
+  async function keep(part: Part | undefined, error: unknown): Promise<void> {
+    const id = idOf(part?.object);
+    if (!part?.kind || id === null || !isPoison(error)) throw error;
+    await keepDeadObject(sql, { kind: part.kind, id }, part.object, error);
+    if (part.kind === "user") return doubt([id]);
+    const asked = part.kind === "organization" ? idIn(part.object, "id") : membershipKey(part.object);
+    if (asked) await queueRefetches(sql, [{ kind: part.kind, id: asked, reason: "write_in_doubt" }]);
+  }
+
+  function partsOf(
+    effect: Effect,
+    value: unknown,
+    { startedAtMs, learntAtMs }: { startedAtMs: number; learntAtMs: number },
+  ): Part[] {
+    const user = (object: unknown): Part => ({
+      item: () => ({ users: [userSnapshot(object, "write", startedAtMs)] }),
+      kind: "user",
+      object,
+    });
+    const organization = (object: unknown): Part => ({
+      item: () => ({ organizations: [organizationSnapshot(object, "write", startedAtMs)] }),
+      kind: "organization",
+      object,
+    });
+    const membership = (object: unknown): Part => ({
+      item: () => {
+        const snapshot = membershipSnapshot(object, "write", startedAtMs);
+        return { memberships: [snapshot], organizations: embeddedOrganization(snapshot.object, startedAtMs) };
+      },
+      kind: "membership",
+      object,
+    });
+    const deleted = (item: Item): Part[] => [{ item: () => item, kind: null, object: value }];
+    switch (effect.kind) {
+      case "user":
+        return [user(value)];
+      case "users":
+        return listOf(value).map(user);
+      case "organization":
+        return [organization(value)];
+      case "organizations":
+        return listOf(value).map(organization);
+      case "membership":
+        return [membership(value)];
+      case "memberships":
+        return listOf(value).map(membership);
+      case "user_deleted":
+        return deleted({ users: [gone(effect.userId, "write", learntAtMs)] });
+      case "organization_deleted":
+        return deleted({ organizations: [gone(effect.organizationId, "write", learntAtMs)] });
+      case "membership_deleted":
+        return deleted({ memberships: [gone(parseDeleted(value).id, "write", learntAtMs)] });
+      default:
+        return [];
+    }
+  }
+
+  /** Those that the mirror holds are asked about; where that can't be noted, the next reconcile finds out. */
+  async function doubt(userIds: readonly string[]): Promise<void> {
+    if (userIds.length === 0) return;
+    const queue = async () => {
+      const known = await sql<{ id: string }[]>`
+        select id from mirror_data.users where id = any(${textArray(userIds)}::text::text[]) and deleted_at is null`;
+      const refetches = known.map(({ id }): Refetch => ({ kind: "user", id, reason: "write_in_doubt" }));
+      await queueRefetches(sql, refetches);
+    };
+    await availability.guard(queue).catch((error) => log.warn({ err: error }, "a doubt could not be noted"));
+  }
+
+  return { applyAnswer, applyUnanswered };
+}
+
+/** One thing that an answer says; `item` throws `invalid_payload` where it is unusable. */
+interface Part {
+  item: () => Item;
+  /** What is kept of it where it is unusable; null: nothing, it is a deletion. */
+  kind: LetterKind | null;
+  object: unknown;
+}
+
+interface UsablePart {
+  part: Part;
+  item: Item;
+}
+
+const userOf = (effect: Effect) => ("userId" in effect ? effect.userId : null);
+
+/** The users that a write is about, as far as its path and answer name them. */
+async function usersOf({ effect, answer }: Applying): Promise<string[]> {
+  const value = await parseJson(answer.body);
+  const answered = [value, ...listOf(value)].flatMap((object) => [idOf(object), memberOf(object)]);
+  return [userOf(effect), namedUser(value), ...answered].filter((id) => id !== null);
+}
+
+function memberOf(value: unknown): string | null {
+  const data =
+    value && typeof value === "object" ? (value as { public_user_data?: unknown }).public_user_data : null;
+  const id = data && typeof data === "object" ? (data as { user_id?: unknown }).user_id : null;
+  return typeof id === "string" ? id : null;
+}
+
+function namedUser(value: unknown): string | null {
+  const id = value && typeof value === "object" ? (value as { user_id?: unknown }).user_id : null;
+  return typeof id === "string" ? id : null;
+}
+
+function idOf(value: unknown): string | null {
+  const id = value && typeof value === "object" ? (value as { id?: unknown }).id : null;
+  return typeof id === "string" ? id : null;
+}
+
+/** A bare array, or the envelope that Clerk has for some lists. */
+function listOf(value: unknown): unknown[] {
+  if (Array.isArray(value)) return value;
+  const data = value && typeof value === "object" ? (value as { data?: unknown }).data : null;
+  return Array.isArray(data) ? data : [];
+}
+
+async function parseJson(body: Buffer): Promise<unknown> {
+  try {
+    return await parseInParts(body);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,28 @@
+import type { Sql } from "../../db/connection/client.js";
+import type { Item } from "./apply.js";
+import { applyIsolated, type Isolated, type IsolateOptions } from "./isolate.js";
+
+/** A page of 500 ordinary users is 1.3 MB and stays one transaction; each mebibyte takes some 50 ms of work here. */
+const MOST_BYTES = 2 * 1024 * 1024;
+
+/**
+ * Applies the items of a page that is `bytes` long: a large one in several transactions, so that no statement is so large
+ * that making it holds up everybody else. Each is safe to repeat, so the page is too; `within` commits with the last,
+ * unless another session holds something of the page.
+ */
+export async function applyInChunks(
+  sql: Sql,
+  items: readonly Item[],
+  bytes: number,
+  options: IsolateOptions,
+): Promise<Isolated[]> {
+  const size = Math.max(1, Math.floor((items.length * MOST_BYTES) / Math.max(1, bytes)));
+  if (items.length <= size) return applyIsolated(sql, items, options);
+  const { within: _, ...before } = options;
+  const results: Isolated[] = [];
+  for (let from = 0; from < items.length; from += size) {
+    const isWhole = from + size >= items.length && !results.some(({ kind }) => kind === "locked");
+    results.push(...(await applyIsolated(sql, items.slice(from, from + size), isWhole ? options : before)));
+  }
+  return results;
+}

@@ -1,0 +1,224 @@
+import type { ClerkUser, Json } from "../../clerk.js";
+import { exactKey, foldedKey, searchText } from "../../lib/text.js";
+import { safeJson } from "./safe-json.js";
+
+/** A row of `user_search`, in the order of its columns there. */
+export interface SearchRow {
+  id: string;
+  created_at: number;
+  banned: boolean;
+  password_enabled: boolean;
+  two_factor_enabled: boolean;
+  has_image: boolean;
+  search: string;
+  email_key: string | null;
+  phone_key: string | null;
+  username_key: string | null;
+  wallet_key: string | null;
+  first_name_key: string | null;
+  last_name_key: string | null;
+  name_search: string;
+  external_id: string | null;
+}
+
+export interface IdentifierRow {
+  user_id: string;
+  kind: "email" | "phone" | "username" | "wallet" | "account";
+  value: string;
+  folded: string;
+  clerk_id: string | null;
+  is_primary: boolean;
+  verification_status: string | null;
+  created_at: number | null;
+  updated_at: number | null;
+  detail: string | null;
+}
+
+export interface MetadataRow {
+  id: string;
+  public_metadata: string | null;
+  unsafe_metadata: string | null;
+  private_metadata: string | null;
+  username: string | null;
+  first_name: string | null;
+  last_name: string | null;
+  email_address: string | null;
+  phone_number: string | null;
+  web3_wallet: string | null;
+  image_url: string | null;
+}
+
+/** All that is derived from one user's content. */
+export interface Derived {
+  search: SearchRow;
+  metadata: MetadataRow;
+  identifiers: IdentifierRow[];
+}
+
+export function derivedRows(user: ClerkUser): Derived {
+  const identifiers = identifierRows(user);
+  return { search: searchRow(user, identifiers), metadata: metadataRow(user, identifiers), identifiers };
+}
+
+/** What list, count and search look at. */
+function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
+  const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
+  const names = nameFields(first, last);
+  const fields = [
+    ...valuesOf(user.email_addresses, "email_address"),
+    ...valuesOf(user.phone_numbers, "phone_number"),
+    ...(username === null ? [] : [username]),
+    ...valuesOf(user.web3_wallets, "web3_wallet"),
+    user.id,
+    ...names,
+  ];
+  const search = fields.map(searchText).join("\n");
+  return {
+    id: user.id,
+    created_at: user.created_at,
+    banned: user.banned === true,
+    password_enabled: user.password_enabled === true,
+    two_factor_enabled: user.two_factor_enabled === true,
+    has_image: user.has_image === true,
+    search,
+    email_key: primaryOf(identifiers, "email")?.folded ?? null,
+    phone_key: primaryOf(identifiers, "phone")?.folded ?? null,
+    username_key: orNull(username, foldedKey),
+    wallet_key: primaryOf(identifiers, "wallet")?.folded ?? null,
+    first_name_key: orNull(first, foldedKey),
+    last_name_key: orNull(last, foldedKey),
+    name_search: names.map(searchText).join("\n"),
+    external_id: orNull(text(user.external_id), exactKey),
+  };
+}
+
+function primaryOf(identifiers: readonly IdentifierRow[], kind: IdentifierRow["kind"]): IdentifierRow | null {
+  return identifiers.find((one) => one.kind === kind && one.is_primary) ?? null;
+}
+
+/** "first last" exists only if both are set. */
+function nameFields(first: string | null, last: string | null): string[] {
+  const names = [first, last].filter((name) => name !== null);
+  return first !== null && last !== null ? [...names, `${first} ${last}`] : names;
+}
+
+/** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
+function identifierRows(user: ClerkUser): IdentifierRow[] {
+  const rows: IdentifierRow[] = [];
+  const byKey = new Map<string, IdentifierRow>();
+  const add = (row: IdentifierRow) => {
+    const name = `${row.kind}\n${row.value}`;
+    const twin = byKey.get(name);
+    if (twin) twin.is_primary ||= row.is_primary;
+    else {
+      rows.push(row);
+      byKey.set(name, row);
+    }
+  };
+  // Literals, not spreads: a user can have ten thousand of them, and spreading makes each ten times as dear.
+  const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
+    if (value === null) return;
+    add({
+      user_id: user.id,
+      kind,
+      value: exactKey(value),
+      folded: foldedKey(value),
+      clerk_id: orNull(text(object.id), exactKey),
+      is_primary: isPrimary,
+      verification_status: verificationStatus(object),
+      created_at: time(object.created_at),
+      updated_at: time(object.updated_at),
+      detail: null,
+    });
+  };
+  for (const email of objects(user.email_addresses)) {
+    addNamed("email", text(email.email_address), email, email.id === user.primary_email_address_id);
+  }
+  for (const phone of objects(user.phone_numbers)) {
+    addNamed("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
+  }
+  for (const wallet of objects(user.web3_wallets)) {
+    addNamed("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
+  }
+  addNamed("username", text(user.username), {}, true);
+  for (const [n, account] of objects(user.external_accounts).entries()) {
+    const key = accountKey(account);
+    const id = accountId(account);
+    const first = key === null ? undefined : byKey.get(`account\n${exactKey(key)}`);
+    if (first && first.clerk_id !== null && first.clerk_id === id) continue;
+    add({
+      user_id: user.id,
+      kind: "account",
+      value: key === null || first ? apart(key, id ?? String(n)) : exactKey(key),
+      folded: key === null ? "" : foldedKey(key),
+      clerk_id: orNull(id, exactKey),
+      is_primary: false,
+      verification_status: verificationStatus(account),
+      created_at: time(account.created_at),
+      updated_at: time(account.updated_at),
+      detail: safeJson(account),
+    });
+  }
+  return rows;
+}
+
+const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
+
+/** What `provider` and `provider_user_id` filter by. Clerk spells a provider with and without `oauth_`. */
+function accountKey(account: Json): string | null {
+  const [provider, id] = [text(account.provider), text(account.provider_user_id)];
+  return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
+}
+
+/** By which Clerk's API deletes it: legacy accounts have that apart from `id`, which is their identification's. */
+const accountId = (account: Json) => text(account.external_account_id) || text(account.id);
+
+/**
+ * The value of an account that can't have its key as one, because it has none or another account has it: some providers
+ * leave the id empty. No filter means it: those look for a key's folded spelling too. Migration 0011 spells it alike.
+ */
+function apart(key: string | null, id: string): string {
+  return `${exactKey(key ?? "")
+    .slice(0, 300)
+    .toWellFormed()}\n${exactKey(id).slice(0, 200).toWellFormed()}`;
+}
+
+function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
+  return {
+    id: user.id,
+    public_metadata: orNull(user.public_metadata, safeJson),
+    unsafe_metadata: orNull(user.unsafe_metadata, safeJson),
+    private_metadata: orNull(user.private_metadata, safeJson),
+    username: orNull(text(user.username), exactKey),
+    first_name: orNull(text(user.first_name), exactKey),
+    last_name: orNull(text(user.last_name), exactKey),
+    email_address: primaryOf(identifiers, "email")?.value ?? null,
+    phone_number: primaryOf(identifiers, "phone")?.value ?? null,
+    web3_wallet: primaryOf(identifiers, "wallet")?.value ?? null,
+    image_url: orNull(text(user.image_url), exactKey),
+  };
+}
+
+export function text(value: unknown): string | null {
+  return typeof value === "string" ? value : null;
+}
+
+function time(value: unknown): number | null {
+  return typeof value === "number" && Number.isSafeInteger(value) ? value : null;
+}
+
+function objects(value: unknown): Json[] {
+  return Array.isArray(value) ? value.filter((item) => objectOf(item) !== null) : [];
+}
+
+function objectOf(value: unknown): Json | null {
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : null;
+}
+
+function valuesOf(list: unknown, field: string): string[] {
+  return objects(list).flatMap((item) => (typeof item[field] === "string" ? [item[field]] : []));
+}
+
+export function orNull<T, R>(value: T | null | undefined, present: (value: T) => R): R | null {
+  return value === null || value === undefined ? null : present(value);
+}

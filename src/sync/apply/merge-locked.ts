@@ -1,0 +1,212 @@
+import type { Json } from "../../clerk.js";
+import type { Tx } from "../../db/connection/client.js";
+import { createPause } from "../../lib/turns.js";
+import type { Effect, Effects, Incoming } from "./apply.js";
+import type { Change } from "../../changes/feed.js";
+import { type Folded, fold, type Kind, type State, UNKNOWN } from "../fold/fold.js";
+import { idsOfOtherKinds } from "./other-kinds.js";
+import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
+import type { StoredRow } from "./rows.js";
+import type { Activity, Gone, Live } from "../fold/snapshot.js";
+
+type Snapshot = Live<Json> | Gone | Activity;
+
+/** What differs between the three tables whose rows are folded. */
+export interface FoldTable<R extends StoredRow> {
+  kind: Kind;
+  /** The feed's word for it. */
+  name: "user" | "organization" | "membership";
+  /** Where its doubts are queued; null: nothing of this kind can be asked for by id. */
+  refetch: RefetchKind | null;
+  existing(tx: Tx, ids: readonly string[]): Promise<Iterable<string>>;
+  /** Inserts the rows that are still unknown and returns their ids. The rows come sorted. */
+  insert(tx: Tx, rows: readonly R[]): Promise<Iterable<string>>;
+  /** Locks in id order, then reads; the ids come sorted. */
+  lock(tx: Tx, ids: readonly string[]): Promise<{ row: R; state: State }[]>;
+  /**
+   * Writes the rows that were known before, and what follows from all that were written, in one round trip. Resolves when
+   * the statements are on their way: the feed's lock comes behind them, and nobody who holds it is to work anything out.
+   */
+  write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<Writing>;
+  rowOf(id: string, state: State): R;
+}
+
+/** `written` settles when Postgres has done it. */
+export interface Writing {
+  written: Promise<unknown>;
+}
+
+/** One id after the fold: its row before (null: inserted now) and after. */
+export interface Outcome<R> {
+  id: string;
+  before: R | null;
+  after: R;
+}
+
+export interface FoldedRows<R> extends Effects {
+  /** The rows that were written. */
+  outcomes: Outcome<R>[];
+  /** Tombstones that something contradicted. */
+  contradicted: R[];
+}
+
+/**
+ * Folds what came in into what is stored and writes the rows that differ. The decision is made on rows that are locked:
+ * a greatest taken from an earlier read loses updates. New ids are inserted before known ones are locked, each in id
+ * order, so that batches which share ids wait for each other and never deadlock.
+ */
+export async function foldLocked<R extends StoredRow>(
+  tx: Tx,
+  table: FoldTable<R>,
+  incoming: readonly Incoming<Snapshot>[],
+  lagMs: number,
+): Promise<FoldedRows<R>> {
+  const result: FoldedRows<R> = {
+    outcomes: [],
+    contradicted: [],
+    appliedItems: new Set(),
+    changes: [],
+    delta: 0,
+    written: Promise.resolve(),
+    refetches: [],
+    settled: [],
+    effects: new Map(),
+  };
+  if (incoming.length === 0) return result;
+  const byId = grouped(incoming);
+  const ids = [...byId.keys()].sort();
+  const known = new Set(await table.existing(tx, ids));
+
+  // A single user can be a mebibyte: hashing and printing it take as long as four hundred ordinary ones.
+  const pauseFresh = createPause();
+  const fresh: FoldedId[] = [];
+  for (const id of ids) {
+    if (known.has(id)) continue;
+    fresh.push(foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
+    await pauseFresh();
+  }
+  const unheardOf = fresh.filter(({ state }) => state.content === null && state.goneAtMs !== null);
+  const foreign = await idsOfOtherKinds(
+    tx,
+    table.name,
+    unheardOf.map(({ id }) => id),
+  );
+  for (const one of unheardOf) if (foreign.has(one.id)) one.appliedItems = [];
+  const rows = new Map<string, R>();
+  for (const { id, state } of fresh) {
+    if (foreign.has(id) || (state.content === null && state.goneAtMs === null)) continue;
+    rows.set(id, table.rowOf(id, state));
+    await pauseFresh();
+  }
+  const inserted = new Set(rows.size > 0 ? await table.insert(tx, [...rows.values()]) : []);
+  for (const one of fresh) {
+    // Somebody else inserted it meanwhile: then it is locked and folded again like every known one.
+    if (rows.has(one.id) && !inserted.has(one.id)) known.add(one.id);
+    else record(table, result, one, null, rows.get(one.id) ?? null);
+  }
+
+  const locked = known.size > 0 ? await table.lock(tx, [...known].sort()) : [];
+  const pauseLocked = createPause();
+  const changed: R[] = [];
+  for (const { row, state } of locked) {
+    const one = foldAll(table.kind, state, byId.get(row.id) ?? [], lagMs, row.id);
+    await pauseLocked();
+    const after = one.appliedItems.length > 0 ? table.rowOf(row.id, one.state) : null;
+    if (after) changed.push(after);
+    record(table, result, one, row, after);
+    await pauseLocked();
+  }
+  if (result.outcomes.length > 0) {
+    result.written = (await table.write(tx, changed, result.outcomes)).written;
+    // Whoever waits for it is told; should the transaction fail before, nobody does.
+    result.written.catch(() => {});
+  }
+  return result;
+}
+
+interface FoldedId {
+  id: string;
+  state: State;
+  appliedItems: number[];
+  reasons: Set<NonNullable<Folded["refetch"]>>;
+  settledAtMs: number | null;
+}
+
+function foldAll(
+  kind: Kind,
+  start: State,
+  incoming: readonly Incoming<Snapshot>[],
+  lagMs: number,
+  id: string,
+): FoldedId {
+  const folded: FoldedId = { id, state: start, appliedItems: [], reasons: new Set(), settledAtMs: null };
+  for (const { snapshot, item } of incoming) {
+    const { state, outcome, refetch } = fold(kind, folded.state, snapshot, lagMs);
+    folded.state = state;
+    if (outcome === "applied") folded.appliedItems.push(item);
+    if (refetch) folded.reasons.add(refetch);
+    if (snapshot.source === "refetch") {
+      folded.settledAtMs = Math.max(folded.settledAtMs ?? 0, snapshot.observedAtMs);
+    }
+  }
+  return folded;
+}
+
+function record<R extends StoredRow>(
+  table: FoldTable<R>,
+  result: FoldedRows<R>,
+  folded: FoldedId,
+  before: R | null,
+  after: R | null,
+): void {
+  const { id } = folded;
+  for (const item of folded.appliedItems) result.appliedItems.add(item);
+  if (folded.settledAtMs !== null && table.refetch) {
+    result.settled.push({ kind: table.refetch, id, startedAtMs: folded.settledAtMs });
+  }
+  for (const reason of folded.reasons) {
+    if (reason === "contradicted") {
+      if (before) result.contradicted.push(before);
+    } else if (table.refetch) {
+      result.refetches.push({ kind: table.refetch, id, reason } satisfies Refetch);
+    }
+  }
+  if (!after) return;
+  result.outcomes.push({ id, before, after });
+  result.delta += Number(after.payload !== null) - Number(isLive(before));
+  const effect = effectOf(before, after);
+  if (!effect) return;
+  result.effects.set(id, effect);
+  result.changes.push(changeOf(table.name, after));
+}
+
+const isLive = (row: StoredRow | null) => row !== null && row.payload !== null;
+
+/** What a reader notices: a row that was only seen again is written, and announced to nobody. */
+function effectOf(before: StoredRow | null, after: StoredRow): Effect | null {
+  if (after.payload === null) return isLive(before) || before === null ? "deleted" : null;
+  if (!before || before.payload === null) return "created";
+  if (before.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata)
+    return "updated";
+  return before.payload !== after.payload || lockOf(before) !== lockOf(after) ? "touched" : null;
+}
+
+const lockOf = (row: StoredRow & { locked_until?: number | null }) => row.locked_until ?? null;
+
+function changeOf(name: FoldTable<StoredRow>["name"], row: StoredRow): Change {
+  return {
+    type: `${name}.${row.payload === null ? "deleted" : "upserted"}`,
+    id: row.id,
+    version: row.updated_at,
+  };
+}
+
+function grouped(incoming: readonly Incoming<Snapshot>[]): Map<string, Incoming<Snapshot>[]> {
+  const byId = new Map<string, Incoming<Snapshot>[]>();
+  for (const one of incoming) {
+    const list = byId.get(one.snapshot.id);
+    if (list) list.push(one);
+    else byId.set(one.snapshot.id, [one]);
+  }
+  return byId;
+}

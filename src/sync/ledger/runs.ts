@@ -1,0 +1,249 @@
+import { randomBytes } from "node:crypto";
+import type { Sql, Tx } from "../../db/connection/client.js";
+import { sqlText } from "../../lib/text.js";
+
+/** `dry_run` and `drift` change nothing: they compare as a full and as an incremental run do. */
+export type RunMode = "backfill" | "full" | "dry_run" | "incremental" | "drift";
+/** What a run is doing. */
+export type Phase = "users" | "indexing" | "organizations" | "memberships" | "confirming";
+
+/** How far a phase has come; `total` null while it isn't known. */
+export type OnProgress = (progress: { phase: Phase; done: number; total: number | null }) => void;
+
+export type RunState = "queued" | "running" | "succeeded" | "failed" | "stopped";
+
+/** Why a user here wasn't as Clerk has it: what the mirror should have been told of. */
+export const REASONS = ["missed_create", "missed_update", "missed_delete"] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** What a walk found different from what it should have known, and repaired unless it was a dry one. */
+export type Differences = Record<Reason, number>;
+/** The users it was, as far as they are kept. */
+export type DifferenceIds = Partial<Record<Reason, string[]>>;
+
+/** A run as `GET /mirror/runs/{id}` shows it; times in milliseconds. */
+export interface Run {
+  id: string;
+  mode: RunMode;
+  state: RunState;
+  queued_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  users: { seen: number; expected: number | null };
+  windows: { total: number; done: number };
+  differences: Differences;
+  /** The first of them by reason, at most 100 each. */
+  difference_ids: DifferenceIds;
+  requests: number;
+  /** When it will have ended if it goes on like this; null: it isn't running, or nothing can be said yet. */
+  eta: number | null;
+  error: string | null;
+}
+
+export interface QueuedRun {
+  id: string;
+  mode: RunMode;
+  allowPurge: boolean;
+}
+
+export async function createRun(
+  sql: Sql | Tx,
+  mode: RunMode,
+  nowMs: number,
+  { allowPurge = false, rolling = false } = {},
+): Promise<string> {
+  const id = `run_${randomBytes(12).toString("hex")}`;
+  await sql`
+    insert into mirror_data.runs (id, mode, state, queued_at, allow_purge, rolling)
+    values (${id}, ${mode}, 'queued', ${nowMs}, ${allowPurge}, ${rolling})`;
+  return id;
+}
+
+/** Any two processes of any version agree on this number. */
+const QUEUE_LOCK = 7_310_214_403;
+
+/**
+ * Queues a run, unless the same one waits already: that one will see all that this would. So there are never more waiting
+ * than there are kinds of runs. `isNew`: nobody had asked for it.
+ */
+export async function queueRun(
+  sql: Sql,
+  mode: RunMode,
+  nowMs: number,
+  { allowPurge = false } = {},
+): Promise<{ id: string; isNew: boolean }> {
+  return (await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${QUEUE_LOCK}::bigint)`;
+    const [same] = await tx<{ id: string }[]>`
+      select id from mirror_data.runs
+      where state = 'queued' and not rolling and mode = ${mode} and allow_purge = ${allowPurge}
+        -- One that was interrupted goes on where it stood, behind what it has seen.
+        and attempts = 0
+      order by queued_at, id limit 1`;
+    if (same) return { id: same.id, isNew: false };
+    return { id: await createRun(tx, mode, nowMs, { allowPurge }), isNew: true };
+  })) as { id: string; isNew: boolean };
+}
+
+/** What changes nothing. */
+export const isDry = (mode: RunMode): boolean => mode === "dry_run" || mode === "drift";
+
+/** The one that has waited longest, whoever queued it; those that change nothing come behind those that repair. */
+export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {
+  const [row] = await sql<{ id: string; mode: RunMode; allow_purge: boolean }[]>`
+    select id, mode, allow_purge from mirror_data.runs
+    where state = 'queued' and not rolling
+    order by mode in ('dry_run', 'drift'), queued_at, id limit 1`;
+  return row ? { id: row.id, mode: row.mode, allowPurge: row.allow_purge } : null;
+}
+
+/** Also one that was begun before: it keeps the moment of its first beginning. */
+export async function startRun(sql: Sql | Tx, id: string, nowMs: number): Promise<void> {
+  await sql`
+    update mirror_data.runs
+    set state = 'running', started_at = coalesce(started_at, ${nowMs}), finished_at = null, error = null,
+      attempts = attempts + 1
+    where id = ${id}`;
+}
+
+/** How far a run has come; `expected` null while it isn't known. */
+export interface RunProgress {
+  seen: number;
+  expected: number | null;
+  differences: Differences;
+  differenceIds: DifferenceIds;
+  requests: number;
+}
+
+/** Totals, not increments: repeating is safe. */
+export async function saveProgress(sql: Sql | Tx, id: string, progress: RunProgress): Promise<void> {
+  const { seen, expected, differences, differenceIds, requests } = progress;
+  await sql`
+    update mirror_data.runs set
+      users_seen = ${seen}, users_expected = ${expected}, requests = ${requests},
+      missed_create = ${differences.missed_create}, missed_update = ${differences.missed_update},
+      missed_delete = ${differences.missed_delete},
+      difference_ids = ${JSON.stringify(differenceIds)}::text::jsonb
+    where id = ${id}`;
+}
+
+export async function finishRun(
+  sql: Sql | Tx,
+  id: string,
+  end: { state: RunState; error: string | null; nowMs: number },
+): Promise<void> {
+  const error = end.error && sqlText(end.error).slice(0, 2000);
+  await sql`
+    update mirror_data.runs set state = ${end.state}, error = ${error}, finished_at = ${end.nowMs} where id = ${id}`;
+}
+
+export async function findRun(sql: Sql, id: string): Promise<Run | null> {
+  const [row] = await sql<RunRow[]>`${runRows(sql)} where r.id = ${id}`;
+  return row ? present(row) : null;
+}
+
+/** The latest first. */
+export async function latestRuns(sql: Sql, limit: number): Promise<Run[]> {
+  const rows = await sql<RunRow[]>`${runRows(sql)} order by r.queued_at desc, r.id desc limit ${limit}`;
+  return rows.map(present);
+}
+
+/** A backfill that was begun and not ended, whose checkpoints are worth going on from. */
+export async function unfinishedBackfill(sql: Sql): Promise<string | null> {
+  const [row] = await sql<{ id: string }[]>`
+    select id from mirror_data.runs
+    where mode = 'backfill' and state <> 'succeeded' order by queued_at desc limit 1`;
+  return row?.id ?? null;
+}
+
+export async function queueAgain(sql: Sql, id: string): Promise<void> {
+  await sql`update mirror_data.runs set state = 'queued', finished_at = null where id = ${id}`;
+}
+
+/** So often a run may end its process before it is taken for the reason. */
+const MOST_ATTEMPTS = 3;
+
+/**
+ * What a process left behind that died, or lost its lease: begun again, and given up after a few times. Backfills and
+ * rolling runs are found and resumed by those who execute them.
+ */
+export async function requeueInterrupted(sql: Sql | Tx, nowMs: number): Promise<void> {
+  await sql`
+    update mirror_data.runs set
+      state = case when attempts < ${MOST_ATTEMPTS}::int then 'queued' else 'failed' end,
+      finished_at = case when attempts < ${MOST_ATTEMPTS}::int then null else ${nowMs}::bigint end,
+      error = 'The process ended before the run did.'
+    where state = 'running' and mode <> 'backfill' and not rolling`;
+}
+
+/** How many users reconciles have deleted since then. */
+export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number> {
+  const [row] = await sql<{ n: number }[]>`
+    select coalesce(sum(missed_delete), 0)::bigint as n from mirror_data.runs
+    where mode in ('full', 'incremental') and state <> 'stopped' and coalesce(finished_at, started_at) >= ${sinceMs}`;
+  return row?.n ?? 0;
+}
+
+interface RunRow {
+  id: string;
+  mode: RunMode;
+  state: RunState;
+  queued_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  users_seen: number;
+  users_expected: number | null;
+  missed_create: number;
+  missed_update: number;
+  missed_delete: number;
+  difference_ids: DifferenceIds;
+  requests: number;
+  error: string | null;
+  now: number;
+  windows_total: number;
+  windows_done: number;
+}
+
+function runRows(sql: Sql) {
+  return sql`
+    select r.id, r.mode, r.state, r.queued_at, r.started_at, r.finished_at, r.users_seen, r.users_expected,
+      r.missed_create, r.missed_update, r.missed_delete, r.difference_ids, r.requests, r.error,
+      (extract(epoch from clock_timestamp()) * 1000)::bigint as now, w.windows_total, w.windows_done
+    from mirror_data.runs r
+    cross join lateral (
+      select count(*) as windows_total, count(*) filter (where done) as windows_done
+      from mirror_data.windows where run_id = r.id) w`;
+}
+
+function present(row: RunRow): Run {
+  const {
+    users_seen,
+    users_expected,
+    missed_create,
+    missed_update,
+    missed_delete,
+    windows_total,
+    windows_done,
+  } = row;
+  return {
+    id: row.id,
+    mode: row.mode,
+    state: row.state,
+    queued_at: row.queued_at,
+    started_at: row.started_at,
+    finished_at: row.finished_at,
+    users: { seen: users_seen, expected: users_expected },
+    windows: { total: windows_total, done: windows_done },
+    differences: { missed_create, missed_update, missed_delete },
+    difference_ids: row.difference_ids,
+    requests: row.requests,
+    eta: etaOf(row),
+    error: row.error,
+  };
+}
+
+function etaOf({ state, started_at, users_seen, users_expected, now }: RunRow): number | null {
+  if (state !== "running" || started_at === null || users_expected === null || users_seen === 0) return null;
+  const share = Math.min(1, users_seen / users_expected);
+  return Math.max(now, Math.round(started_at + (now - started_at) / share));
+}

@@ -1,0 +1,51 @@
+import type { Sql } from "../../db/connection/client.js";
+import { AppError } from "../../lib/errors.js";
+
+/** Which Clerk a mirror holds the users of. */
+export interface UpstreamIdentity {
+  apiUrl: string;
+  /** From the secret key: `sk_live_…` or `sk_test_…`. */
+  environment: "live" | "test";
+  /** Null where the upstream doesn't say. */
+  instanceId: string | null;
+}
+
+/**
+ * Remembers the upstream at the first start; afterwards throws `configuration` when it is another one: its users would
+ * mix with those of the first.
+ */
+export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentity): Promise<void> {
+  const { apiUrl, environment, instanceId } = identity;
+  await remember(sql, identity).catch((error) => {
+    // A standby can be compared all the same.
+    if (error.code !== READ_ONLY) throw error;
+  });
+  const [held] = await sql<{ api_url: string; environment: string; instance_id: string | null }[]>`
+    select api_url, environment, instance_id from mirror_data.upstream`;
+  if (!held) return;
+  const differences = [
+    differenceOf("CLERK_API_URL", held.api_url, apiUrl),
+    differenceOf("the environment of CLERK_SECRET_KEY", held.environment, environment),
+    instanceId && held.instance_id ? differenceOf("the Clerk instance", held.instance_id, instanceId) : null,
+  ].filter((difference) => difference !== null);
+  if (differences.length === 0) return;
+  throw new AppError(
+    "configuration",
+    `This mirror holds the users of another Clerk: ${differences.join("; ")}. ` +
+      "Set it back, use another database, or empty this mirror with `user-mirror rebuild`.",
+  );
+}
+
+const READ_ONLY = "25006";
+
+async function remember(sql: Sql, { apiUrl, environment, instanceId }: UpstreamIdentity): Promise<void> {
+  await sql`
+    insert into mirror_data.upstream (api_url, environment, instance_id)
+    values (${apiUrl}, ${environment}, ${instanceId}) on conflict (one) do nothing`;
+  await sql`
+    update mirror_data.upstream set instance_id = ${instanceId}
+    where instance_id is null and ${instanceId}::text is not null and api_url = ${apiUrl} and environment = ${environment}`;
+}
+
+const differenceOf = (what: string, held: string, now: string) =>
+  held === now ? null : `${what} was ${held} and is ${now}`;

@@ -1,0 +1,147 @@
+import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../../clerk.js";
+import type { Sql, Tx } from "../../db/connection/client.js";
+import { keepPlansFit } from "../../db/setup/statistics.js";
+import { createPause } from "../../lib/turns.js";
+import type { Applied, Effect, Item } from "../apply/apply.js";
+import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "../ledger/dead-letters.js";
+import { isPoison } from "../apply/isolate.js";
+import { type Fence, fenced } from "../ledger/lease.js";
+import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./unchanged.js";
+import {
+  embeddedOrganization,
+  type Live,
+  membershipSnapshot,
+  organizationSnapshot,
+  userSnapshot,
+} from "../fold/snapshot.js";
+import { applyUntilUnlocked } from "./until-unlocked.js";
+import type { Walked } from "../ledger/windows.js";
+
+/** What came of one page: how the stored rows changed, by id. */
+export type PageEffects = Map<string, Effect>;
+
+export interface PageOptions {
+  lagMs: number;
+  fence: Fence;
+  /** Commits with the page: its checkpoint. */
+  within?: (tx: Tx) => Promise<void>;
+  /** Compares and writes nothing; the effects are then what would be. */
+  dryRun?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
+/** Checking and hashing 500 users at once would keep every request of this process waiting for 15 ms. */
+export const LOOKED_AT_ONCE = 100;
+
+/** What differs between the three lists that are walked. */
+interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {
+  letter: LetterKind;
+  snapshot(item: unknown, startedAtMs: number): T;
+  glance(sql: Sql, snapshots: readonly T[]): Promise<Glance[]>;
+  item(snapshot: T): Item;
+  effects(applied: Applied): Map<string, Effect>;
+}
+
+const USERS: PageKind<Live<ClerkUser>> = {
+  letter: "user",
+  snapshot: (item, startedAtMs) => userSnapshot(item, "page", startedAtMs),
+  glance: glanceAtUsers,
+  item: (snapshot) => ({ users: [snapshot] }),
+  effects: (applied) => applied.users,
+};
+
+const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
+  letter: "organization",
+  snapshot: (item, startedAtMs) => organizationSnapshot(item, "page", startedAtMs),
+  glance: glanceAtOrganizations,
+  item: (snapshot) => ({ organizations: [snapshot] }),
+  effects: (applied) => applied.organizations,
+};
+
+const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
+  letter: "membership",
+  snapshot: (item, startedAtMs) => membershipSnapshot(item, "page", startedAtMs),
+  glance: glanceAtMemberships,
+  item: (snapshot) => ({
+    memberships: [snapshot],
+    organizations: embeddedOrganization(snapshot.object, snapshot.observedAtMs),
+  }),
+  effects: (applied) => applied.memberships,
+};
+
+/** A page of a walk. What Clerk's list shows. */
+export interface ListedPage {
+  items: readonly unknown[];
+  /** How long all of them were together, as JSON, where that is known. */
+  bytes?: number;
+  startedAtMs: number;
+}
+
+/**
+ * Applies one page: repeats of what is stored are found without a lock and written nowhere, and what can't be stored
+ * becomes a dead letter while the rest goes on. Safe to repeat.
+ */
+export function applyPage(
+  sql: Sql,
+  what: Walked,
+  page: ListedPage,
+  options: PageOptions,
+): Promise<PageEffects> {
+  if (what === "users") return apply(sql, USERS, page, options);
+  return what === "organizations"
+    ? apply(sql, ORGANIZATIONS, page, options)
+    : apply(sql, MEMBERSHIPS, page, options);
+}
+
+async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>>(
+  sql: Sql,
+  kind: PageKind<T>,
+  page: ListedPage,
+  { lagMs, fence, within, dryRun = false, signal }: PageOptions,
+): Promise<PageEffects> {
+  const keepDead = (id: string, object: unknown, error: Error) =>
+    fenced(sql, fence, (tx) => keepDeadObject(tx, { kind: kind.letter, id }, object, error));
+  const pause = createPause();
+  const news: T[] = [];
+  for (let from = 0; from < page.items.length; from += LOOKED_AT_ONCE) {
+    const snapshots: T[] = [];
+    for (const item of page.items.slice(from, from + LOOKED_AT_ONCE)) {
+      try {
+        snapshots.push(kind.snapshot(item, page.startedAtMs));
+      } catch (error) {
+        if (!isPoison(error)) throw error;
+        if (!dryRun) await keepDead(idForLetter(item), item, error);
+      }
+    }
+    await pause();
+    const glances = snapshots.length > 0 ? await kind.glance(sql, snapshots) : [];
+    news.push(...snapshots.filter((_, index) => glances[index] !== "repeat"));
+  }
+  if (news.length === 0 && !within) return new Map();
+  const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
+  const options = { lagMs, fence, dryRun, signal, bytes, ...(within && { within }) };
+  const results = await applyUntilUnlocked(sql, news.map(kind.item), options);
+  const effects: PageEffects = new Map();
+  const stored: string[] = [];
+  for (const [index, result] of results.entries()) {
+    const snapshot = news[index];
+    if (!snapshot) continue;
+    if (result.kind === "poison") {
+      if (dryRun) continue;
+      await keepDead(snapshot.id, snapshot.object, result.error);
+      continue;
+    }
+    stored.push(...lettersOf(kind.letter, snapshot.id));
+    const effect = kind.effects(result.applied).get(snapshot.id);
+    if (effect) effects.set(snapshot.id, effect);
+  }
+  if (stored.length > 0 && !dryRun) await fenced(sql, fence, (tx) => dropDeadLetters(tx, stored));
+  // What follows the next pages was planned before there was anything.
+  if (effects.size > 0) await keepPlansFit(sql).catch(() => {});
+  return effects;
+}
+
+function idForLetter(item: unknown): string {
+  const id = item !== null && typeof item === "object" ? (item as { id?: unknown }).id : null;
+  return typeof id === "string" ? id : "without an id";
+}

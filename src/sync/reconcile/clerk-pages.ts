@@ -1,0 +1,220 @@
+import { AppError } from "../../lib/errors.js";
+import type { Call } from "../../upstream/client.js";
+import type { ClerkApi, Page } from "../../upstream/users.js";
+import { type Bounds, type Checkpoint, START } from "../ledger/windows.js";
+
+/** One page of a walk, and where the walk stands once the page is applied. */
+export interface WalkedPage {
+  items: unknown[];
+  startedAtMs: number;
+  checkpoint: Checkpoint;
+}
+
+/** Clerk's largest page. */
+export const PAGE_SIZE = 500;
+
+/** An upstream whose offset pages keep shifting under us is walked again from the start, but not for ever. */
+const MOST_RESTARTS = 10;
+
+/**
+ * All users of Clerk within these bounds from `start` on, oldest first. By cursor, whose cost is flat; where the upstream
+ * knows none (the page behind a cursor shows what came before it), by offset. A user may come twice; none that lives is
+ * left out.
+ */
+export async function* walkUsers(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
+  if (start.offset > 0) yield* walkUsersByOffset(api, bounds, start, call);
+  else yield* walkUsersByCursor(api, bounds, start, call);
+}
+
+async function* walkUsersByCursor(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
+  let { cursorId, cursorCreatedAtMs } = start;
+  let afterMs = bounds.afterMs;
+  let seen = 0;
+  let refusals = 0;
+  let refusedInARow = 0;
+  for (;;) {
+    const page = await pageBehind(cursorId);
+    if (page === "cursor_refused") {
+      // Twice in a row: it takes none at all, and a page of users who were created at one moment has no other way on.
+      if (++refusedInARow > 1 || ++refusals > MOST_RESTARTS) {
+        yield* walkUsersByOffset(api, bounds, START, call);
+        return;
+      }
+      // The user it names was deleted meanwhile: go on from the time it was created at, whoever shares it once more.
+      afterMs = (cursorCreatedAtMs ?? 0) - 1;
+      cursorId = null;
+      continue;
+    }
+    if (cursorId !== null && isBefore(page.items, cursorId, cursorCreatedAtMs)) {
+      yield* walkUsersByOffset(api, bounds, { ...start, cursorId: null, offset: 0 }, call);
+      return;
+    }
+    if (cursorId !== null) refusedInARow = 0;
+    seen += page.items.length;
+    const last = page.items.findLast(isNamed);
+    cursorId = idOf(last) ?? cursorId;
+    cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
+    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: longestPage(api, page) });
+    yield { ...page, checkpoint: { cursorId, cursorCreatedAtMs, offset: 0, done } };
+    if (done) return;
+  }
+
+  async function pageBehind(startingAfter: string | null): Promise<Page | "cursor_refused"> {
+    try {
+      return await api.listUsers(
+        {
+          ...{ limit: PAGE_SIZE, orderBy: "+created_at" },
+          ...boundsQuery({ ...bounds, afterMs }),
+          ...(startingAfter !== null && { startingAfter }),
+        },
+        call,
+      );
+    } catch (error) {
+      const refused = error instanceof AppError && error.code === "upstream_refused";
+      if (refused && startingAfter !== null) return "cursor_refused";
+      throw error;
+    }
+  }
+}
+
+async function* walkUsersByOffset(
+  api: ClerkApi,
+  bounds: Bounds,
+  start: Checkpoint,
+  call: Call,
+): AsyncGenerator<WalkedPage> {
+  const list = (query: { limit: number; offset: number }) =>
+    api.listUsers({ ...query, orderBy: "+created_at", ...boundsQuery(bounds) }, call);
+  yield* walkByOffset(list, start, { count: () => api.countUsers(boundsQuery(bounds), call) });
+}
+
+/** The longest page that each Clerk has given for a list of users: a page that is shorter is the last one. */
+const longestPages = new WeakMap<ClerkApi, number>();
+
+function longestPage(api: ClerkApi, { items }: Page): number {
+  const longest = Math.max(longestPages.get(api) ?? 0, items.length);
+  longestPages.set(api, longest);
+  return longest;
+}
+
+/** As Clerk is asked for users within bounds. */
+export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
+  ...(afterMs !== null && { createdAtAfter: afterMs }),
+  ...(beforeMs !== null && { createdAtBefore: beforeMs }),
+});
+
+/** Rows that a page shares with the one before it: so many may vanish in between without a gap. */
+const OVERLAP = 10;
+
+export interface OffsetOptions {
+  firstPageSize?: number;
+  /** How many there are: asked where the pages don't say, and one shows again what came before it. */
+  count?: () => Promise<number>;
+}
+
+/**
+ * All pages of a list that has only offsets. Each overlaps the one before: the last row seen must show up again, else
+ * rows have moved past us and the list is walked from its start.
+ */
+export async function* walkByOffset(
+  list: (query: { limit: number; offset: number }) => Promise<Page>,
+  start: Checkpoint,
+  { firstPageSize = PAGE_SIZE, count }: OffsetOptions = {},
+): AsyncGenerator<WalkedPage> {
+  let { cursorId, offset } = start;
+  let shown = offset;
+  let longest = 0;
+  let stalled = 0;
+  for (let restarts = 0; ; ) {
+    // Where pages are shorter than that, each must still bring something new.
+    const shared = longest === 0 ? OVERLAP : Math.min(OVERLAP, longest >> 1);
+    const from = Math.max(0, offset - shared);
+    const limit = offset === 0 ? firstPageSize : PAGE_SIZE;
+    const page = await list({ limit, offset: from });
+    const overlap = cursorId === null ? 0 : page.items.findIndex((item) => idOf(item) === cursorId) + 1;
+    if (cursorId !== null && overlap === 0) {
+      if (++restarts > MOST_RESTARTS) {
+        throw new AppError(
+          "upstream_unavailable",
+          "Clerk's list kept changing under the walk. It will be tried again.",
+        );
+      }
+      [cursorId, offset, shown] = [null, 0, 0];
+      continue;
+    }
+    const items = page.items.slice(overlap);
+    offset = from + page.items.length;
+    shown += items.length;
+    cursorId = idOf(items.findLast(isNamed)) ?? cursorId;
+    longest = Math.max(longest, page.items.length);
+    // Only what came before us on a page as long as any: many were created meanwhile, or the upstream repeats itself.
+    const isFull = page.items.length >= limit || page.items.length < (page.totalCount ?? 0);
+    const repeats = items.length === 0 && page.items.length >= Math.max(longest, shared + 1);
+    const hasMore = repeats && (isFull || (page.totalCount === null && ((await count?.()) ?? 0) > shown));
+    if (!hasMore) stalled = 0;
+    else if (++stalled > MOST_RESTARTS) {
+      throw new AppError(
+        "upstream_unavailable",
+        "Clerk's list shows the same page again and again: CLERK_API_URL does not seem to heed offset.",
+      );
+    }
+    const done = !hasMore && (items.length === 0 || isLast(page, { seen: offset, asked: limit, longest }));
+    yield {
+      items,
+      startedAtMs: page.startedAtMs,
+      checkpoint: { cursorId, cursorCreatedAtMs: null, offset, done },
+    };
+    if (done) return;
+  }
+}
+
+/** An upstream that ignores the cursor answers with users from before it. */
+function isBefore(items: readonly unknown[], cursorId: string, cursorCreatedAtMs: number | null): boolean {
+  const first = createdAtOf(items[0]);
+  if (first !== null && cursorCreatedAtMs !== null && first < cursorCreatedAtMs) return true;
+  return items.some((item) => idOf(item) === cursorId);
+}
+
+/**
+ * Whether nothing comes behind this page. Some upstreams give less than they are asked for, and some count wrong: a page
+ * that is as short as the upstream's longest is last only where a count says so too.
+ */
+function isLast(
+  page: Page,
+  { seen, asked, longest }: { seen: number; asked: number; longest: number },
+): boolean {
+  const { items, totalCount } = page;
+  if (items.length === 0) return true;
+  if (items.length >= asked) return false;
+  return totalCount === null ? items.length < longest : seen >= totalCount;
+}
+
+/** Whether a checkpoint can name it: not everything that is listed can be stored. */
+const isNamed = (item: unknown) => /^[!-~]{1,200}$/.test(idOf(item) ?? "");
+
+export function idOf(item: unknown): string | null {
+  const id = fieldOf(item, "id");
+  return typeof id === "string" ? id : null;
+}
+
+export const createdAtOf = (item: unknown) => timeOf(item, "created_at");
+export const updatedAtOf = (item: unknown) => timeOf(item, "updated_at");
+
+function timeOf(item: unknown, name: string): number | null {
+  const time = fieldOf(item, name);
+  return typeof time === "number" ? time : null;
+}
+
+function fieldOf(item: unknown, name: string): unknown {
+  return item !== null && typeof item === "object" ? (item as Record<string, unknown>)[name] : undefined;
+}

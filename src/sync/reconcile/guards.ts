@@ -1,0 +1,40 @@
+import type { Sql } from "../../db/connection/client.js";
+import { AppError } from "../../lib/errors.js";
+import type { Call } from "../../upstream/client.js";
+import type { ClerkApi } from "../../upstream/users.js";
+import { knownUsers } from "./deletions.js";
+
+/** Reconciles that together delete no more users than this need no asking, however small the mirror. */
+const PURGE_AT_LEAST = 20;
+
+/** A key of another instance would turn every user of this one into a deletion: somebody known must still be there. */
+export async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): Promise<void> {
+  const known = await knownUsers(sql);
+  for (const id of known) {
+    if ((await api.getUser(id, call)).kind === "live") return;
+  }
+  if (known.length === 0) return;
+  throw new AppError(
+    "configuration",
+    `None of ${known.length} users known here exists in the Clerk that CLERK_SECRET_KEY and CLERK_API_URL lead to: ` +
+      "it must be another instance. Nothing was changed.",
+  );
+}
+
+/** Stops what looks like an accident upstream before it deletes, together with what the last day's reconciles did (`before`): throws `conflict`, naming the way to allow it. */
+export async function refusePurge(
+  sql: Sql,
+  deleting: number,
+  { purgeLimit, before }: { purgeLimit: number; before: number },
+): Promise<void> {
+  const [row] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
+  const total = (row?.n ?? 0) + before;
+  const together = deleting + before;
+  if (together <= PURGE_AT_LEAST || together <= purgeLimit * total) return;
+  throw new AppError(
+    "conflict",
+    `${deleting} users are gone from Clerk (with ${before} in the last 24 hours that is ${together} of ${total}), more ` +
+      "than PURGE_LIMIT lets a reconcile delete by itself. Nobody was deleted. If it is meant: " +
+      "`user-mirror reconcile --full --allow-purge`.",
+  );
+}

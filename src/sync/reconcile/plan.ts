@@ -1,0 +1,78 @@
+import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
+import type { RunWork } from "./run-context.js";
+import { createdAtOf } from "./clerk-pages.js";
+import { type Window, windowsBetween } from "../ledger/windows.js";
+
+/** More windows only cost more counts: so many go on side by side at most. */
+const MOST_WINDOWS = 16;
+/** Both bounds included. */
+interface Span {
+  fromMs: number;
+  toMs: number;
+  users: number;
+}
+
+/**
+ * Windows for a mirror that holds nobody yet: Clerk counts who was created in each half, again and again, until the
+ * parts are small. One window where that is not worth it, or where this Clerk doesn't keep to bounds.
+ */
+export async function planByCounts(work: RunWork): Promise<Window[]> {
+  const { api, call, clock, tally, windowUsers } = work;
+  const total = tally.expected ?? 0;
+  if (fitsOnePage(total) || total <= windowUsers || !(await keepsToBounds(work))) {
+    return windowsBetween([]);
+  }
+  const { items } = await api.listUsers({ limit: 1, orderBy: "+created_at" }, call);
+  const oldestMs = createdAtOf(items[0]);
+  if (oldestMs === null) return windowsBetween([]);
+  const most = Math.max(windowUsers, Math.ceil(total / MOST_WINDOWS));
+  const spans = await divide(work, { fromMs: oldestMs, toMs: clock.now(), users: total }, most);
+  return windowsBetween(
+    joined(spans, most)
+      .map(({ toMs }) => toMs)
+      .slice(0, -1),
+  );
+}
+
+async function divide(work: RunWork, span: Span, most: number): Promise<Span[]> {
+  const { fromMs, toMs, users } = span;
+  if (users <= most || toMs <= fromMs) return [span];
+  const middleMs = Math.floor((fromMs + toMs) / 2);
+  const older = await countWithin(work, { afterMs: fromMs - 1, beforeMs: middleMs + 1 });
+  const halves = [
+    { fromMs, toMs: middleMs, users: older },
+    { fromMs: middleMs + 1, toMs, users: users - older },
+  ];
+  return (await Promise.all(halves.map((half) => divide(work, half, most)))).flat();
+}
+
+/** Small neighbours together: a window costs at least one request. */
+function joined(spans: readonly Span[], most: number): Span[] {
+  const parts: Span[] = [];
+  for (const span of spans) {
+    const last = parts.at(-1);
+    if (last && last.users + span.users <= most) {
+      last.toMs = span.toMs;
+      last.users += span.users;
+    } else parts.push({ ...span });
+  }
+  return parts;
+}
+
+/**
+ * Windows over what the mirror already holds, of about equal size: it knows itself when its users were created, and no
+ * request is needed. One window where this Clerk doesn't keep to bounds.
+ */
+export async function planByOwnUsers(work: RunWork): Promise<Window[]> {
+  const { sql, windowUsers } = work;
+  const [held] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
+  const parts = Math.ceil((held?.n ?? 0) / windowUsers);
+  if (parts < 2 || !(await keepsToBounds(work))) return windowsBetween([]);
+  const rows = await sql<{ last: number }[]>`
+    select max(created_at)::bigint as last
+    from (select created_at, ntile(${parts}::integer) over (order by created_at) as part
+      from mirror_data.user_search) as parts
+    group by part order by part`;
+  const lasts = rows.map(({ last }) => last).slice(0, -1);
+  return windowsBetween([...new Set(lasts)]);
+}

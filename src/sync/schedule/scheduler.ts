@@ -1,0 +1,158 @@
+import type { Sql } from "../../db/connection/client.js";
+import type { Clock } from "../../db/connection/clock.js";
+import { backoffMs, sleep } from "../../lib/async.js";
+import type { Logger } from "../../observability/logger.js";
+import type { Completeness } from "../ledger/proof.js";
+import type { Executor } from "./runner.js";
+import { fenced, type HeldLease } from "../ledger/lease.js";
+import { currentRolling, lastFullStart, type RollingRun } from "../reconcile/rolling.js";
+import {
+  createRun,
+  isDry,
+  nextQueued,
+  type OnProgress,
+  requeueInterrupted,
+  startRun,
+  unfinishedBackfill,
+} from "../ledger/runs.js";
+
+export interface LeadParts {
+  sql: Sql;
+  clock: Pick<Clock, "now">;
+  log: Logger;
+  completeness: Completeness;
+  executor: Executor;
+  /** Notes whose users a backfill brings: the mirror may have been emptied since the start, and have forgotten. */
+  claimUpstream: () => Promise<void>;
+  /** Of checks, and within which everything is read again; 0: only on demand. */
+  intervalMs: number;
+  fullIntervalMs: number;
+}
+
+/** What the process that holds the lease does. */
+export interface Lead {
+  /** Backfills an empty mirror, then does what is queued and what is due, until aborted; rejects when something fails. */
+  run(held: HeldLease, signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
+  /** A check is due now: something may have been missed. */
+  checkSoon(): void;
+  /** Something was queued. */
+  wake(): void;
+}
+
+/** What failed is tried again soon, but not at once for ever. */
+export const RETRY_MS = { first: 1000, longest: 60_000 };
+/** A run on demand may have moved the date meanwhile, or the mirror may have been emptied. */
+const LONGEST_NAP_MS = 60_000;
+/** Another process may queue a run at any time. */
+const LOOK_MS = 1000;
+
+export function createLead(parts: LeadParts): Lead {
+  const { sql, clock, log, completeness, executor, claimUpstream, intervalMs, fullIntervalMs } = parts;
+  let wake = () => {};
+  /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
+  let checkAtMs = Number.POSITIVE_INFINITY;
+  let failedChecks = 0;
+  /** Parts of a rolling run that failed in a row, and when the next is worth trying. */
+  let rolling = { failures: 0, notBeforeMs: 0 };
+
+  async function run(held: HeldLease, signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
+    await fenced(sql, held.fence, (tx) => requeueInterrupted(tx, clock.now()));
+    await completeness.refresh();
+    // Nobody has checked since the one before us stopped.
+    if (completeness.isBackfilled() && intervalMs > 0) checkSoon();
+    while (!signal.aborted) {
+      if (completeness.isBackfilled()) await serve(held, signal);
+      else await backfill(held, signal, onProgress);
+    }
+  }
+
+  async function backfill(held: HeldLease, signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
+    await claimUpstream();
+    for (let attempt = 0; ; attempt++) {
+      const id = (await unfinishedBackfill(sql)) ?? (await createRun(sql, "backfill", clock.now()));
+      const options = { signal, ...(onProgress && { onProgress }) };
+      const { state } = await executor.execute(held, { id, mode: "backfill", allowPurge: false }, options);
+      if (state === "succeeded") break;
+      // What it waits for may be back before its pause is over: whoever sees that wakes it.
+      await untilWoken(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
+      signal.throwIfAborted();
+    }
+    checkAtMs = nextCheck();
+  }
+
+  /** What comes first of all that is to be done now; or waits. Somebody may empty the mirror while it runs. */
+  async function serve(held: HeldLease, signal: AbortSignal): Promise<void> {
+    const queued = await nextQueued(sql);
+    const isDue = performance.now() >= checkAtMs;
+    // A dry run of everything takes minutes, and repairs nothing.
+    if (queued && !(isDue && isDry(queued.mode))) {
+      return void (await executor.execute(held, queued, { signal }));
+    }
+    if (isDue) return check(held, signal);
+    if (fullIntervalMs > 0 && performance.now() >= rolling.notBeforeMs) {
+      const current = await dueRolling();
+      if (current) return step(held, current, signal);
+    }
+    await untilWoken(Math.min(LOOK_MS, checkAtMs - performance.now()), signal);
+  }
+
+  /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
+  async function check(held: HeldLease, signal: AbortSignal): Promise<void> {
+    // Whoever asks for a check while this one runs gets another.
+    checkAtMs = Number.POSITIVE_INFINITY;
+    let failed = true;
+    try {
+      const id = await createRun(sql, "incremental", clock.now());
+      const queued = { id, mode: "incremental", allowPurge: false } as const;
+      failed = (await executor.execute(held, queued, { signal })).state === "failed";
+    } finally {
+      const next = failed
+        ? performance.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
+        : nextCheck();
+      failedChecks = failed ? failedChecks + 1 : 0;
+      checkAtMs = Math.min(checkAtMs, next);
+    }
+  }
+
+  /** The rolling run whose next part is due now; a new one when the last was begun an interval ago. */
+  async function dueRolling(): Promise<RollingRun | null> {
+    const now = clock.now();
+    const current = await currentRolling(sql, fullIntervalMs, now);
+    const dueMs = current?.dueMs ?? (await lastFullStart(sql, now)) + fullIntervalMs;
+    if (now < dueMs) {
+      rolling.notBeforeMs = performance.now() + Math.min(dueMs - now, LONGEST_NAP_MS);
+      return null;
+    }
+    if (current) return current;
+    const id = await createRun(sql, "full", now, { rolling: true });
+    await startRun(sql, id, now);
+    return { id, dueMs: now };
+  }
+
+  async function step(held: HeldLease, { id }: RollingRun, signal: AbortSignal): Promise<void> {
+    try {
+      await executor.step(held, id, { signal });
+      rolling = { failures: 0, notBeforeMs: 0 };
+    } catch (error) {
+      if (signal.aborted || held.signal.aborted) throw error;
+      const waitMs = backoffMs(rolling.failures, RETRY_MS.first, RETRY_MS.longest);
+      rolling = { failures: rolling.failures + 1, notBeforeMs: performance.now() + waitMs };
+      log.warn({ run: id, waitMs: Math.round(waitMs) }, "the rolling walk waits and tries again");
+    }
+  }
+
+  function checkSoon(): void {
+    checkAtMs = performance.now();
+    wake();
+  }
+
+  async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
+    const woken = new AbortController();
+    wake = () => woken.abort();
+    await sleep(Math.max(0, ms), AbortSignal.any([signal, woken.signal])).catch(() => {});
+  }
+
+  const nextCheck = () => (intervalMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + intervalMs);
+
+  return { run, checkSoon, wake: () => wake() };
+}

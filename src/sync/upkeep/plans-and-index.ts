@@ -1,0 +1,64 @@
+import type { Database } from "../../db/connection/client.js";
+import { buildSearchIndex, hasSearchIndex } from "../../db/setup/search-index.js";
+import { keepPlansFit } from "../../db/setup/statistics.js";
+import { backoffMs, sleep } from "../../lib/async.js";
+import type { Logger } from "../../observability/logger.js";
+
+/** Keeps the database fit to be asked, whatever autovacuum and earlier attempts left undone. */
+export interface Upkeep {
+  /** Until aborted; never fails. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const PLANS_MS = 10_000;
+/** A build that fails has taken its minutes: it is tried less and less often. */
+const INDEX_MS = { first: 60_000, longest: 3_600_000 };
+
+export interface UpkeepOptions {
+  database: Pick<Database, "sql" | "unhurried">;
+  log: Logger;
+  everyMs?: { plans: number; index: { first: number; longest: number } };
+}
+
+export function createUpkeep({ database, log, everyMs }: UpkeepOptions): Upkeep {
+  const { plans, index } = everyMs ?? { plans: PLANS_MS, index: INDEX_MS };
+
+  async function keepPlans(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await sleep(plans, signal).catch(() => {});
+      if (signal.aborted) return;
+      await keepPlansFit(database.sql).catch((error) =>
+        log.debug({ reason: error.message }, "plans could not be kept fit"),
+      );
+    }
+  }
+
+  /** Where a build failed after a load, or an earlier version left none. Before the first load has ended there is to be none. */
+  async function keepIndex(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      await sleep(backoffMs(failures, index.first, index.longest), signal).catch(() => {});
+      if (signal.aborted) return;
+      try {
+        const [upstream] = await database.sql`
+          select from mirror_data.upstream where backfilled_at is not null`;
+        if (upstream && !(await hasSearchIndex(database.sql))) {
+          await database.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
+        }
+        failures = 0;
+      } catch (error) {
+        failures++;
+        if (!signal.aborted)
+          log.warn({ err: error }, "the search index can't be made: it will be tried again");
+      }
+    }
+  }
+
+  return {
+    run: async (signal) => {
+      // What is being built when the process ends is Postgres' to end.
+      const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
+      await Promise.race([Promise.all([keepPlans(signal), keepIndex(signal)]), stopped]);
+    },
+  };
+}

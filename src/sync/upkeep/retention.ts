@@ -1,0 +1,104 @@
+import type { Sql } from "../../db/connection/client.js";
+import type { Clock } from "../../db/connection/clock.js";
+import { sleep } from "../../lib/async.js";
+import type { Logger } from "../../observability/logger.js";
+import { dropDeadLetters } from "../ledger/dead-letters.js";
+
+export interface Retention {
+  /** Deletes what is older than it is kept; how many rows. Repeating is safe, also from several processes at once. */
+  prune(): Promise<number>;
+  /** Prunes from time to time until aborted, and never fails: what can't be deleted now is deleted later. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const DAY_MS = 86_400_000;
+/** How long Svix repeats a message is a day and a bit; a reader of the feed may be away for a long weekend. */
+const DELIVERIES_MS = 7 * DAY_MS;
+const CHANGES_MS = 7 * DAY_MS;
+const RUNS_MS = 90 * DAY_MS;
+/** Checks come each minute, and mostly find nothing. */
+const CHECKS_MS = 7 * DAY_MS;
+/** Long enough for a person to come back to them; what they were about is asked of Clerk all the same. */
+const LETTERS_MS = 30 * DAY_MS;
+const MOST_LETTERS = 10_000;
+const MOST_LETTER_BYTES = 256 * 1024 * 1024;
+const MOST_LOGGED = 100;
+const INTERVAL_MS = 600_000;
+/** Short transactions: nobody waits for one of them. */
+const PER_STATEMENT = 5000;
+
+export interface RetentionOptions {
+  sql: Sql;
+  clock: Pick<Clock, "now">;
+  log: Logger;
+  mostLetters?: number;
+  mostLetterBytes?: number;
+}
+
+export function createRetention(options: RetentionOptions): Retention {
+  const { sql, clock, log } = options;
+
+  async function prune(): Promise<number> {
+    const now = clock.now();
+    const deliveries = await untilDone(
+      () => sql`
+        delete from mirror_data.deliveries where message_id in (
+          select message_id from mirror_data.deliveries
+          where received_at < ${now - DELIVERIES_MS} limit ${PER_STATEMENT})`,
+    );
+    // The newest stays: its position is the feed's own.
+    const changes = await untilDone(
+      () => sql`
+        delete from mirror_data.changes where position in (
+          select position from mirror_data.changes
+          where at < ${now - CHANGES_MS} and position < (select max(position) from mirror_data.changes)
+          limit ${PER_STATEMENT})`,
+    );
+    const runs = await sql`
+      with old as (
+        delete from mirror_data.runs
+        where finished_at < ${now - RUNS_MS} or (mode = 'incremental' and finished_at < ${now - CHECKS_MS})
+        returning id)
+      delete from mirror_data.windows where run_id in (select id from old)`;
+    return deliveries + changes + runs.count + (await pruneLetters(now));
+  }
+
+  /** Dead letters of long ago, and the oldest beyond how many may be kept: never without a word. */
+  async function pruneLetters(now: number): Promise<number> {
+    const { mostLetters = MOST_LETTERS, mostLetterBytes = MOST_LETTER_BYTES } = options;
+    for (let all = 0; ; ) {
+      const old = await sql<{ id: string }[]>`
+        select id from (
+          select id, tried_at, row_number() over newest as n, sum(octet_length(payload)) over newest as bytes
+          from mirror_data.dead_letters window newest as (order by tried_at desc, id desc)) as letters
+        where tried_at < ${now - LETTERS_MS} or n > ${mostLetters} or bytes > ${mostLetterBytes}
+        order by tried_at, id limit ${PER_STATEMENT}`;
+      if (old.length === 0) return all;
+      const ids = old.map(({ id }) => id);
+      const dropped = (await sql.begin((tx) => dropDeadLetters(tx, ids))) as number;
+      all += dropped;
+      log.warn(
+        { count: dropped, ids: ids.slice(0, MOST_LOGGED) },
+        "dead letters dropped: older than 30 days, or more than are kept",
+      );
+      if (dropped === 0) return all;
+    }
+  }
+
+  async function untilDone(deleteSome: () => Promise<{ count: number }>): Promise<number> {
+    for (let all = 0; ; ) {
+      const { count } = await deleteSome();
+      all += count;
+      if (count < PER_STATEMENT) return all;
+    }
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await prune().catch((error) => log.warn({ err: error }, "old rows could not be deleted"));
+      await sleep(INTERVAL_MS, signal).catch(() => {});
+    }
+  }
+
+  return { prune, run };
+}

@@ -1,0 +1,64 @@
+import type { Sql } from "../../db/connection/client.js";
+import { sleep } from "../../lib/async.js";
+import type { Logger } from "../../observability/logger.js";
+import { MAY_BE_PRIVATE, shownInSql } from "../apply/safe-json.js";
+
+/** Makes what the SQL views show of rows that an earlier version has written, which hid private metadata at the top only. */
+export interface SqlRepair {
+  /** Goes through every row once, a page at a time; how many it put right. Repeating is safe. */
+  repair(signal?: AbortSignal): Promise<number>;
+  /** At the start, and each day, since an old process may write beside this one; until aborted, and never fails. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+const TABLES = ["users", "organizations", "organization_memberships"] as const;
+const PAGE = 500;
+const INTERVAL_MS = 86_400_000;
+const RETRY_MS = 600_000;
+/** Between two pages, so that those who wait for a connection come first. */
+const PAUSE_MS = 5;
+
+export function createSqlRepair({ sql, log }: { sql: Sql; log: Logger }): SqlRepair {
+  async function repair(signal?: AbortSignal): Promise<number> {
+    let repaired = 0;
+    for (const table of TABLES) {
+      for (let after = ""; !signal?.aborted; ) {
+        // A million rows are read within a minute; what has nothing private doesn't leave Postgres.
+        const page = await sql<{ id: string; payload: string | null }[]>`
+          select id, case when payload_safe is null and strpos(payload, ${MAY_BE_PRIVATE}) > 0 then payload end as payload
+          from mirror_data.${sql(table)} where id > ${after} order by id limit ${PAGE}`;
+        // Each by itself: rows that are locked together, in whatever order, could deadlock with a batch.
+        for (const { id, payload } of page) {
+          if (payload === null) continue;
+          const shown = shownInSql(payload, () => JSON.parse(payload));
+          const { count } = await sql`
+            update mirror_data.${sql(table)} set payload_safe = ${shown}
+            where id = ${id} and payload = ${payload} and payload_safe is null`;
+          repaired += count;
+        }
+        const last = page.at(-1);
+        if (!last || page.length < PAGE) break;
+        after = last.id;
+        await sleep(PAUSE_MS, signal).catch(() => {});
+      }
+    }
+    if (repaired > 0) log.info({ rows: repaired }, "hidden from SQL what is private inside of objects");
+    return repaired;
+  }
+
+  async function run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const isDone = await repair(signal).then(
+        () => true,
+        (error) => {
+          if (!signal.aborted)
+            log.warn({ err: error }, "old rows could not be looked through for private metadata");
+          return false;
+        },
+      );
+      await sleep(isDone ? INTERVAL_MS : RETRY_MS, signal).catch(() => {});
+    }
+  }
+
+  return { repair, run };
+}

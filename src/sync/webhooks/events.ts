@@ -1,0 +1,103 @@
+import type { WebhookEvent } from "../../clerk.js";
+import { parseDeleted, parseSession } from "../../clerk.js";
+import type { Item } from "../apply/apply.js";
+import type { Refetch } from "../ledger/refetch-queue.js";
+import type { Activity } from "../fold/snapshot.js";
+import {
+  embeddedOrganization,
+  gone,
+  membershipSnapshot,
+  organizationSnapshot,
+  userSnapshot,
+} from "../fold/snapshot.js";
+
+/** Svix's own tolerance: an envelope further ahead of our clock than this is of no clock we know. */
+const FUTURE_MS = 300_000;
+
+/**
+ * What a webhook says, or null for a type that the mirror doesn't use; throws `invalid_payload` when `data` lacks what
+ * the type needs. `nowMs`, on the primary's clock, dates deletions, which carry no time, and envelopes without one.
+ */
+export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
+  const { timestampMs } = event;
+  const observedAtMs = timestampMs !== null && timestampMs <= nowMs + FUTURE_MS ? timestampMs : nowMs;
+  switch (event.type) {
+    case "user.created":
+    case "user.updated":
+      return { users: [userSnapshot(event.data, "webhook", observedAtMs)] };
+    case "user.deleted":
+      return { users: [gone(parseDeleted(event.data).id, "webhook", nowMs)] };
+    case "organization.created":
+    case "organization.updated":
+      return { organizations: [organizationSnapshot(event.data, "webhook", observedAtMs)] };
+    case "organization.deleted":
+      return { organizations: [gone(parseDeleted(event.data).id, "webhook", nowMs)] };
+    case "organizationMembership.created":
+    case "organizationMembership.updated": {
+      const membership = membershipSnapshot(event.data, "webhook", observedAtMs);
+      return {
+        memberships: [membership],
+        organizations: embeddedOrganization(membership.object, observedAtMs),
+      };
+    }
+    // Its data are the whole membership, as if it still lived.
+    case "organizationMembership.deleted":
+      return { memberships: [gone(parseDeleted(event.data).id, "webhook", nowMs)] };
+    default:
+      return event.type.startsWith("session.") ? itemOfSession(event, observedAtMs) : null;
+  }
+}
+
+/** A session brings the whole user, or else only times, and then Clerk is asked for the rest. */
+function itemOfSession(event: WebhookEvent, observedAtMs: number): Item {
+  const session = parseSession(event.data);
+  if (session.user) return { users: [userSnapshot(session.user, "webhook", observedAtMs)] };
+  const activity: Activity = {
+    kind: "activity",
+    id: session.user_id,
+    observedAtMs: Math.trunc(observedAtMs),
+    source: "webhook",
+    lastActiveAtMs: session.last_active_at ?? null,
+    lastSignInAtMs: event.type === "session.created" ? (session.created_at ?? null) : null,
+  };
+  return { users: [activity] };
+}
+
+/** The user that an event is about, as far as its data can be read at all. */
+export function userIdOf({ type, data }: WebhookEvent): string | null {
+  if (type.startsWith("user.")) return idIn(data, "id");
+  if (type.startsWith("session.")) return idIn(data, "user_id");
+  return type.startsWith("organizationMembership.") ? idIn(memberIn(data), "user_id") : null;
+}
+
+/** What is to be asked of Clerk where an event can't be applied: all that it may have changed. */
+export function questionsOf(event: WebhookEvent): Pick<Refetch, "kind" | "id">[] {
+  const { type, data } = event;
+  const userId = userIdOf(event);
+  const organizationId = type.startsWith("organization.") ? idIn(data, "id") : null;
+  const membership = type.startsWith("organizationMembership.") ? membershipKey(data) : null;
+  return [
+    ...(userId ? [{ kind: "user", id: userId } as const] : []),
+    ...(organizationId ? [{ kind: "organization", id: organizationId } as const] : []),
+    ...(membership ? [{ kind: "membership", id: membership } as const] : []),
+  ];
+}
+
+/** What Clerk is asked for a membership by, `<organization id>/<user id>`; null: it doesn't say whose it is. */
+export function membershipKey(membership: unknown): string | null {
+  const organizationId = idIn(membersOf(membership).organization, "id");
+  const userId = idIn(memberIn(membership), "user_id");
+  if (!organizationId || !userId || `${organizationId}${userId}`.includes("/")) return null;
+  return `${organizationId}/${userId}`;
+}
+
+const memberIn = (membership: unknown) => membersOf(membership).public_user_data;
+
+/** An id that Clerk could be asked for. */
+export function idIn(value: unknown, name: string): string | null {
+  const id = membersOf(value)[name];
+  return typeof id === "string" && /^[!-~]{1,200}$/.test(id) ? id : null;
+}
+
+const membersOf = (value: unknown): Record<string, unknown> =>
+  value !== null && typeof value === "object" ? (value as Record<string, unknown>) : {};

@@ -1,0 +1,180 @@
+import { isUtf8 } from "node:buffer";
+import { parseWebhookEvent, type WebhookEvent } from "../../clerk.js";
+import type { Availability } from "../../db/connection/availability.js";
+import type { Sql } from "../../db/connection/client.js";
+import type { Clock } from "../../db/connection/clock.js";
+import type { Versions } from "../../db/connection/commit-position.js";
+import { AppError } from "../../lib/errors.js";
+import { type Skimmed, skim } from "../../lib/json.js";
+import { sqlText } from "../../lib/text.js";
+import { nextTurn } from "../../lib/turns.js";
+import { messageOf } from "../../observability/loggable-error.js";
+import type { Logger } from "../../observability/logger.js";
+import type { Item, OnCommitted } from "../apply/apply.js";
+import { keepDeadWebhook } from "../ledger/dead-letters.js";
+import { itemOfEvent, questionsOf, userIdOf } from "./events.js";
+import { createGroupCommit, Stuck } from "./group-commit.js";
+import { applyIsolated, type Isolated, isPoison } from "../apply/isolate.js";
+import { keysOf } from "../apply/locked.js";
+
+/** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
+export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";
+
+/** A webhook whose signature was verified, as it arrived. */
+export interface WebhookMessage {
+  messageId: string;
+  raw: Buffer;
+}
+
+/** What the sender is told, and the state of the database that shows it; null where nothing was committed. */
+export interface Receipt {
+  status: WebhookStatus;
+  version: string | null;
+}
+
+export interface Ingest {
+  /**
+   * Resolves when what the event says is committed. Repeating is safe. Rejects when the database can't take it, and then
+   * nothing is stored: the sender tries again.
+   */
+  receive(message: WebhookMessage): Promise<Receipt>;
+}
+
+export interface IngestOptions {
+  sql: Sql;
+  availability: Pick<Availability, "guard">;
+  versions: Pick<Versions, "current">;
+  clock: Pick<Clock, "now">;
+  lagMs: number;
+  onCommitted?: OnCommitted;
+  /** Events of another instance are refused; null: of any are taken. */
+  instanceId: string | null;
+  log: Logger;
+  /** How long a webhook may wait for what another session holds. */
+  patienceMs?: number;
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  const { sql, availability, versions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = options;
+  const group = createGroupCommit<Item, Committed>({
+    ...{ commit, keysOf },
+    ...(patienceMs !== undefined && { patienceMs }),
+  });
+
+  async function commit(items: readonly Item[], again: boolean): Promise<(Committed | Stuck)[]> {
+    // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
+    const results = await availability.guard(() =>
+      applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }),
+    );
+    // Not waited for here: the next batch can begin meanwhile.
+    const version = versions.current().catch(() => null);
+    const locked = results.flatMap((result) => (result.kind === "locked" ? result.ids : []));
+    if (locked.length > 0 && !again) {
+      log.warn({ ids: locked.slice(0, 10) }, "another session holds rows: the webhooks that write them wait");
+    }
+    return results.map((result) => (result.kind === "locked" ? new Stuck(result.ids) : { result, version }));
+  }
+
+  async function receive({ messageId, raw }: WebhookMessage): Promise<Receipt> {
+    let event: WebhookEvent | null = null;
+    try {
+      if (raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
+      if (event) {
+        refuseOtherInstance(event);
+        throw new AppError("invalid_payload", "more brackets than any user has");
+      }
+      event = parseWebhookEvent(parseJson(raw));
+      refuseOtherInstance(event);
+      // Decoding has put U+FFFD where somebody's name was.
+      if (!isUtf8(raw)) throw new AppError("invalid_payload", "the body is not UTF-8");
+      const item = itemOfEvent(event, clock.now());
+      return await apply(messageId, event, { item, bytes: raw.length });
+    } catch (error) {
+      if (!isPoison(error)) throw error;
+      return keep(messageId, raw, event, error);
+    }
+  }
+
+  function refuseOtherInstance(event: WebhookEvent): void {
+    if (!instanceId || !event.instanceId || event.instanceId === instanceId) return;
+    throw new AppError("bad_request", "This webhook is of another Clerk instance than CLERK_INSTANCE_ID.");
+  }
+
+  async function apply(
+    messageId: string,
+    event: WebhookEvent,
+    { item, bytes }: { item: Item | null; bytes: number },
+  ): Promise<Receipt> {
+    const outcome = item ? "applied" : "ignored";
+    const delivery = { messageId, type: typeOf(event), userId: userIdOf(event), outcome } as const;
+    const { result, version } = await group.submit({ ...item, delivery }, bytes);
+    if (result.kind === "poison") throw result.error;
+    const status = item || result.status === "duplicate" ? result.status : "ignored";
+    return { status, version: await version };
+  }
+
+  async function keep(
+    messageId: string,
+    raw: Buffer,
+    event: WebhookEvent | null,
+    error: Error,
+  ): Promise<Receipt> {
+    const type = event && typeOf(event);
+    const userId = event ? userIdOf(event) : null;
+    const letter = { id: messageId, type, userId, payload: raw, error: messageOf(error) };
+    const questions = event ? questionsOf(event) : [];
+    const kept = await availability.guard(() => keepDeadWebhook(sql, letter, questions));
+    if (!kept) return { status: "duplicate", version: null };
+    log.warn({ messageId, type, userId, reason: messageOf(error) }, "webhook kept as a dead letter");
+    return { status: "dead_lettered", version: null };
+  }
+
+  return { receive };
+}
+
+/** What became of an item, and a state of the database that shows it. */
+interface Committed {
+  result: Exclude<Isolated, { kind: "locked" }>;
+  version: Promise<string | null>;
+}
+
+const typeOf = (event: WebhookEvent) => sqlText(event.type).slice(0, 200);
+
+/**
+ * Clerk gives users 8 KB for each of their three metadata, which holds 12,000 brackets at most, and 4,000 inside each
+ * other. Whatever has many times as many would take the loop for seconds: V8 looks through all that an array lies in
+ * before it prints it.
+ */
+const MOST_CONTAINERS = 150_000;
+const MOST_DEPTHS = 30_000_000;
+/** What is shorter can't hold as much. */
+const SKIMMED_FROM_BYTES = 14 * 1024;
+
+/** Of an event with more brackets than that, what names it and its user; null: it has no more than others. */
+async function outlineOfHuge(raw: Buffer): Promise<WebhookEvent | null> {
+  // Dozens of them arrive in one turn: each is read in a turn of its own.
+  await nextTurn();
+  const { children, containers, depths } = await skim(raw);
+  if (containers <= MOST_CONTAINERS && depths <= MOST_DEPTHS) return null;
+  const data = children?.find(({ key }) => key === '"data"');
+  const inData = data ? await skim(raw.subarray(data.from, data.to)) : null;
+  const outline = shortMembers(raw, children ?? []);
+  if (data && inData) outline.data = shortMembers(raw.subarray(data.from, data.to), inData.children ?? []);
+  return parseWebhookEvent(outline);
+}
+
+const SHORT_BYTES = 1000;
+
+function shortMembers(json: Buffer, children: NonNullable<Skimmed["children"]>): Record<string, unknown> {
+  const short = children.filter(({ key, from, to }) => key !== null && to - from <= SHORT_BYTES);
+  const texts = short.map(({ key, from, to }) => `${key}:${json.toString("utf8", from, to)}`);
+  return JSON.parse(`{${texts.join(",")}}`);
+}
+
+function parseJson(raw: Buffer): unknown {
+  try {
+    return JSON.parse(raw.toString("utf8"));
+  } catch (cause) {
+    throw new AppError("invalid_payload", "the body is not JSON", { cause });
+  }
+}

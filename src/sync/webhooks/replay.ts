@@ -1,0 +1,53 @@
+import type { Sql } from "../../db/connection/client.js";
+import { type DeadLetter, deadObjectOf, findDeadLetter } from "../ledger/dead-letters.js";
+import { membershipKey } from "./events.js";
+import type { Ingest, WebhookStatus } from "./ingest.js";
+import { queueRefetches, type RefetchKind } from "../ledger/refetch-queue.js";
+
+/** What became of a dead letter; `queued`: what it is of is asked of Clerk, and the letter goes with the answer. */
+export type ReplayStatus = WebhookStatus | "queued";
+
+export type Replay = (id: string) => Promise<ReplayStatus | null>;
+
+/** Tries a dead letter again: a webhook as if it came now, what Clerk itself answered by asking anew. Null: there is none. */
+export function createReplay({ sql, ingest }: { sql: Sql; ingest: Ingest }): Replay {
+  return async (id) => {
+    const letter = await findDeadLetter(sql, id);
+    if (!letter) return null;
+    if (!deadObjectOf(id)) return (await ingest.receive({ messageId: id, raw: letter.payload })).status;
+    const question = await questionOf(sql, letter);
+    // It doesn't even say whose membership it is: nobody can be asked, and it stays.
+    if (!question) return "dead_lettered";
+    await queueRefetches(sql, [{ ...question, reason: "replayed" }]);
+    return "queued";
+  };
+}
+
+async function questionOf(sql: Sql, letter: DeadLetter): Promise<{ kind: RefetchKind; id: string } | null> {
+  const named = deadObjectOf(letter.id);
+  if (!named) return null;
+  // What Clerk answered says what it is, also where ids have other prefixes than Clerk's.
+  const answered = objectIn(letter.payload);
+  const kind =
+    answered?.object === "organization"
+      ? "organization"
+      : answered?.object === "organization_membership"
+        ? "membership"
+        : named.kind;
+  if (kind !== "membership") return { kind, id: named.id };
+  const key = membershipKey(answered);
+  if (key) return { kind, id: key };
+  const [row] = await sql<{ organization_id: string; user_id: string }[]>`
+    select organization_id, user_id from mirror_data.organization_memberships
+    where id = ${named.id} and organization_id is not null`;
+  return row ? { kind, id: `${row.organization_id}/${row.user_id}` } : null;
+}
+
+function objectIn(payload: Buffer): Record<string, unknown> | null {
+  try {
+    const value: unknown = JSON.parse(payload.toString("utf8"));
+    return value !== null && typeof value === "object" ? (value as Record<string, unknown>) : null;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { expect } from "vitest";
+import { connect } from "../../../src/db/connection/client.js";
+import { mend } from "../../../src/db/connection/driver.js";
+import { test } from "../../support/database.js";
+import { startNetwork } from "../../support/network.js";
+
+test("a postgres.js without one of the lines that are mended is refused, not loaded as it is", () => {
+  const file = join(dirname(createRequire(import.meta.url).resolve("postgres")), "connection.js");
+  const source = readFileSync(file, "utf8");
+  expect(mend("connection.js", source)).not.toBe(source);
+  const line = "    socket.removeAllListeners()\n    socket = null\n";
+  expect(() => mend("connection.js", source.replace(line, ""))).toThrow(
+    /connection\.js has 0 times .*socket = null/,
+  );
+  expect(() => mend("connection.js", source + line)).toThrow(/has 2 times/);
+});
+
+test("connections cut at any moment fail their queries and transactions, and work again afterwards", async ({
+  db,
+}) => {
+  const network = await startNetwork(db.url);
+  const { sql, close } = connect({ url: network.url, poolMax: 3 });
+  const settled = { fulfilled: 0, rejected: 0 };
+  for (let round = 0; round < 40; round++) {
+    const long = "x".repeat(round % 2 === 0 ? 10 : 2000);
+    const queries = Array.from({ length: 6 }, () => sql`select ${long}::text, pg_sleep(0.002)`);
+    const transactions = Array.from({ length: 4 }, () =>
+      sql.begin(async (tx) => {
+        await tx`select ${long}::text`;
+        await Promise.all([tx`select pg_sleep(0.003)`, tx`select ${long}::text as again`]);
+      }),
+    );
+    const all = Promise.allSettled([...queries, ...transactions]);
+    await setTimeout(round / 4);
+    network.cut();
+    for (const { status } of await all) settled[status]++;
+  }
+  expect(settled.rejected).toBeGreaterThan(40);
+  const works = async () => {
+    const answers = await Promise.allSettled(Array.from({ length: 6 }, () => sql`select pg_sleep(0.02)`));
+    return answers.filter(({ status }) => status === "fulfilled").length;
+  };
+  // The first may still meet a connection that is just ending.
+  await expect.poll(works, { timeout: 10_000 }).toBe(6);
+  await close();
+  network.close();
+});
+
+test("a connection that the server ended in the middle of a query works again with the next", async ({
+  db,
+}) => {
+  const { sql, close } = connect({ url: db.url, poolMax: 1 });
+  for (let round = 0; round < 5; round++) {
+    const [own] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
+    const running = sql`select pg_sleep(60)`;
+    running.catch(() => {});
+    const isRunning = () =>
+      db.sql`select from pg_stat_activity where pid = ${own?.pid ?? 0} and query like '%pg_sleep(60)%'`;
+    await expect.poll(async () => (await isRunning()).count).toBe(1);
+    await db.sql`select pg_terminate_backend(${own?.pid ?? 0})`;
+    await expect(running).rejects.toMatchObject({ code: expect.stringMatching("57P01|CONNECTION_CLOSED") });
+    expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+  }
+  await close();
+});

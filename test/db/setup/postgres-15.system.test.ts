@@ -1,0 +1,31 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { noCache } from "../../../src/cache/user-cache.js";
+import { unwatched } from "../../../src/db/connection/availability.js";
+import { connect } from "../../../src/db/connection/client.js";
+import { migrateDatabase } from "../../../src/db/setup/migrate.js";
+import { parseListParams } from "../../../src/query/clerk-params.js";
+import { createUserQueries } from "../../../src/query/users.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
+import { clerkUser } from "../../support/clerk-user.js";
+import { startPostgres15 } from "../../support/external-postgres.js";
+
+describe("PostgreSQL 15", () => {
+  let server: Awaited<ReturnType<typeof startPostgres15>>;
+  beforeAll(async () => {
+    server = await startPostgres15();
+  });
+  afterAll(() => server.remove());
+
+  test("takes the migrations, writes and reads as the newest does", async () => {
+    await migrateDatabase({ url: server.url });
+    const database = connect({ url: server.url });
+    const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
+    await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
+    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    const list = await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true });
+    expect(JSON.parse(String(list))).toEqual([user]);
+    expect(await database.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
+    await database.close();
+  });
+});

@@ -1,0 +1,98 @@
+import { type Column, getViewName, getViewSelectedFields, isView } from "drizzle-orm";
+import { describe, expect } from "vitest";
+import * as contract from "../../../src/db/tables/sql-contract.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import { embeddedOrganization, gone, membershipSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
+import { clerkUser } from "../../support/clerk-user.js";
+import { test } from "../../support/database.js";
+
+const views = Object.values(contract).filter((value) => isView(value));
+const TYPES: Record<string, string> = { timestamp: "timestamp with time zone" };
+
+describe("the schema mirror", () => {
+  test("has every view and column that is exported for Drizzle, of that type, and no others", async ({
+    db,
+  }) => {
+    const rows = await db.sql<{ view: string; name: string; type: string }[]>`
+      select table_name as view, column_name as name, data_type as type
+      from information_schema.columns where table_schema = 'mirror'`;
+    const inDatabase = rows.map(({ view, name, type }) => `${view}.${name} ${type}`).sort();
+    const exported = views.flatMap((view) =>
+      (Object.values(getViewSelectedFields(view)) as Column[]).map((column) => {
+        const type = column.getSQLType().split(" ")[0] ?? "";
+        return `${getViewName(view)}.${column.name} ${TYPES[type] ?? type}`;
+      }),
+    );
+    expect(exported.sort()).toEqual(inDatabase);
+  });
+
+  test("explains every view and every column", async ({ db }) => {
+    const bare = await db.sql`
+      select c.relname, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+      where c.relnamespace = 'mirror'::regnamespace and a.attnum >= 0
+        and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)`;
+    expect(bare).toEqual([]);
+  });
+
+  test("shows live rows only, with what jsonb can't hold as U+FFFD", async ({ db }) => {
+    const organization = { id: "org_1", name: "Acme", created_at: 1, updated_at: 1 };
+    const membership = membershipSnapshot(
+      { id: "orgmem_1", created_at: 1, updated_at: 1, organization, public_user_data: { user_id: "user_1" } },
+      "page",
+      1,
+    );
+    const user = clerkUser({
+      id: "user_1",
+      public_metadata: { nul: "a\u0000b", half: "\ud83d" },
+      private_metadata: { secret: "\u0000" },
+    });
+    await applyItems(
+      db.sql,
+      [
+        {
+          users: [userSnapshot(user, "page", 1), userSnapshot(clerkUser({ id: "user_2" }), "page", 1)],
+          organizations: embeddedOrganization(membership.object, 1),
+          memberships: [membership],
+        },
+        { users: [gone("user_2", "webhook", 2)] },
+      ],
+      { lagMs: 0 },
+    );
+    const [row] = await db.sql`select * from mirror.users`;
+    expect(row).toMatchObject({
+      id: "user_1",
+      public_metadata: { nul: "a\uFFFDb", half: "\uFFFD" },
+      created_at: new Date(1000),
+      data: { id: "user_1", first_name: "Ada" },
+    });
+    expect(row?.data).not.toHaveProperty("private_metadata");
+    expect(await db.sql`select * from mirror.user_private_metadata`).toEqual([
+      { id: "user_1", private_metadata: { secret: "\uFFFD" } },
+    ]);
+    expect(await db.sql`select user_id, domain from mirror.email_addresses`).toEqual([
+      { user_id: "user_1", domain: "example.com" },
+    ]);
+    expect(await db.sql`select organization_id, user_id from mirror.organization_memberships`).toHaveLength(
+      1,
+    );
+  });
+
+  test("is read by mirror_reader without private metadata, and by mirror_reader_private with it", async ({
+    db,
+  }) => {
+    const read = (role: string, view: string) =>
+      db.sql.begin(async (tx) => {
+        await tx.unsafe(`set local role ${role}`);
+        return tx.unsafe(`select count(*)::int as n from mirror.${view}`);
+      });
+    expect(await read("mirror_reader", "users")).toEqual([{ n: 0 }]);
+    await expect(read("mirror_reader", "user_private_metadata")).rejects.toThrow(/permission denied/);
+    expect(await read("mirror_reader_private", "user_private_metadata")).toEqual([{ n: 0 }]);
+    await expect(
+      db.sql.begin(async (tx) => {
+        await tx`set local role mirror_reader_private`;
+        await tx`select from mirror_data.users`;
+      }),
+    ).rejects.toThrow(/permission denied/);
+  });
+});

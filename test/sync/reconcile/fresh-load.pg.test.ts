@@ -1,0 +1,11 @@
+import { expect, test } from "vitest";
+import { freshDatabase } from "../../support/database.js";
+import { loadWithoutAutovacuum } from "../../support/fresh-load.js";
+
+test("a fresh load reads no table from end to end again and again, though nobody analyzes it meanwhile", async () => {
+  const { url, drop } = await freshDatabase();
+  const users = 4000;
+  const read = await loadWithoutAutovacuum(url, users);
+  await drop();
+  for (const [table, n] of read) expect([table, n <= 2 * users]).toEqual([table, true]);
+}, 180_000);

@@ -1,0 +1,117 @@
+import { describe, expect, test } from "vitest";
+import { createGroupCommit } from "../../../src/sync/webhooks/group-commit.js";
+
+/** A commit that the test lets go when it wants to, and the batches that were handed to it. */
+function heldCommit() {
+  const batches: number[][] = [];
+  const releases: (() => void)[] = [];
+  const commit = (batch: readonly number[]) => {
+    batches.push([...batch]);
+    return new Promise<string[]>((resolve) => releases.push(() => resolve(batch.map((n) => `done ${n}`))));
+  };
+  return { batches, commit, release: () => releases.shift()?.() };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+describe("group commit", () => {
+  test("commits one alone at once, and what gathers meanwhile together", async () => {
+    const { batches, commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 1 });
+    const first = group.submit(1);
+    await turn();
+    const others = [2, 3, 4].map((n) => group.submit(n));
+    await turn();
+    expect(batches).toEqual([[1]]);
+    release();
+    expect(await first).toBe("done 1");
+    await turn();
+    expect(batches).toEqual([[1], [2, 3, 4]]);
+    release();
+    expect(await Promise.all(others)).toEqual(["done 2", "done 3", "done 4"]);
+  });
+
+  test("never has more batches under way than slots, nor more in one than allowed", async () => {
+    const { batches, commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 2, mostPerBatch: 3 });
+    const all = Promise.all([1, 2, 3, 4, 5, 6, 7].map((n) => group.submit(n)));
+    await turn();
+    expect(batches).toEqual([
+      [1, 2, 3],
+      [4, 5, 6],
+    ]);
+    release();
+    await turn();
+    expect(batches).toHaveLength(3);
+    release();
+    release();
+    expect(await all).toHaveLength(7);
+  });
+
+  test("a failure reaches everyone in its batch, and nobody else", async () => {
+    let attempts = 0;
+    const group = createGroupCommit<number, number>({
+      slots: 1,
+      mostPerBatch: 2,
+      commit: async (batch) => {
+        if (++attempts === 1) throw new Error("away");
+        return batch;
+      },
+    });
+    const results = await Promise.allSettled([1, 2, 3].map((n) => group.submit(n)));
+    expect(results.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
+  });
+
+  test("refuses more than may wait, so that the sender keeps them", async () => {
+    const { commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 1, mostPerBatch: 1, mostWaiting: 2 });
+    const taken = [group.submit(1)];
+    await turn();
+    taken.push(group.submit(2), group.submit(3));
+    await expect(group.submit(4)).rejects.toMatchObject({ code: "database_unavailable" });
+    for (let n = 0; n < 3; n++) {
+      release();
+      await turn();
+    }
+    expect(await Promise.all(taken)).toHaveLength(3);
+  });
+
+  test("puts no more bytes into a batch than allowed, but for an item that is larger by itself", async () => {
+    const { batches, commit } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 4, mostBytesPerBatch: 100 });
+    for (const [n, bytes] of [20, 20, 20, 20, 25, 10, 99, 500, 5].entries()) void group.submit(n, bytes);
+    await turn();
+    // The large, of more than a quarter, one after another; the small as many as fit.
+    expect(batches).toEqual([[6], [0, 1, 2, 3], [4, 5, 8]]);
+  });
+
+  test("lets a small one pass by ten large ones", async () => {
+    const { batches, commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, mostBytesPerBatch: 100 });
+    const large = Array.from({ length: 10 }, (_, n) => group.submit(n, 90));
+    await turn();
+    const small = group.submit(10, 1);
+    await turn();
+    expect(batches).toEqual([[0], [10]]);
+    for (let n = 0; n < 11; n++) {
+      release();
+      await turn();
+    }
+    expect(await small).toBe("done 10");
+    expect(await Promise.all(large)).toHaveLength(10);
+  });
+
+  test("refuses what would make more bytes wait than allowed, until some have gone", async () => {
+    const { commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 1, mostBytesPerBatch: 10, mostBytesWaiting: 20 });
+    const taken = [group.submit(1, 10), group.submit(2, 10)];
+    await expect(group.submit(3, 1)).rejects.toMatchObject({ code: "database_unavailable" });
+    await turn();
+    taken.push(group.submit(4, 10));
+    for (let n = 0; n < 3; n++) {
+      release();
+      await turn();
+    }
+    expect(await Promise.all(taken)).toHaveLength(3);
+  });
+});
