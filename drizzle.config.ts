@@ -2,7 +2,7 @@ import { defineConfig } from "drizzle-kit";
 
 export default defineConfig({
   dialect: "postgresql",
-  schema: ["./src/db/columns.ts", "./src/db/schema.ts", "./src/db/sync-schema.ts"],
+  schema: ["./src/db/tables/columns.ts", "./src/db/tables/users.ts", "./src/db/tables/sync.ts"],
   out: "./drizzle",
   schemaFilter: ["mirror_data"],
 });

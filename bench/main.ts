@@ -5,17 +5,17 @@ import { Command, InvalidArgumentError } from "commander";
 import { connect, type Database, type Sql } from "../src/db/connection/client.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/ledger/upstream-identity.js";
-import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http/measure.js";
 import { loadGenerator } from "./http/load.js";
+import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http/measure.js";
+import { startMirror, startReference, type Target } from "./http/processes.js";
+import { prepareReferenceTables, sampleKeys, webhooks } from "./http/requests.js";
+import { GET_BATCHED, scenariosOf, WEBHOOKS_UNCHANGED } from "./http/scenarios.js";
 import { LOOP_NOTE, measureLoop } from "./loop/measure.js";
 import { loadPeople } from "./people/load.js";
-import { measurePgbench } from "./sql/pgbench.js";
-import { startMirror, startReference, type Target } from "./http/processes.js";
-import { GET_BATCHED, scenariosOf, WEBHOOKS_UNCHANGED } from "./http/scenarios.js";
-import { prepareReferenceTables, sampleKeys, webhooks } from "./http/requests.js";
-import { measureSql } from "./sql/measure.js";
 import { createStoreFor } from "./people/store.js";
 import { jsonOf, type Line, printSection, type Section, sectionOf } from "./report/table.js";
+import { measureSql } from "./sql/measure.js";
+import { measurePgbench } from "./sql/pgbench.js";
 import { measureWrites, svixMicroseconds, WRITES_NOTE } from "./sync/writes.js";
 
 interface Options {
@@ -67,7 +67,8 @@ const command = new Command("bench")
 
 async function bench(options: Options): Promise<void> {
   const store = await createStoreFor("users");
-  const { sql, url: databaseUrl } = store.database;
+  const { primary, url: databaseUrl } = store.database;
+  const { sql } = primary;
   // One connection to each of its pools: searches and lists are measured one at a time.
   const single = connect({ url: databaseUrl, poolMax: 1 });
   const sandbox = await startSandbox({ users: 0 });
@@ -123,7 +124,7 @@ async function dropReferences(sql: Sql): Promise<void> {
 }
 
 async function benchHttp(
-  { sql, url }: Database,
+  { primary: { sql }, url }: Database,
   env: Record<string, string>,
   options: Options,
   report: Report,
@@ -197,7 +198,7 @@ function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
 type Server = "embedded" | "external";
 
 async function conditions(
-  { sql }: Database,
+  { primary: { sql } }: Database,
   server: Server,
   { users, seconds, rounds, connections }: Options,
 ) {

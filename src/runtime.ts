@@ -8,9 +8,9 @@ import { findApiKeys } from "./db/api-keys.js";
 import { type Availability, createAvailability } from "./db/connection/availability.js";
 import { connect, type Database } from "./db/connection/client.js";
 import { type Clock, createClock } from "./db/connection/clock.js";
+import { createVersions } from "./db/connection/commit-position.js";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "./db/embedded/postgres.js";
 import { migrateDatabase } from "./db/setup/migrate.js";
-import { createVersions } from "./db/connection/commit-position.js";
 import { createApp } from "./http/app.js";
 import type { Readiness } from "./http/routes/ops.js";
 import { listen } from "./http/server.js";
@@ -18,26 +18,26 @@ import { createShortcut } from "./http/shortcut.js";
 import { endsWithin } from "./lib/async.js";
 import { AppError } from "./lib/errors.js";
 import type { Logger } from "./observability/logger.js";
-import { createMembershipQueries } from "./query/memberships.js";
 import { createStatusReader } from "./operations/status.js";
+import { createMembershipQueries } from "./query/memberships.js";
 import { createUserQueries } from "./query/users.js";
 import { openBudget } from "./runtime/budget.js";
-import type { OnCommitted } from "./sync/apply/apply.js";
-import { type Completeness, createCompleteness } from "./sync/ledger/proof.js";
-import { dropDeadLetters, listDeadLetters } from "./sync/ledger/dead-letters.js";
-import { createIngest } from "./sync/webhooks/ingest.js";
 import { createReadThrough } from "./sync/answers/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/answers/refetcher.js";
-import { createReplay } from "./sync/webhooks/replay.js";
-import { createRetention } from "./sync/upkeep/retention.js";
-import { findRun, latestRuns, type OnProgress } from "./sync/ledger/runs.js";
-import { createSearchTidying, type SearchTidying } from "./sync/upkeep/search-tidying.js";
-import { createSqlRepair } from "./sync/upkeep/sql-repair.js";
 import { createUnapplied } from "./sync/answers/unapplied.js";
-import { createUpkeep } from "./sync/upkeep/plans-and-index.js";
+import { createWriteThrough } from "./sync/answers/write-through.js";
+import type { OnCommitted } from "./sync/apply/apply.js";
+import { dropDeadLetters, listDeadLetters } from "./sync/ledger/dead-letters.js";
+import { type Completeness, createCompleteness } from "./sync/ledger/proof.js";
+import { findRun, latestRuns, type OnProgress } from "./sync/ledger/runs.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "./sync/ledger/upstream-identity.js";
 import { createWalks, type Walks } from "./sync/schedule/leader.js";
-import { createWriteThrough } from "./sync/answers/write-through.js";
+import { createUpkeep } from "./sync/upkeep/plans-and-index.js";
+import { createRetention } from "./sync/upkeep/retention.js";
+import { createSearchTidying, type SearchTidying } from "./sync/upkeep/search-tidying.js";
+import { createSqlRepair } from "./sync/upkeep/sql-repair.js";
+import { createIngest } from "./sync/webhooks/ingest.js";
+import { createReplay } from "./sync/webhooks/replay.js";
 import { createUpstream, type Upstream } from "./upstream/client.js";
 import { createForwarder } from "./upstream/forward.js";
 import { type ClerkApi, createClerkApi } from "./upstream/users.js";
@@ -72,7 +72,7 @@ export async function openStore(config: Config["database"], log: Logger): Promis
     }
     const poolMax = embedded ? Math.min(config.poolMax, EMBEDDED_POOL_MAX) : config.poolMax;
     database = connect({ url, poolMax });
-    const clock = createClock(database.sql);
+    const clock = createClock(database.primary.sql);
     await clock.refresh();
     const opened = database;
     return {
@@ -126,7 +126,7 @@ export interface Mirror {
 /** Builds the parts over a store. Throws `configuration` when the store holds the users of another Clerk. */
 export async function openMirror(config: ConfigWithSecretKey, store: Store, log: Logger): Promise<Mirror> {
   const { database, clock } = store;
-  const { sql } = database;
+  const { sql } = database.primary;
   const { clerk, upstream: limits, reconcile } = config;
   const availability = createAvailability({ database, log });
   const budget = openBudget(sql, availability, limits);
@@ -149,7 +149,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
-  const searchTidying = createSearchTidying({ sql: database.patient, log });
+  const searchTidying = createSearchTidying({ sql: database.primary.patient, log });
   const notifications = createNotifications({
     connections: database.connections,
     onChange(ids) {
@@ -162,7 +162,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const onCommitted: OnCommitted = (applied) => cache.invalidate(applied.users.keys());
   const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
   const walks = createWalks({
-    ...{ database, api, clock, lagMs, log, completeness, claimUpstream },
+    ...{ primary: database.primary, api, clock, lagMs, log, completeness, claimUpstream },
     requests: () => upstream.requests,
     purgeLimit: reconcile.purgeLimit,
     intervalMs: reconcile.intervalMs,
@@ -221,7 +221,7 @@ async function serve(
   const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
   const { onCommitted, refetcher, walks, searchTidying } = mirror;
   const { database, clock } = store;
-  const { sql } = database;
+  const { sql } = database.primary;
   const { lagMs } = config.upstream;
   const { webhookSecrets, instanceId: onlyInstance } = config.clerk;
   if (webhookSecrets.length === 0) {
@@ -249,10 +249,10 @@ async function serve(
   const authenticate = withStoredKeys(
     createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
     createStoredKeys({
-      findMany: (digests) => availability.guard(() => findApiKeys(database.orm, digests)),
+      findMany: (digests) => availability.guard(() => findApiKeys(database.primary.orm, digests)),
     }),
   );
-  const users = createUserQueries(database, { nowMs: clock.now, availability, cache });
+  const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache });
   const app = createApp({
     log,
     authenticate,
@@ -265,11 +265,11 @@ async function serve(
     versions,
     admin: {
       status: createStatusReader({
-        ...{ sql: database.reads, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
+        ...{ sql: database.readers.points, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
         cache: cache.stats,
-        lastRuns: (limit) => latestRuns(database.reads, limit),
+        lastRuns: (limit) => latestRuns(database.readers.points, limit),
       }),
-      reconciler: { start: walks.enqueue, run: (id) => findRun(database.reads, id) },
+      reconciler: { start: walks.enqueue, run: (id) => findRun(database.readers.points, id) },
     },
     deadLetters: {
       list: (limit) => listDeadLetters(sql, limit),
@@ -278,7 +278,7 @@ async function serve(
     },
     users: {
       users,
-      memberships: createMembershipQueries(database, { lagMs, availability }),
+      memberships: createMembershipQueries(database.readers, { lagMs, availability }),
       readThrough: createReadThrough({ sql, api, lagMs, onCommitted }),
       completeness,
       unapplied,
@@ -297,9 +297,9 @@ async function serve(
   const stopping = new AbortController();
   // Each loop waits on it, some in several places; Node takes eleven for a leak and warns.
   setMaxListeners(100, stopping.signal);
-  const upkeep = createUpkeep({ database, log });
-  const sqlRepair = createSqlRepair({ sql: database.patient, log });
-  const retention = createRetention({ sql: database.patient, clock, log });
+  const upkeep = createUpkeep({ primary: database.primary, log });
+  const sqlRepair = createSqlRepair({ sql: database.primary.patient, log });
+  const retention = createRetention({ sql: database.primary.patient, clock, log });
   const background = [retention, upkeep, sqlRepair, notifications, searchTidying];
   const loops = [availability, completeness, refetcher, unapplied, ...background];
   const work = loops.map((loop) => loop.run(stopping.signal));

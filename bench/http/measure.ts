@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
+import { type Goal, type Line, median, percentile } from "../report/table.js";
 import { type LoadRequest, type LoadResult, runLoad } from "./load.js";
 import type { Target } from "./processes.js";
-import { type Goal, type Line, median, percentile } from "../report/table.js";
 
 /** What is measured: the same requests, where the reference takes them too. */
 export interface Scenario {

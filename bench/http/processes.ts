@@ -15,7 +15,7 @@ export interface Target {
   stop(): Promise<void>;
 }
 
-const ROOT = join(import.meta.dirname, "..");
+const ROOT = join(import.meta.dirname, "../..");
 
 /** The mirror as it runs in production, with all its middleware; `preload` is loaded before it, and heard by messages. */
 export async function startMirror(

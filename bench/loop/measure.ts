@@ -4,9 +4,9 @@ import { Webhook } from "svix";
 import type { Sql } from "../../src/db/connection/client.js";
 import { sleep } from "../../src/lib/async.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
-import { type HostileUser, printed, shapes, userOf } from "./hostile.js";
 import { startMirror, type Target } from "../http/processes.js";
 import { type Line, median } from "../report/table.js";
+import { type HostileUser, printed, shapes, userOf } from "./hostile.js";
 
 export const LOOP_NOTE =
   "How long the longest turn of the server's event loop takes while it does this: what its thread computes in it, so that " +

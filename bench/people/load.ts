@@ -27,7 +27,7 @@ export async function loadPeople(
   wanted: number,
   onProgress: (done: number) => void,
 ): Promise<Loading | null> {
-  const { sql } = database;
+  const { sql } = database.primary;
   const [stored] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
   let done = stored?.n ?? 0;
   const loading = wanted - done;
@@ -50,8 +50,8 @@ export async function loadPeople(
     onProgress(done);
   }
   const begun = performance.now();
-  await database.unhurried((own) => buildSearchIndex(own, "atOnce"));
-  await database.unhurried(vacuumTables);
+  await database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
+  await database.primary.unhurried(vacuumTables);
   otherMs += performance.now() - begun;
   return { storing: (loading / storingMs) * 1000, inAll: (loading / (storingMs + otherMs)) * 1000 };
 }

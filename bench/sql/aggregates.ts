@@ -1,5 +1,5 @@
-import { atMost, type SqlBench } from "./sql-bench.js";
 import { type Line, type Section, sectionOf } from "../report/table.js";
+import { atMost, type SqlBench } from "./sql-bench.js";
 
 const GOAL_MS = 300;
 
@@ -25,7 +25,7 @@ const AGGREGATES = {
 
 /** Aggregates over the views of the SQL contract, as anybody who may read them would ask. */
 export async function measureAggregates(bench: SqlBench): Promise<Section[]> {
-  const { sql } = bench.database;
+  const { sql } = bench.database.primary;
   const reference = await bench.time(
     "count(*) of user_search, before the aggregates",
     () => sql`select count(*) from mirror_data.user_search`,

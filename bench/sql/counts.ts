@@ -1,7 +1,7 @@
 import { parseUserFilter, type RawParams } from "../../src/query/clerk-params.js";
+import { type Goal, type Line, type Section, sectionOf } from "../report/table.js";
 import { LONG_TERMS, quoted, SHORT_TERMS } from "./searches.js";
 import { pair, type SqlBench } from "./sql-bench.js";
-import { type Goal, type Line, type Section, sectionOf } from "../report/table.js";
 
 const DAY_MS = 86_400_000;
 /** Times the scan of a table of two columns, at most. */
@@ -26,10 +26,10 @@ export async function measureCounts(bench: SqlBench): Promise<Section[]> {
 async function countsByFilter(bench: SqlBench): Promise<Line[]> {
   const reference = await bench.time(
     "count(*) of user_search",
-    () => bench.database.sql`select count(*) from mirror_data.user_search`,
+    () => bench.database.primary.sql`select count(*) from mirror_data.user_search`,
   );
   const since = String(Date.now() - 30 * DAY_MS);
-  const [largest] = await bench.database.sql<{ id: string }[]>`
+  const [largest] = await bench.database.primary.sql<{ id: string }[]>`
     select organization_id as id from mirror.organization_memberships group by 1 order by count(*) desc, 1 limit 1`;
   const counted = (what: string, params: RawParams, goals?: (line: Pick<Line, "p99Ms">) => Goal[]) =>
     bench.time(`count, ${what}`, () => bench.queries().count(parseUserFilter(params)), {
@@ -47,7 +47,11 @@ async function countsByFilter(bench: SqlBench): Promise<Line[]> {
 }
 
 /** Every user's text in the narrowest table that could hold it, for two workers to read. */
-async function prepareTerms({ database: { sql } }: SqlBench): Promise<void> {
+async function prepareTerms({
+  database: {
+    primary: { sql },
+  },
+}: SqlBench): Promise<void> {
   await sql.unsafe(`
     create schema if not exists bench;
     drop table if exists bench.terms;
@@ -96,7 +100,14 @@ async function countsOf(bench: SqlBench, term: string) {
   return { matches, scan, line };
 }
 
-function scanFor({ database: { sql } }: SqlBench, term: string): Promise<unknown> {
+function scanFor(
+  {
+    database: {
+      primary: { sql },
+    },
+  }: SqlBench,
+  term: string,
+): Promise<unknown> {
   const isLong = [...term].length >= 3;
   const condition = isLong ? "search like $1" : "position($1 in search) > 0";
   return sql.begin(async (tx) => {

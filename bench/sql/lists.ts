@@ -1,6 +1,6 @@
 import { ORDER_FIELDS } from "../../src/query/clerk-params.js";
-import { atMost, pair, type SqlBench, verdict } from "./sql-bench.js";
 import { type Line, milliseconds, type Section } from "../report/table.js";
+import { atMost, pair, type SqlBench, verdict } from "./sql-bench.js";
 
 export const ORDERS = ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`]);
 
@@ -112,7 +112,7 @@ async function cursorsOf({ database, users }: SqlBench, order: string): Promise<
   const direction = order.startsWith("-") ? "desc" : "asc";
   const ids: string[] = [];
   for (const depth of DEPTHS) {
-    const [row] = await database.sql.unsafe<{ id: string }[]>(
+    const [row] = await database.primary.sql.unsafe<{ id: string }[]>(
       `select id from mirror_data.user_search order by created_at ${direction}, id ${direction}
       limit 1 offset ${Math.floor(users * depth)}`,
     );

@@ -1,10 +1,10 @@
 import type { Database } from "../../src/db/connection/client.js";
+import type { Line, Section } from "../report/table.js";
 import { measureAggregates } from "./aggregates.js";
 import { measureCounts } from "./counts.js";
 import { measureLists } from "./lists.js";
 import { measureSearches } from "./searches.js";
 import { createSqlBench } from "./sql-bench.js";
-import type { Line, Section } from "../report/table.js";
 
 /**
  * Every list, count and aggregate as the server asks for it, one after another on one connection: the statement, its

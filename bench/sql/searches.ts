@@ -1,7 +1,7 @@
 import { parseUserFilter } from "../../src/query/clerk-params.js";
+import type { Line, Section } from "../report/table.js";
 import { ORDERS } from "./lists.js";
 import { atMost, pair, type SqlBench, slowest, verdict } from "./sql-bench.js";
-import type { Line, Section } from "../report/table.js";
 
 /** Of every kind that PERFORMANCE knows: common, seldom and absent; with trigrams, and too short for one. */
 export const LONG_TERMS = [

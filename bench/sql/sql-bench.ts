@@ -40,7 +40,7 @@ export function createSqlBench(
 ): SqlBench {
   const lines: Line[] = [];
   const queries = () =>
-    createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    createUserQueries(database.readers, { nowMs: Date.now, availability: unwatched, cache: noCache });
   const { list } = queries();
 
   async function time(what: string, work: (run: number) => Promise<unknown>, against: Against = {}) {
@@ -61,7 +61,7 @@ export function createSqlBench(
   }
 
   async function timeSelect(when: string): Promise<Line> {
-    const { search } = database;
+    const { searches: search } = database.readers;
     const ids = await search<{ id: string }[]>`select id from mirror_data.user_activity limit ${SELECTS}`;
     const text = "select payload from mirror_data.users where id = $1";
     // Searches are planned each time; what is prepared in earnest isn't.

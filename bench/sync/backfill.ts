@@ -72,7 +72,7 @@ async function measured(
   users: number,
   say: (text: string) => void,
 ): Promise<string[]> {
-  const { sql } = database;
+  const { sql } = database.primary;
   await emptyMirror(sql);
   await ensureUpstreamIdentity(sql, { apiUrl: sandbox.url, environment: "test", instanceId: null });
   await sandbox.control("DELETE", "faults");
@@ -84,7 +84,7 @@ async function measured(
     ...{ budget, now: Date.now, log: silentLogger() },
   });
   const walks = createWalks({
-    ...{ database, clock: { now: Date.now }, lagMs: 0, purgeLimit: 1, log: silentLogger() },
+    ...{ primary: database.primary, clock: { now: Date.now }, lagMs: 0, purgeLimit: 1, log: silentLogger() },
     api: watched(createClerkApi(upstream), spent),
     completeness: createCompleteness(sql),
     claimUpstream: async () => {},

@@ -4,9 +4,9 @@ import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import type { RunMode } from "../../src/sync/ledger/runs.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { createWalks } from "../../src/sync/schedule/leader.js";
-import { createCountingClerk } from "./counting-clerk.js";
 import { createStoreFor } from "../people/store.js";
 import { markdown } from "../report/table.js";
+import { createCountingClerk } from "./counting-clerk.js";
 
 /**
  * How many requests it takes to heal one missed change among so many users: the real algorithm and a real Postgres, with
@@ -26,12 +26,19 @@ export async function benchHealing(sizes: readonly number[], say: (text: string)
 type Store = Awaited<ReturnType<typeof createStoreFor>>;
 
 async function healing({ database }: Store, users: number, say: (text: string) => void): Promise<string[][]> {
-  const { sql } = database;
+  const { sql } = database.primary;
   await emptyMirror(sql);
   await ensureUpstreamIdentity(sql, { apiUrl: "https://clerk.test", environment: "test", instanceId: null });
   const clerk = createCountingClerk(users);
   const walks = createWalks({
-    ...{ database, api: clerk.api, clock: { now: Date.now }, lagMs: 0, purgeLimit: 1, log: silentLogger() },
+    ...{
+      primary: database.primary,
+      api: clerk.api,
+      clock: { now: Date.now },
+      lagMs: 0,
+      purgeLimit: 1,
+      log: silentLogger(),
+    },
     completeness: createCompleteness(sql),
     claimUpstream: async () => {},
     requests: clerk.asked,

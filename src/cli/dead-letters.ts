@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { Config } from "../config.js";
 import { unwatched } from "../db/connection/availability.js";
+import type { Sql } from "../db/connection/client.js";
 import { createVersions } from "../db/connection/commit-position.js";
 import { AppError } from "../lib/errors.js";
 import type { Store } from "../runtime.js";
@@ -30,7 +31,7 @@ export function deadLettersCommand(): Command {
     .command("list")
     .description("All of them, the oldest first")
     .option("--json", "print JSON")
-    .action((flags: Flags) => withStore(({ database }) => list(database.patient, flags)));
+    .action((flags: Flags) => withStore(({ database }) => list(database.primary.patient, flags)));
   letters
     .command("show <id>")
     .description(
@@ -38,7 +39,9 @@ export function deadLettersCommand(): Command {
     )
     .option("--private", "every byte of it, private metadata too; in base64 where it isn't UTF-8")
     .option("--json", "print JSON")
-    .action((id: string, flags: ShowFlags) => withStore(({ database }) => show(database.sql, id, flags)));
+    .action((id: string, flags: ShowFlags) =>
+      withStore(({ database }) => show(database.primary.sql, id, flags)),
+    );
   letters
     .command("replay <id>")
     .description("Try one again; what a walk could not store is asked of Clerk by the server")
@@ -50,14 +53,14 @@ export function deadLettersCommand(): Command {
     .option("--json", "print JSON")
     .action((id: string, flags: Flags) =>
       withStore(async ({ database }) => {
-        if ((await dropDeadLetters(database.sql, [id])) === 0) throw noLetter(id);
+        if ((await dropDeadLetters(database.primary.sql, [id])) === 0) throw noLetter(id);
         print(flags, { id, deleted: true }, `Dropped ${id}.`);
       }),
     );
   return letters;
 }
 
-async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> {
+async function list(sql: Sql, flags: Flags): Promise<void> {
   const found = await listDeadLetters(sql, MOST_LISTED);
   const rows = found.map((one) => [
     one.id,
@@ -74,7 +77,7 @@ async function list(sql: Store["database"]["sql"], flags: Flags): Promise<void> 
   );
 }
 
-async function show(sql: Store["database"]["sql"], id: string, flags: ShowFlags): Promise<void> {
+async function show(sql: Sql, id: string, flags: ShowFlags): Promise<void> {
   const letter = await findDeadLetter(sql, id);
   if (!letter) throw noLetter(id);
   const { text, encoding } = letterContent(letter.payload, { showPrivate: flags.private === true });
@@ -88,7 +91,7 @@ async function show(sql: Store["database"]["sql"], id: string, flags: ShowFlags)
 }
 
 async function replay({ database, clock }: Store, config: Config, id: string, flags: Flags): Promise<void> {
-  const { sql } = database;
+  const { sql } = database.primary;
   const ingest = createIngest({
     ...{
       sql,

@@ -132,5 +132,5 @@ function limitOf(text: string | undefined, pattern: RegExp, help: string): numbe
 }
 
 function withOrm(work: (orm: Orm) => Promise<void>): Promise<void> {
-  return withStore(({ database }) => work(database.orm));
+  return withStore(({ database }) => work(database.primary.orm));
 }

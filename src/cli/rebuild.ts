@@ -15,7 +15,7 @@ export function rebuildCommand(): Command {
     )
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
-      await withStore(({ database }) => emptyMirror(database.patient));
+      await withStore(({ database }) => emptyMirror(database.primary.patient));
       print(
         flags,
         { rebuilt: true },

@@ -13,14 +13,21 @@ export function statusCommand(): Command {
 }
 
 function status(flags: { json?: boolean }): Promise<void> {
-  return withStore(async ({ database: { patient: sql }, embedded }) => {
-    const reader = createStatusReader({
-      ...{ sql, embedded, webhooks: null, cache: null },
-      lastRuns: (limit) => latestRuns(sql, limit),
-    });
-    const read = await reader.read();
-    print(flags, read, describe(read));
-  });
+  return withStore(
+    async ({
+      database: {
+        primary: { patient: sql },
+      },
+      embedded,
+    }) => {
+      const reader = createStatusReader({
+        ...{ sql, embedded, webhooks: null, cache: null },
+        lastRuns: (limit) => latestRuns(sql, limit),
+      });
+      const read = await reader.read();
+      print(flags, read, describe(read));
+    },
+  );
 }
 
 function describe(status: Status): string {

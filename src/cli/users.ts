@@ -69,7 +69,7 @@ export function usersCommand(): Command {
 
 function withUsers(work: (queries: UserQueries) => Promise<void>): Promise<void> {
   return withStore(({ database, clock }) =>
-    work(createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache })),
+    work(createUserQueries(database.readers, { nowMs: clock.now, availability: unwatched, cache: noCache })),
   );
 }
 

@@ -17,10 +17,10 @@ import {
 import type { HttpEnv } from "./respond.js";
 import { type AdminParts, adminRoutes } from "./routes/admin.js";
 import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js";
+import { writesRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UsersParts, usersRoutes } from "./routes/users.js";
 import { type WebhookParts, webhookRoutes } from "./routes/webhooks.js";
-import { writesRoutes } from "./routes/forward.js";
 
 export interface AppParts {
   log: Logger;

@@ -118,7 +118,7 @@ function ownsExactly(kind: Kind, values: readonly string[], params: Parameters):
       and ${among("i.value", values.map(exactKey), params)})`;
 }
 
-/** As `sync/derive.ts` spells a linked account. */
+/** As `sync/apply/derive.ts` spells a linked account. */
 function accounts({ provider, userIds }: { provider: string; userIds: string[] }): string[] {
   return userIds.map((id) => `${provider.replace(/^oauth_/, "")}\n${id}`);
 }

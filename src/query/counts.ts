@@ -4,8 +4,8 @@ import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/client.js";
 import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
-import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
 import { isUnfiltered, type UserFilter } from "./clerk-params.js";
+import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
 import type { Lookups } from "./lookups.js";
 import { countStatement, isCommonCount } from "./page.js";
 import { numberOf } from "./present.js";
@@ -19,7 +19,7 @@ export interface Counts {
 }
 
 export interface CountParts {
-  reads: Sql;
+  points: Sql;
   guard: Availability["guard"];
   lookUp: Lookups;
   searches: Searches;
@@ -43,11 +43,11 @@ const FEED = "changes";
 const COUNTS_KEPT = 1000;
 
 export function createCounts(parts: CountParts): Counts {
-  const { reads, guard, lookUp, searches, termStatistics } = parts;
+  const { points, guard, lookUp, searches, termStatistics } = parts;
   const kept = new LRUCache<string, Count>({ max: COUNTS_KEPT });
   const feedPosition = createPointReads<number>(() =>
     guard(async () => {
-      const [feed] = await reads<{ position: number }[]>`
+      const [feed] = await points<{ position: number }[]>`
         select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
       return new Map([[FEED, feed?.position ?? 0]]);
     }),

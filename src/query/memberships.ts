@@ -1,17 +1,17 @@
 import type { Json } from "../clerk.js";
 import type { Availability } from "../db/connection/availability.js";
-import type { Database } from "../db/connection/client.js";
+import type { Readers } from "../db/connection/client.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import { createPause } from "../lib/turns.js";
-import { Parameters } from "./compile.js";
 import type { Page } from "./clerk-params.js";
+import { Parameters } from "./compile.js";
 import { createLookups } from "./lookups.js";
 import { numberOf, type RawRow, type View } from "./present.js";
 import { memberSeenBy, overlaidMember, wholeMember } from "./public-user-data.js";
 
 /** Webhooks are dated to the second, some of them. */
 const ENVELOPE_MS = 1000;
-/** `users.source` of what a webhook brought (`sync/snapshot.ts`). */
+/** `users.source` of what a webhook brought (`sync/fold/snapshot.ts`). */
 const WEBHOOK = 1;
 
 /** A user's memberships as Clerk lists them. */
@@ -44,10 +44,10 @@ export interface MembershipQueryParts {
  * shown.
  */
 export function createMembershipQueries(
-  { reads }: Pick<Database, "reads">,
+  { points }: Pick<Readers, "points">,
   { availability, lagMs }: MembershipQueryParts,
 ): MembershipQueries {
-  const lookUp = createLookups(reads, availability.guard);
+  const lookUp = createLookups(points, availability.guard);
   return {
     async list(userId, page, view, asker = OURSELVES) {
       const values = new Parameters();

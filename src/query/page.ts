@@ -1,5 +1,5 @@
-import type { Parameters, Where } from "./compile.js";
 import type { OrderBy, OrderField } from "./clerk-params.js";
+import type { Parameters, Where } from "./compile.js";
 import { SHOWN_COLUMNS } from "./present.js";
 
 interface OrderColumn {

@@ -1,5 +1,5 @@
 import type postgres from "postgres";
-import type { Database } from "../db/connection/client.js";
+import type { Readers } from "../db/connection/client.js";
 import { withLimit } from "../db/connection/connections.js";
 import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./compile.js";
@@ -50,8 +50,8 @@ export interface Searches {
   withoutOrder(text: string, params: Parameters, asker: Asker): Promise<RawRow[]>;
 }
 
-export function createSearches(database: Pick<Database, "search" | "sql">): Searches {
-  const width = database.search.options.max;
+export function createSearches({ points, searches }: Readers): Searches {
+  const width = searches.options.max;
   const quick = createShares({ width, ...WAITING });
   const patient = createShares({ width: Math.max(1, width - 1), ...WAITING });
 
@@ -68,7 +68,7 @@ export function createSearches(database: Pick<Database, "search" | "sql">): Sear
   async function tryOnce(text: string, params: Parameters, options: SearchOptions): Promise<RawRow[]> {
     const { hasTerm, rows, prepare, asker } = options;
     if (rows > SHORT_PAGE) return within(hasTerm ? LONG_PAGE : LONG_WALK, text, params, asker);
-    return database.search.unsafe(text, [...params.values], { prepare }).raw();
+    return searches.unsafe(text, [...params.values], { prepare }).raw();
   }
 
   const slowly = (settings: readonly string[], text: string, params: Parameters, asker: Asker) =>
@@ -81,8 +81,7 @@ export function createSearches(database: Pick<Database, "search" | "sql">): Sear
     asker: Asker,
     limitMs?: number,
   ): Promise<RawRow[]> {
-    const { search } = database;
-    const pool = limitMs === undefined ? search : withLimit(search, limitMs);
+    const pool = limitMs === undefined ? searches : withLimit(searches, limitMs);
     return (await pool.begin(async (tx: postgres.TransactionSql) => {
       const results = await tx.unsafe([...settings, "select pg_backend_pid() as pid"].join("; "));
       const { pid } = (results.at(-1) as unknown as { pid: number }[] | undefined)?.[0] ?? { pid: 0 };
@@ -99,7 +98,7 @@ export function createSearches(database: Pick<Database, "search" | "sql">): Sear
     if (signal.aborted) throw gone();
     let cancelling: Promise<unknown> | null = null;
     const cancel = () => {
-      cancelling = database.sql`select pg_cancel_backend(${pid}::int)`.catch(() => {});
+      cancelling = points`select pg_cancel_backend(${pid}::int)`.catch(() => {});
     };
     signal.addEventListener("abort", cancel, { once: true });
     try {

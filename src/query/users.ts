@@ -1,15 +1,15 @@
 import type { UserCache } from "../cache/user-cache.js";
 import type { Availability } from "../db/connection/availability.js";
 import { textArray } from "../db/connection/bulk.js";
-import type { Database } from "../db/connection/client.js";
+import type { Readers } from "../db/connection/client.js";
 import { etagOf } from "../lib/etag.js";
 import { createPointReads } from "../lib/point-reads.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import { sqlText } from "../lib/text.js";
 import { createPause } from "../lib/turns.js";
+import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./clerk-params.js";
 import { compileFilter, Parameters, type Search } from "./compile.js";
 import { createCounts, MOST_BY_PIECES } from "./counts.js";
-import { invalid, isUnfiltered, type ListParams, type UserFilter } from "./clerk-params.js";
 import { createLookups } from "./lookups.js";
 import { isCommonPage, type PageRequest, pageStatement } from "./page.js";
 import { presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
@@ -51,18 +51,18 @@ export interface UserQueryParts {
 }
 
 export function createUserQueries(
-  database: Pick<Database, "sql" | "reads" | "search">,
+  readers: Readers,
   { nowMs, availability, cache }: UserQueryParts,
 ): UserQueries {
-  const { reads } = database;
+  const { points } = readers;
   // A run that hangs must not keep those waiting who come after Postgres has returned.
   const userById = createPointReads<RawRow>((ids) => availability.guard(() => usersById(ids)));
   const cursorById = createPointReads<number>((ids) => availability.guard(() => createdAt(ids)));
   const { guard } = availability;
-  const lookUp = createLookups(reads, guard);
-  const searches = createSearches(database);
-  const termStatistics = createTermStatistics(reads, guard);
-  const counts = createCounts({ reads, guard, lookUp, searches, termStatistics });
+  const lookUp = createLookups(points, guard);
+  const searches = createSearches(readers);
+  const termStatistics = createTermStatistics(points, guard);
+  const counts = createCounts({ points, guard, lookUp, searches, termStatistics });
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
 
@@ -86,7 +86,7 @@ export function createUserQueries(
 
   /** Live users, tombstones, and placeholders that know only their id. */
   async function usersById(ids: readonly string[]): Promise<Map<string, RawRow>> {
-    const rows: RawRow[] = await reads.unsafe(BY_ID, [textArray(ids)], { prepare: true }).raw();
+    const rows: RawRow[] = await points.unsafe(BY_ID, [textArray(ids)], { prepare: true }).raw();
     return new Map(rows.map((row) => [String(row[0]), row]));
   }
 
@@ -163,7 +163,7 @@ export function createUserQueries(
   }
 
   async function createdAt(ids: readonly string[]): Promise<Map<string, number>> {
-    const rows = await reads<{ id: string; createdAtMs: number }[]>`
+    const rows = await points<{ id: string; createdAtMs: number }[]>`
       select id, created_at as "createdAtMs" from mirror_data.user_search
       where id = any(${textArray(ids)}::text::text[])`;
     return new Map(rows.map(({ id, createdAtMs }) => [id, createdAtMs]));

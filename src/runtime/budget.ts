@@ -1,6 +1,6 @@
 import type { Config } from "../config.js";
-import type { Availability } from "../db/connection/availability.js";
 import { createSharedAllowance } from "../db/budget.js";
+import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/client.js";
 import { type Budget, createBudget, createLocalAllowance } from "../upstream/rate-limit.js";
 

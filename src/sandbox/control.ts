@@ -1,11 +1,11 @@
 import { Hono } from "hono";
-import type { SandboxClock } from "./world/clock.js";
-import type { Faults, HttpFault } from "./faults/faults.js";
 import { jsonBody, type SandboxEnv } from "./api/http.js";
-import type { Store } from "./world/store.js";
-import type { Traffic } from "./world/traffic.js";
+import type { Faults, HttpFault } from "./faults/faults.js";
 import type { WalkFaults } from "./faults/walk-faults.js";
 import type { Sender } from "./webhooks.js";
+import type { SandboxClock } from "./world/clock.js";
+import type { Store } from "./world/store.js";
+import type { Traffic } from "./world/traffic.js";
 
 export interface ControlParts {
   store: Store;

@@ -3,27 +3,27 @@ import type { AddressInfo } from "node:net";
 import { createAdaptorServer } from "@hono/node-server";
 import { type Context, Hono, type Next } from "hono";
 import type { ContentfulStatusCode } from "hono/utils/http-status";
-import { createClock, type SandboxClock } from "./world/clock.js";
-import { controlApi } from "./control.js";
 import { credentialsApi } from "./api/credentials.js";
 import { ClerkFailure, notFound } from "./api/failure.js";
-import { createFaults, type Faults, type HttpFault } from "./faults/faults.js";
 import { knownVersion, type SandboxEnv } from "./api/http.js";
-import { createListedUsers } from "./faults/list-lag.js";
 import { createListing } from "./api/listing.js";
-import { createOrganizations } from "./world/organizations.js";
 import { organizationsApi } from "./api/organizations.js";
 import { otherApi } from "./api/other.js";
-import { createRandom } from "./world/random.js";
+import { usersApi } from "./api/users.js";
+import { controlApi } from "./control.js";
+import { createFaults, type Faults, type HttpFault } from "./faults/faults.js";
+import { createListedUsers } from "./faults/list-lag.js";
 import { createRateLimit } from "./faults/rate-limit.js";
+import { createWalkFaults } from "./faults/walk-faults.js";
+import { createSender, type Sender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
+import { createClock, type SandboxClock } from "./world/clock.js";
+import { createOrganizations } from "./world/organizations.js";
+import { createRandom } from "./world/random.js";
 import { seed } from "./world/seed.js";
 import { createStore, showMembership, showUser } from "./world/store.js";
 import { createTraffic, type Traffic } from "./world/traffic.js";
 import type { Json } from "./world/types.js";
 import { createUsers } from "./world/users.js";
-import { usersApi } from "./api/users.js";
-import { createWalkFaults } from "./faults/walk-faults.js";
-import { createSender, type Sender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
 
 export interface SandboxOptions {
   /** 0 picks a free one. */

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
-import { unwatched } from "../../src/db/connection/availability.js";
 import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/budget.js";
+import { unwatched } from "../../src/db/connection/availability.js";
 import { connect, type Sql } from "../../src/db/connection/client.js";
 import { AppError } from "../../src/lib/errors.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
@@ -36,7 +36,9 @@ describe("the budget of all processes", () => {
     const sandbox = await startSandbox({ rateLimit: 40 });
     const processes = Array.from({ length: 3 }, () => connect({ url: db.url, poolMax: 2 }));
     try {
-      const statuses = await Promise.all(processes.map(({ sql }) => send(sandbox, shared(sql, 40), 25)));
+      const statuses = await Promise.all(
+        processes.map(({ primary: { sql } }) => send(sandbox, shared(sql, 40), 25)),
+      );
       expect(statuses.flat()).toEqual(Array.from({ length: 75 }, () => 200));
     } finally {
       await Promise.all(processes.map((one) => one.close()));

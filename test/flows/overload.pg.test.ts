@@ -22,7 +22,7 @@ async function start(db: TestDatabase): Promise<void> {
 /** Somebody with a key of his own. */
 async function caller(db: TestDatabase, name: string) {
   const { key, id, digest } = newKey();
-  await insertApiKey(db.database.orm, { id, name, digest, scopes: ["users:read"] });
+  await insertApiKey(db.database.primary.orm, { id, name, digest, scopes: ["users:read"] });
   return (path: string, init: RequestInit = {}) =>
     fetch(`${server.url}${path}`, { ...init, headers: { Authorization: `Bearer ${key}` } });
 }

@@ -23,7 +23,7 @@ describe("while Postgres is stopped and started under load", () => {
     });
     server = await startMirror({ sandbox, databaseUrl: postgres.url });
     const scopes = ["users:read", "private_metadata:read", "admin"];
-    await insertApiKey(server.mirror.store.database.orm, { ...reader, name: "reader", scopes });
+    await insertApiKey(server.mirror.store.database.primary.orm, { ...reader, name: "reader", scopes });
   });
 
   afterAll(async () => {

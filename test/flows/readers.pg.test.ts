@@ -16,7 +16,7 @@ afterEach(async () => {
 
 async function reader({ database }: TestDatabase, name: string) {
   const { key, id, digest } = newKey();
-  await insertApiKey(database.orm, { id, name, digest, scopes: ["users:read"] });
+  await insertApiKey(database.primary.orm, { id, name, digest, scopes: ["users:read"] });
   return (path: string, headers = {}) =>
     fetch(`${server.url}${path}`, { headers: { Authorization: `Bearer ${key}`, ...headers } });
 }

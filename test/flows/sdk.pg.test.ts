@@ -164,7 +164,7 @@ describe("the official SDK through the mirror", () => {
     const provider = (account.part?.provider ?? "").replace("oauth_", "") as "google";
     const tokens = await both((client) => client.users.getUserOauthAccessToken(account.id, provider));
     expect(tokens.data[0]?.token).toBeTruthy();
-    const stored = await server.mirror.store.database.sql`
+    const stored = await server.mirror.store.database.primary.sql`
       select from mirror_data.users where payload like ${`%${tokens.data[0]?.token}%`}`;
     expect(stored).toHaveLength(0);
 

@@ -119,7 +119,7 @@ async function viewsAs(
 
 async function keyFor(db: TestDatabase, ...scopes: Scope[]): Promise<string> {
   const { key, id, digest } = newKey();
-  await insertApiKey(db.database.orm, { id, name: "reader", digest, scopes });
+  await insertApiKey(db.database.primary.orm, { id, name: "reader", digest, scopes });
   return key;
 }
 

@@ -48,11 +48,14 @@ describe("a hot standby as DATABASE_URL", () => {
     });
     version = written.headers.get("x-mirror-version") ?? "";
     expect(version).not.toBe("");
-    const { sql, close } = first.mirror.store.database;
+    const {
+      primary: { sql },
+      close,
+    } = first.mirror.store.database;
     const [end] = await sql<{ lsn: string }[]>`select pg_current_wal_insert_lsn() as lsn`;
     const replica = connect({ url: standby.url });
     const reached = () =>
-      replica.sql`select pg_last_wal_replay_lsn() >= ${end?.lsn ?? ""}::text::pg_lsn as reached`;
+      replica.primary.sql`select pg_last_wal_replay_lsn() >= ${end?.lsn ?? ""}::text::pg_lsn as reached`;
     await expect.poll(reached, { timeout: 20_000 }).toEqual([{ reached: true }]);
     await replica.close();
     await first.stop();

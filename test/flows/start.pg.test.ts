@@ -5,9 +5,9 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { removeEmbedded } from "../../src/db/embedded/postgres.js";
 import { unprivilegedUser } from "../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../src/db/embedded/cluster.js";
+import { removeEmbedded } from "../../src/db/embedded/postgres.js";
 import { processesOf } from "../support/processes.js";
 
 const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");

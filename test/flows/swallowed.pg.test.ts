@@ -54,7 +54,7 @@ describe.each([
     const keys = [newKey(), newKey()] as const;
     for (const key of keys) {
       const scopes = ["users:read", "private_metadata:read"];
-      await insertApiKey(server.mirror.store.database.orm, { ...key, name: key.id, scopes });
+      await insertApiKey(server.mirror.store.database.primary.orm, { ...key, name: key.id, scopes });
     }
     // The connection that keys are looked up on is open too.
     expect(await call("/v1/users/count", { key: keys[0].key })).toMatchObject({ source: "local" });

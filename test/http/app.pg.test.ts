@@ -11,11 +11,11 @@ import { listen } from "../../src/http/server.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createMembershipQueries } from "../../src/query/memberships.js";
 import { createUserQueries } from "../../src/query/users.js";
-import { createIngest } from "../../src/sync/webhooks/ingest.js";
 import { createReadThrough } from "../../src/sync/answers/read-through.js";
 import { createRefetcher } from "../../src/sync/answers/refetcher.js";
 import { createUnapplied } from "../../src/sync/answers/unapplied.js";
 import { createWriteThrough } from "../../src/sync/answers/write-through.js";
+import { createIngest } from "../../src/sync/webhooks/ingest.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
 import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
@@ -95,7 +95,7 @@ async function startClerk() {
 /** A mirror of real parts that believes itself complete, and Clerk's SDK in front of it. */
 async function startMirror(database: Database) {
   const clerk = await startClerk();
-  const { sql } = database;
+  const { sql } = database.primary;
   const clock = { now: () => NOW_MS };
   const log = silentLogger();
   const upstream = createUpstream({
@@ -120,8 +120,12 @@ async function startMirror(database: Database) {
     versions,
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
-      users: createUserQueries(database, { nowMs: clock.now, availability: unwatched, cache: noCache }),
-      memberships: createMembershipQueries(database, { availability: unwatched, lagMs: 0 }),
+      users: createUserQueries(database.readers, {
+        nowMs: clock.now,
+        availability: unwatched,
+        cache: noCache,
+      }),
+      memberships: createMembershipQueries(database.readers, { availability: unwatched, lagMs: 0 }),
       readThrough: createReadThrough(shared),
       completeness: { isBackfilled: () => true, asOfMs: () => null, membershipsAsOfMs: () => null },
       unapplied,

@@ -54,7 +54,7 @@ describe("the package, packed from a checkout that was never built", () => {
     const migrations = readdirSync(join(root, "drizzle")).filter((file) => file.endsWith(".sql"));
     expect(paths).toEqual(
       expect.arrayContaining([
-        ...["README.md", "LICENSE", "dist/cli/main.js", "dist/db/sql-contract.d.ts"],
+        ...["README.md", "LICENSE", "dist/cli/main.js", "dist/db/tables/sql-contract.d.ts"],
         ...migrations.map((file) => `dist/migrations/${file}`),
       ]),
     );

@@ -1,7 +1,6 @@
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
-import type { Database } from "../../src/db/connection/client.js";
 import { parseUserFilter } from "../../src/query/clerk-params.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
@@ -24,7 +23,7 @@ const add = (db: TestDatabase, id: string, fields = {}) =>
 /** Counts over a pool with room for two, that tells how many were begun, and does with each what `around` says. */
 function watched({ database }: TestDatabase, around = async (count: () => unknown) => count()) {
   let begun = 0;
-  const search = new Proxy(database.search, {
+  const search = new Proxy(database.readers.searches, {
     get(target, name) {
       if (name === "options") return { ...target.options, max: 3 };
       if (name !== "begin") return Reflect.get(target, name);
@@ -35,7 +34,7 @@ function watched({ database }: TestDatabase, around = async (count: () => unknow
     },
   });
   const parts = { nowMs: Date.now, availability: unwatched, cache: noCache };
-  const { count } = createUserQueries({ ...database, search } as Database, parts);
+  const { count } = createUserQueries({ ...database.readers, searches: search }, parts);
   return { count, begun: () => begun };
 }
 

@@ -269,7 +269,7 @@ describe("list and count", () => {
       })),
       { lagMs: 60_000 },
     );
-    const queries = createUserQueries(db.database, {
+    const queries = createUserQueries(db.database.readers, {
       nowMs: Date.now,
       availability: unwatched,
       cache: noCache,

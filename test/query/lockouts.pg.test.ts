@@ -22,7 +22,7 @@ test("a lockout counts down and ends by itself, in what is read and in SQL, and 
   const users = stored.map((user) => userSnapshot(user, "page", now));
   await applyItems(db.sql, [{ users }], { lagMs: 0 });
   let nowMs = now;
-  const queries = createUserQueries(db.database, {
+  const queries = createUserQueries(db.database.readers, {
     nowMs: () => nowMs,
     availability: unwatched,
     cache: noCache,

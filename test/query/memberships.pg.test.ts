@@ -2,7 +2,12 @@ import { beforeEach, describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { createMembershipQueries, type MembershipQueries } from "../../src/query/memberships.js";
 import { applyItems, type Item } from "../../src/sync/apply/apply.js";
-import { embeddedOrganization, gone, membershipSnapshot, userSnapshot } from "../../src/sync/fold/snapshot.js";
+import {
+  embeddedOrganization,
+  gone,
+  membershipSnapshot,
+  userSnapshot,
+} from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 
@@ -46,7 +51,7 @@ async function fill(db: TestDatabase): Promise<MembershipQueries> {
     ...Array.from({ length: user }, (_, n) => membershipOf(user, n)),
   ]);
   await applyItems(db.sql, items.flat(), { lagMs: 0 });
-  return createMembershipQueries(db.database, { availability: unwatched, lagMs: LAG_MS });
+  return createMembershipQueries(db.database.readers, { availability: unwatched, lagMs: LAG_MS });
 }
 
 interface Answer {
@@ -132,7 +137,10 @@ describe("what a membership shows of its user", () => {
   };
   async function shown(db: TestDatabase, items: readonly Item[]) {
     for (const item of items) await applyItems(db.sql, [item], { lagMs: 0 });
-    const memberships = createMembershipQueries(db.database, { availability: unwatched, lagMs: 5000 });
+    const memberships = createMembershipQueries(db.database.readers, {
+      availability: unwatched,
+      lagMs: 5000,
+    });
     const text = await memberships.list("user_1", { limit: 1, offset: 0 }, PRIVATE);
     return JSON.parse(text ?? "{}").data[0].public_user_data;
   }

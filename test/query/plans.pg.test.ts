@@ -3,8 +3,8 @@ import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { textArray } from "../../src/db/connection/bulk.js";
 import { connect, type Database } from "../../src/db/connection/client.js";
-import { compileFilter, Parameters, type Search } from "../../src/query/compile.js";
 import { ORDER_FIELDS, parseListParams, type RawParams } from "../../src/query/clerk-params.js";
+import { compileFilter, Parameters, type Search } from "../../src/query/compile.js";
 import { forManySets } from "../../src/query/lookups.js";
 import { statementFor } from "../../src/query/memberships.js";
 import { countStatement, type PageRequest, pageStatement } from "../../src/query/page.js";
@@ -20,7 +20,7 @@ beforeAll(async () => {
   database = connect({ url: own.url });
   const sandbox = await startSandbox({ users: 8000, organizations: 300 });
   // What it leaves behind is what plans are made from: nothing is analyzed by hand.
-  const { backfill } = await walksOver({ database, sql: database.sql }, sandbox);
+  const { backfill } = await walksOver({ database, sql: database.primary.sql }, sandbox);
   expect((await backfill()).state).toBe("succeeded");
   await sandbox.close();
   return async () => {
@@ -63,7 +63,7 @@ function togetherPlanOf(text: string, { values }: Parameters): Promise<string> {
 }
 
 async function genericPlanOf(text: string, values: readonly string[]): Promise<string> {
-  const rows = await database.sql.begin(async (tx) => {
+  const rows = await database.primary.sql.begin(async (tx) => {
     await tx`set local plan_cache_mode = force_generic_plan`;
     await tx.unsafe(`prepare generic as ${text}`);
     const literals = values.map((value) => `'${value}'`).join(", ");
@@ -77,7 +77,7 @@ async function genericPlanOf(text: string, values: readonly string[]): Promise<s
 
 /** Planned as the pool for searches does, however long that takes on a busy machine. */
 async function explain(text: string, values: Parameters): Promise<string> {
-  const rows = (await database.search.begin(async (tx) => {
+  const rows = (await database.readers.searches.begin(async (tx) => {
     await tx`set local statement_timeout = 30000`;
     return tx.unsafe(`explain ${text}`, [...values.values]);
   })) as unknown as { "QUERY PLAN": string }[];
@@ -122,14 +122,18 @@ describe("the plan of a list", () => {
   });
 
   test("from the end is the page that is read from the start", async () => {
-    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    const queries = createUserQueries(database.readers, {
+      nowMs: Date.now,
+      availability: unwatched,
+      cache: noCache,
+    });
     const idsFor = async (params: RawParams, fromEnd: boolean) => {
       const { filter, orderBy, limit, offset } = parseListParams(params);
       const values = new Parameters();
       const where = compileFilter(filter, values, byPieces(true));
       const text = pageStatement(where, { orderBy, limit, offset, after: null, fromEnd }, values);
       // Not on the pool for searches, whose statements end after 60 ms.
-      const rows = await database.reads.unsafe<{ payload: string }[]>(text, [...values.values]);
+      const rows = await database.readers.points.unsafe<{ payload: string }[]>(text, [...values.values]);
       return rows.map(({ payload }) => JSON.parse(payload).id as string);
     };
     const total = await queries.count(parseListParams({}).filter);
@@ -210,7 +214,9 @@ describe("the plan of a list", () => {
   );
 
   test("of an organization finds its members by their index", async () => {
-    const [row] = await database.sql<{ id: string }[]>`select id from mirror_data.organizations limit 1`;
+    const [row] = await database.primary.sql<
+      { id: string }[]
+    >`select id from mirror_data.organizations limit 1`;
     const plan = await planOf({ organization_id: [row?.id ?? ""] });
     expect(plan).toContain("organization_memberships_organization");
     expect(plan).toContain("Index Scan using users_pkey");

@@ -10,7 +10,7 @@ const SETTINGS = `current_setting('statement_timeout') as timeout, current_setti
 const SLOW = `select ${SETTINGS} from (select pg_sleep(0.4)) as slept`;
 
 const searching = ({ database }: TestDatabase) => {
-  const { search, patiently } = createSearches(database);
+  const { search, patiently } = createSearches(database.readers);
   const common = { asker: OURSELVES, prepare: true };
   return {
     search: (text: string, options: Omit<SearchOptions, keyof typeof common>) =>
@@ -77,7 +77,7 @@ describe("a search", () => {
   });
 
   test("nobody waits for any more is cancelled, and its connection does the next", async ({ db }) => {
-    const { patiently } = createSearches(db.database);
+    const { patiently } = createSearches(db.database.readers);
     const leaving = new AbortController();
     const asker = { key: "a", signal: leaving.signal };
     const left = patiently("select pg_sleep(25)", new Parameters(), asker).catch((error) => error);

@@ -2,7 +2,12 @@ import { expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { connect, type Database, type Sql } from "../../src/db/connection/client.js";
-import { ORDER_FIELDS, parseListParams, parseUserFilter, type RawParams } from "../../src/query/clerk-params.js";
+import {
+  ORDER_FIELDS,
+  parseListParams,
+  parseUserFilter,
+  type RawParams,
+} from "../../src/query/clerk-params.js";
 import { createMembershipQueries } from "../../src/query/memberships.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { test } from "../support/database.js";
@@ -62,7 +67,7 @@ async function withOneConnectionEach(
 }
 
 const queriesOf = (database: Database) =>
-  createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+  createUserQueries(database.readers, { nowMs: Date.now, availability: unwatched, cache: noCache });
 
 test("combinations of filters and orders leave nothing with the connections, however many there are", async ({
   db,
@@ -72,14 +77,14 @@ test("combinations of filters and orders leave nothing with the connections, how
     const view = { privateMetadata: false };
     await list(parseListParams({ email_address: ["a@example.com"] }), view);
     await list(parseListParams({}), view);
-    const before = await Promise.all([database.reads, database.search].map(keptBy));
+    const before = await Promise.all([database.readers.points, database.readers.searches].map(keptBy));
     const all = [...combinations()];
     expect(all.length).toBeGreaterThan(300);
     for (const params of all) {
       await list(parseListParams(params), view);
       await count(parseUserFilter(params));
     }
-    const after = await Promise.all([database.reads, database.search].map(keptBy));
+    const after = await Promise.all([database.readers.points, database.readers.searches].map(keptBy));
     for (const [n, { statements, bytes }] of after.entries()) {
       expect(statements - (before[n]?.statements ?? 0)).toBeLessThanOrEqual(3);
       expect(bytes - (before[n]?.bytes ?? 0)).toBeLessThan(8 * 1024 ** 2);
@@ -92,7 +97,7 @@ test("what is asked most stays planned: each filter alone, each order alone, the
 }) => {
   await withOneConnectionEach(db.url, async (database) => {
     const { list, count } = queriesOf(database);
-    const memberships = createMembershipQueries(database, { availability: unwatched, lagMs: 0 });
+    const memberships = createMembershipQueries(database.readers, { availability: unwatched, lagMs: 0 });
     const view = { privateMetadata: false };
     const ask = async () => {
       for (const [name, values] of FILTERS) {
@@ -103,9 +108,9 @@ test("what is asked most stays planned: each filter alone, each order alone, the
       await memberships.list("user_1", { limit: 10, offset: 0 }, view);
     };
     await ask();
-    const before = await Promise.all([database.reads, database.search].map(keptBy));
+    const before = await Promise.all([database.readers.points, database.readers.searches].map(keptBy));
     await ask();
-    const after = await Promise.all([database.reads, database.search].map(keptBy));
+    const after = await Promise.all([database.readers.points, database.readers.searches].map(keptBy));
     expect(after.map(({ statements }) => statements)).toEqual(before.map(({ statements }) => statements));
     // Seven lookups as lists and as counts; the other filters, and the orders.
     expect(after[0]?.statements).toBeGreaterThanOrEqual(12);

@@ -60,7 +60,7 @@ describe("the statistics of terms", () => {
     await fill(db);
     const parts = { nowMs: Date.now, availability: unwatched, cache: noCache };
     const found = async () => {
-      const queries = createUserQueries(db.database, parts);
+      const queries = createUserQueries(db.database.readers, parts);
       const lists = [];
       for (const query of ["é", "✓", "é✓", "@", "|"]) {
         for (const order of ORDER_FIELDS.flatMap((field) => [`+${field}`, `-${field}`])) {

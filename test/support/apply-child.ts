@@ -37,6 +37,6 @@ const OPTIONS = { lagMs: 60_000, lockTimeoutMs: 30_000 };
 const database = connect({ url });
 while (stream.length > 0) {
   // Three batches at once, as a busy server has them.
-  await Promise.all([1, 2, 3].map(() => applyItems(database.sql, stream.splice(0, 20), OPTIONS)));
+  await Promise.all([1, 2, 3].map(() => applyItems(database.primary.sql, stream.splice(0, 20), OPTIONS)));
 }
 await database.close();

@@ -29,7 +29,7 @@ export const test = base.extend<{ $file: { ownDatabase: TestDatabase }; $test: {
     async ({}, use) => {
       const { url, drop } = await freshDatabase();
       const database = connect({ url });
-      await use({ url, database, sql: database.sql, truncate: () => truncate(database.sql) });
+      await use({ url, database, sql: database.primary.sql, truncate: () => truncate(database.primary.sql) });
       await database.close();
       await drop();
     },

@@ -7,7 +7,7 @@ import { walksOver } from "./walks.js";
 /** How many rows were read by reading tables from end to end, by table, while `users` and as many memberships were loaded. */
 export async function loadWithoutAutovacuum(url: string, users: number): Promise<Map<string, number>> {
   const database = connect({ url });
-  const { sql } = database;
+  const { sql } = database.primary;
   const tables = await sql<{ name: string }[]>`
     select tablename as name from pg_tables where schemaname = 'mirror_data'`;
   for (const { name } of tables) {
@@ -35,12 +35,12 @@ export async function loadWithoutAutovacuum(url: string, users: number): Promise
   const after = connect({ url, poolMax: 1 });
   const others = async () =>
     (
-      await after.sql`
+      await after.primary.sql`
         select from pg_stat_activity
         where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()`
     ).count;
   while ((await others()) > 0) await setTimeout(50);
-  const read = await after.sql<{ name: string; n: number }[]>`
+  const read = await after.primary.sql<{ name: string; n: number }[]>`
     select relname as name, seq_tup_read::bigint as n from pg_stat_user_tables
     where schemaname = 'mirror_data' and relname <> '__drizzle_migrations'`;
   await after.close();

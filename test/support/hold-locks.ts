@@ -12,7 +12,7 @@ export async function holdLocks(
   });
   let ended: Promise<unknown> = Promise.resolve();
   await new Promise<void>((taken, failed) => {
-    ended = other.sql
+    ended = other.primary.sql
       .begin(async (tx) => {
         await tx`select set_config('idle_in_transaction_session_timeout', '0', true)`;
         await take(tx);

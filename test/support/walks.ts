@@ -1,7 +1,7 @@
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
-import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { createRefetcher } from "../../src/sync/answers/refetcher.js";
+import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { createWalks } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
@@ -54,7 +54,7 @@ export async function walksOver(
     instanceId: null,
   });
   const walks = createWalks({
-    ...{ database: db.database, api, clock: { now }, lagMs, purgeLimit, log },
+    ...{ primary: db.database.primary, api, clock: { now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
     claimUpstream: async () => {},
     requests: () => upstream.requests,

@@ -36,7 +36,7 @@ const PROBE_TIMEOUT_MS = 2000;
 const HOOKS_TIMEOUT_MS = 3000;
 
 export interface AvailabilityOptions {
-  database: Pick<Database, "connections" | "sql" | "reads" | "search">;
+  database: Pick<Database, "connections" | "primary" | "readers">;
   log: Logger;
 }
 

@@ -1,10 +1,10 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
+import * as syncTables from "../tables/sync.js";
+import * as userTables from "../tables/users.js";
 import { type Connections, createConnections, withLimit } from "./connections.js";
 import { whileServerWorks } from "./long-statements.js";
-import * as userTables from "../tables/users.js";
 import { UNHURRIED } from "./session.js";
-import * as syncTables from "../tables/sync.js";
 
 const schema = { ...userTables, ...syncTables };
 
@@ -22,20 +22,30 @@ export interface Database {
   readonly url: string;
   /** Where whoever needs a connection of his own opens it. */
   readonly connections: Connections;
+  readonly primary: Primary;
+  readonly readers: Readers;
+  /** What still runs after `withinMs` fails, and nothing more can be asked. Repeating is free. */
+  close(withinMs?: number): Promise<void>;
+}
+
+/** What writes, and what must see each commit at once: always the server that takes the writes. */
+export interface Primary {
   /** Writes, and whatever isn't asked a thousand times a second. */
   readonly sql: Sql;
   /** The same pool, for statements that may take a minute: those of walks, and over whole tables. */
   readonly patient: Sql;
-  /** Reads by what is indexed. Few connections: each statement on one that is idle has to wake its server process. */
-  readonly reads: Sql;
-  /** Anything that may be slow. */
-  readonly search: Sql;
   /** On a connection of its own, for what takes as long as it takes: an index of millions of users, a VACUUM. */
   unhurried<T>(work: (sql: postgresType.Sql) => Promise<T>): Promise<T>;
   /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
   readonly orm: Orm;
-  /** What still runs after `withinMs` fails, and nothing more can be asked. Repeating is free. */
-  close(withinMs?: number): Promise<void>;
+}
+
+/** What answers callers' reads. Whoever takes these and not `Primary` could read from a replica. */
+export interface Readers {
+  /** Reads by what is indexed. Few connections: each statement on one that is idle has to wake its server process. */
+  readonly points: Sql;
+  /** Anything that may be slow. */
+  readonly searches: Sql;
 }
 
 export interface ConnectOptions {
@@ -81,8 +91,8 @@ export function connect(options: ConnectOptions): Database {
   const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };
   const name = applicationName;
   const sql = connections.open({ name, max: share(1 / 2), limitMs: LIMIT_MS.write, types });
-  const reads = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });
-  const search = connections.open({
+  const points = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });
+  const searches = connections.open({
     ...{ name: `${name} search`, max: share(1 / 4), limitMs: LIMIT_MS.search, types },
     settings: SEARCH_SETTINGS,
   });
@@ -91,24 +101,25 @@ export function connect(options: ConnectOptions): Database {
   return {
     url,
     connections,
-    sql,
-    patient: withLimit(sql, LIMIT_MS.walk),
-    reads,
-    search,
-    async unhurried(work) {
-      const own = connections.open({
-        ...{ name, max: 1, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
-      });
-      try {
-        return await whileServerWorks(connections, own, () => work(own));
-      } finally {
-        await own.end({ timeout: 0 });
-      }
+    primary: {
+      sql,
+      patient: withLimit(sql, LIMIT_MS.walk),
+      async unhurried(work) {
+        const own = connections.open({
+          ...{ name, max: 1, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
+        });
+        try {
+          return await whileServerWorks(connections, own, () => work(own));
+        } finally {
+          await own.end({ timeout: 0 });
+        }
+      },
+      orm: drizzle(forDrizzle, { schema }),
     },
-    orm: drizzle(forDrizzle, { schema }),
+    readers: { points, searches },
     close: async (withinMs = 5000) => {
       const end = { timeout: withinMs / 1000 };
-      await Promise.all([sql, reads, search, forDrizzle].map((pool) => pool.end(end)));
+      await Promise.all([sql, points, searches, forDrizzle].map((pool) => pool.end(end)));
     },
   };
 }

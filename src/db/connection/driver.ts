@@ -103,7 +103,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
           return socket.destroy()
         }`,
     ],
-    // How a connection is encrypted is decided for each host (`connection-tls.ts`): where `ssl` is a list, each stands in it
+    // How a connection is encrypted is decided for each host (`lib/connection/tls.ts`): where `ssl` is a list, each stands in it
     // twice, without and with TLS, and the second is for those that refuse the first for its own sake.
     [
       "    socket.on('connect', ssl ? secure : connected)",

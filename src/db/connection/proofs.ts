@@ -12,7 +12,7 @@ export interface Proofs {
   read(): Promise<boolean>;
 }
 
-export interface ProofsOptions extends Pick<Database, "sql" | "reads" | "search"> {
+export interface ProofsOptions extends Pick<Database, "primary" | "readers"> {
   /** Called when a write succeeds after one was refused. */
   onWritable: () => Promise<unknown>;
   log: Logger;
@@ -22,13 +22,18 @@ export interface ProofsOptions extends Pick<Database, "sql" | "reads" | "search"
 const LIMIT_MS = 3000;
 const READ_ONLY = "25006";
 
-export function createProofs({ sql, reads, search, onWritable, log }: ProofsOptions): Proofs {
+export function createProofs({
+  primary: { sql },
+  readers: { points, searches },
+  onWritable,
+  log,
+}: ProofsOptions): Proofs {
   let refused = false;
 
-  const read = createProof(withLimit(reads, LIMIT_MS), async (limited) => {
+  const read = createProof(withLimit(points, LIMIT_MS), async (limited) => {
     await limited`select from mirror_data.users where id = ''`;
   });
-  const find = createProof(withLimit(search, LIMIT_MS), async (limited) => {
+  const find = createProof(withLimit(searches, LIMIT_MS), async (limited) => {
     await limited`select 1`;
   });
   const write = createProof(withLimit(sql, LIMIT_MS), async (limited) => {

@@ -19,8 +19,8 @@ import {
 import { basename, join, resolve } from "node:path";
 import { AppError } from "../../lib/errors.js";
 import type { RunAs } from "./binaries.js";
-import { livingServer } from "./server.js";
 import { makeFolder } from "./folder.js";
+import { livingServer } from "./server.js";
 import { spawnWatched } from "./watched.js";
 
 export const EMBEDDED_ROLE = "mirror";

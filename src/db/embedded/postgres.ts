@@ -4,10 +4,10 @@ import { endsWithin, sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 import { createConnections } from "../connection/connections.js";
 import { postgres } from "../connection/driver.js";
+import { isDatabaseTrouble } from "../connection/trouble.js";
 import { embeddedBinaries, unprivilegedUser } from "./binaries.js";
 import { EMBEDDED_ROLE, embeddedLocation, ensureCluster } from "./cluster.js";
 import { livingServer, runningServer, type Server, startServer, stopServer } from "./server.js";
-import { isDatabaseTrouble } from "../connection/trouble.js";
 
 export interface EmbeddedOptions {
   dataDir: string;

@@ -8,14 +8,14 @@ import { sleep } from "../../lib/async.js";
 import { connectionOptions, describeHosts } from "../../lib/connection/options.js";
 import { AppError, reasonOf } from "../../lib/errors.js";
 import { createConnections, withLimit } from "../connection/connections.js";
-import { createReaderRoles } from "./grants.js";
 import { whileServerWorks } from "../connection/long-statements.js";
+import { UNHURRIED } from "../connection/session.js";
+import { isDatabaseTrouble } from "../connection/trouble.js";
+import { createReaderRoles } from "./grants.js";
 import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { createSearchIndex } from "./search-index.js";
-import { UNHURRIED } from "../connection/session.js";
 import { refuseUnsuitableDatabase } from "./suitability.js";
-import { isDatabaseTrouble } from "../connection/trouble.js";
 
 /** Whoever uses a table waits for no longer than this behind a migration that waits for it. */
 const LOCK_TIMEOUT = "500ms";
@@ -79,7 +79,7 @@ async function prepare(
   refuseNewerDatabase(current, newest);
   if (current !== newest) {
     await betweenLocks(sql, patience, () => runMigrations(sql, folder));
-    // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`upkeep.ts`).
+    // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`sync/upkeep/plans-and-index.ts`).
     if (current === null) await createSearchIndex(sql);
   }
   await createReaderRoles(sql);

@@ -1,7 +1,7 @@
 import { NOTIFY_CHANNEL, type Sql } from "../connection/client.js";
+import { limitLocks } from "../connection/session.js";
 import { betweenLocks } from "./migration-locks.js";
 import { createSearchIndex } from "./search-index.js";
-import { limitLocks } from "../connection/session.js";
 
 /** All that comes from Clerk, and what is known about how complete it is. Keys stay, as does the feed's numbering. */
 const TABLES = [

@@ -3,7 +3,7 @@ import { boolean, index, integer, jsonb, primaryKey, smallint, text } from "driz
 import { key, keys, mirrorData, ms } from "./columns.js";
 
 /**
- * One row per user id ever seen: the user as Clerk last described it, or its tombstone. Written by `sync/apply.ts`
+ * One row per user id ever seen: the user as Clerk last described it, or its tombstone. Written by `sync/apply/apply.ts`
  * only. Nothing but the primary key is indexed, so that most updates stay on their page; filters use `user_search`.
  *
  * `payload` is the user's JSON without `private_metadata`, which stands in a column of its own and is spliced in at
@@ -139,7 +139,7 @@ export const userMetadata = mirrorData.table(
 /**
  * Every identifier a live user owns, verified or not. `kind`: email, phone, username, wallet, account; an account's
  * value is `provider\nprovider_user_id`, the provider without `oauth_`, or what tells it apart from another account with
- * the same (`sync/derive.ts`). Never unique across users: events come in
+ * the same (`sync/apply/derive.ts`). Never unique across users: events come in
  * any order, and a unique index would turn one late event into a failing batch.
  */
 export const userIdentifiers = mirrorData.table(
@@ -163,7 +163,7 @@ export const userIdentifiers = mirrorData.table(
   ],
 );
 
-/** One row per organization id ever seen, or its tombstone. Written by `sync/apply.ts`. */
+/** One row per organization id ever seen, or its tombstone. Written by `sync/apply/apply.ts`. */
 export const organizations = mirrorData.table(
   "organizations",
   {

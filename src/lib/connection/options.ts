@@ -18,7 +18,7 @@ interface DriverOptions {
 }
 
 export interface ConnectionTarget {
-  /** `ssl` is ours (`driver.ts`), and not among the driver's types. */
+  /** `ssl` is ours (`db/connection/driver.ts`), and not among the driver's types. */
   driver: Omit<DriverOptions, "ssl">;
   /** Seconds; null: ours. */
   connectTimeout: number | null;

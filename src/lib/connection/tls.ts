@@ -11,7 +11,7 @@ import { ConnectionStringError } from "./string.js";
 
 type Values = Readonly<Record<string, string>>;
 
-/** How a connection is encrypted (`driver.ts` asks these, where postgres.js would take plain options). */
+/** How a connection is encrypted (`db/connection/driver.ts` asks these, where postgres.js would take plain options). */
 export interface Tls {
   /** Whether it goes on without, where the server offers none. */
   optional: boolean;

@@ -1,8 +1,8 @@
-import { badParam } from "./failure.js";
-import { integer, userTests } from "./filters.js";
 import type { ListedUsers } from "../faults/list-lag.js";
 import type { Store } from "../world/store.js";
 import type { User } from "../world/types.js";
+import { badParam } from "./failure.js";
+import { integer, userTests } from "./filters.js";
 
 type Key = (user: User) => string | number | null;
 

@@ -1,6 +1,4 @@
 import { badParam, ClerkFailure } from "../api/failure.js";
-import { makeEmail, makePhone, makeWallet } from "./identifiers.js";
-import { METADATA, merge, metadataParam } from "./metadata.js";
 import {
   emailParam,
   flagParam,
@@ -12,6 +10,8 @@ import {
   textParam,
   timeParam,
 } from "../api/params.js";
+import { makeEmail, makePhone, makeWallet } from "./identifiers.js";
+import { METADATA, merge, metadataParam } from "./metadata.js";
 import { type Store, secretsOf, showUser, userOf } from "./store.js";
 import type { Json, User } from "./types.js";
 

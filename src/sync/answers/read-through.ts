@@ -4,9 +4,9 @@ import { isLockTimeout } from "../../db/connection/trouble.js";
 import { type Asker, OURSELVES } from "../../lib/shares.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import { applyItems, type OnCommitted } from "../apply/apply.js";
-import { keepDeadObject } from "../ledger/dead-letters.js";
 import { isPoison } from "../apply/isolate.js";
 import { userSnapshot } from "../fold/snapshot.js";
+import { keepDeadObject } from "../ledger/dead-letters.js";
 
 /** What Clerk said about one user, as JSON values; `stored`: it was not asked, somebody else was faster. */
 export type ReadThroughAnswer =

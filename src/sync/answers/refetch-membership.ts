@@ -2,9 +2,9 @@ import type { Sql } from "../../db/connection/client.js";
 import { AppError } from "../../lib/errors.js";
 import type { ClerkApi, Page } from "../../upstream/users.js";
 import { applyItems } from "../apply/apply.js";
-import { deadObjectOf, dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
 import { isPoison } from "../apply/isolate.js";
 import { gone, membershipSnapshot } from "../fold/snapshot.js";
+import { deadObjectOf, dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
 import { idOf } from "../reconcile/clerk-pages.js";
 
 interface MembershipParts {

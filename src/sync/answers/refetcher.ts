@@ -4,11 +4,11 @@ import type { Logger } from "../../observability/logger.js";
 import type { Priority } from "../../upstream/rate-limit.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import { applyItems, type OnCommitted } from "../apply/apply.js";
-import { dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
 import { isPoison } from "../apply/isolate.js";
-import { refetchMembership } from "./refetch-membership.js";
-import type { RefetchKind } from "../ledger/refetch-queue.js";
 import { gone, organizationSnapshot, userSnapshot } from "../fold/snapshot.js";
+import { dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
+import type { RefetchKind } from "../ledger/refetch-queue.js";
+import { refetchMembership } from "./refetch-membership.js";
 
 export interface Refetcher {
   /** Asks Clerk about everything that is due; how many were asked. */

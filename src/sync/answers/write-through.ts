@@ -10,13 +10,7 @@ import type { Logger } from "../../observability/logger.js";
 import type { Effect } from "../../upstream/paths.js";
 import type { Item, OnCommitted } from "../apply/apply.js";
 import { applyInChunks } from "../apply/chunks.js";
-import { keepDeadObject, type LetterKind } from "../ledger/dead-letters.js";
-import { idIn, membershipKey } from "../webhooks/events.js";
 import { isPoison } from "../apply/isolate.js";
-import { LOOKED_AT_ONCE } from "../reconcile/apply-page.js";
-import { glanceAtUsers } from "../reconcile/unchanged.js";
-import type { Refetcher } from "./refetcher.js";
-import { queueRefetches, type Refetch } from "../ledger/refetch-queue.js";
 import {
   embeddedOrganization,
   gone,
@@ -25,6 +19,12 @@ import {
   organizationSnapshot,
   userSnapshot,
 } from "../fold/snapshot.js";
+import { keepDeadObject, type LetterKind } from "../ledger/dead-letters.js";
+import { queueRefetches, type Refetch } from "../ledger/refetch-queue.js";
+import { LOOKED_AT_ONCE } from "../reconcile/apply-page.js";
+import { glanceAtUsers } from "../reconcile/unchanged.js";
+import { idIn, membershipKey } from "../webhooks/events.js";
+import type { Refetcher } from "./refetcher.js";
 import type { Unapplied } from "./unapplied.js";
 
 /** Clerk's answer to a request that was forwarded. */

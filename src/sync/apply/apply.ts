@@ -1,11 +1,11 @@
+import { type Change, type CounterDeltas, publish } from "../../changes/feed.js";
 import type { Sql, Tx } from "../../db/connection/client.js";
 import { limitLocks } from "../../db/connection/session.js";
+import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "../fold/snapshot.js";
+import { claimDeliveries, type Delivery, markStale } from "../ledger/deliveries.js";
+import { type Refetch, type Settled, writeRefetches } from "../ledger/refetch-queue.js";
 import { applyMemberships, applyOrganizations } from "./organizations.js";
 import { applyUsers, existingUsers } from "./users.js";
-import { claimDeliveries, type Delivery, markStale } from "../ledger/deliveries.js";
-import { type Change, type CounterDeltas, publish } from "../../changes/feed.js";
-import { type Refetch, type Settled, writeRefetches } from "../ledger/refetch-queue.js";
-import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "../fold/snapshot.js";
 
 /** What one webhook, one answer of Clerk, or one row of a page says. */
 export interface Item {

@@ -1,13 +1,13 @@
+import type { Change } from "../../changes/feed.js";
 import type { Json } from "../../clerk.js";
 import type { Tx } from "../../db/connection/client.js";
 import { createPause } from "../../lib/turns.js";
-import type { Effect, Effects, Incoming } from "./apply.js";
-import type { Change } from "../../changes/feed.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "../fold/fold.js";
-import { idsOfOtherKinds } from "./other-kinds.js";
-import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
-import type { StoredRow } from "./rows.js";
 import type { Activity, Gone, Live } from "../fold/snapshot.js";
+import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
+import type { Effect, Effects, Incoming } from "./apply.js";
+import { idsOfOtherKinds } from "./other-kinds.js";
+import type { StoredRow } from "./rows.js";
 
 type Snapshot = Live<Json> | Gone | Activity;
 

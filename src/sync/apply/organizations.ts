@@ -1,9 +1,10 @@
 import { jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/client.js";
-import type { ApplyOptions, Effects, Incoming } from "./apply.js";
 import { MEMBERSHIP, ORGANIZATION } from "../fold/fold.js";
-import { type FoldTable, foldLocked, type Writing } from "./merge-locked.js";
+import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
+import type { ApplyOptions, Effects, Incoming } from "./apply.js";
+import { type FoldTable, foldLocked, type Writing } from "./merge-locked.js";
 import {
   membershipRow,
   organizationRow,
@@ -12,7 +13,6 @@ import {
   type StoredRow,
   stateOf,
 } from "./rows.js";
-import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
 
 /** Like `applyUsers`, for organizations. */
 export async function applyOrganizations(

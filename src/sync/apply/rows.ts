@@ -1,8 +1,8 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
 import { splicePrivateMetadata, splitPrivateMetadata } from "../../lib/private-metadata.js";
 import { exactKey } from "../../lib/text.js";
-import { orNull, text } from "./derive.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
+import { orNull, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";
 
 /** A row of `users`, `organizations` or `organization_memberships` as it is stored; the latter two lack the users' columns. */

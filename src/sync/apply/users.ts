@@ -4,15 +4,15 @@ import { plainArray, textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/client.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
-import type { ApplyOptions, Effects, Incoming } from "./apply.js";
-import { deletedAt, orderColumns } from "./organizations.js";
-import { withdrawAsOf } from "../ledger/proof.js";
-import { type Derived, derivedRows } from "./derive.js";
 import { USER } from "../fold/fold.js";
-import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
-import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
-import { type StoredUser, stateOf, userRow } from "./rows.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
+import { withdrawAsOf } from "../ledger/proof.js";
+import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
+import type { ApplyOptions, Effects, Incoming } from "./apply.js";
+import { type Derived, derivedRows } from "./derive.js";
+import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
+import { deletedAt, orderColumns } from "./organizations.js";
+import { type StoredUser, stateOf, userRow } from "./rows.js";
 import {
   deleteDerived,
   type IdentifierColumns,

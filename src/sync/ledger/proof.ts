@@ -1,8 +1,8 @@
 import type { Sql, Tx } from "../../db/connection/client.js";
 import { sleep } from "../../lib/async.js";
+import { RANK } from "../fold/snapshot.js";
 import { DEAD_OBJECTS } from "./dead-letters.js";
 import { CONTRADICTED } from "./refetch-queue.js";
-import { RANK } from "../fold/snapshot.js";
 
 /** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
 export interface Completeness {

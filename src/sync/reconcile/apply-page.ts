@@ -3,10 +3,7 @@ import type { Sql, Tx } from "../../db/connection/client.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { createPause } from "../../lib/turns.js";
 import type { Applied, Effect, Item } from "../apply/apply.js";
-import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "../ledger/dead-letters.js";
 import { isPoison } from "../apply/isolate.js";
-import { type Fence, fenced } from "../ledger/lease.js";
-import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./unchanged.js";
 import {
   embeddedOrganization,
   type Live,
@@ -14,8 +11,11 @@ import {
   organizationSnapshot,
   userSnapshot,
 } from "../fold/snapshot.js";
-import { applyUntilUnlocked } from "./until-unlocked.js";
+import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "../ledger/dead-letters.js";
+import { type Fence, fenced } from "../ledger/lease.js";
 import type { Walked } from "../ledger/windows.js";
+import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./unchanged.js";
+import { applyUntilUnlocked } from "./until-unlocked.js";
 
 /** What came of one page: how the stored rows changed, by id. */
 export type PageEffects = Map<string, Effect>;

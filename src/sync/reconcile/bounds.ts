@@ -1,7 +1,7 @@
 import { fenced } from "../ledger/lease.js";
-import type { RunWork } from "./run-context.js";
-import { boundsQuery, createdAtOf, PAGE_SIZE } from "./clerk-pages.js";
 import type { Bounds } from "../ledger/windows.js";
+import { boundsQuery, createdAtOf, PAGE_SIZE } from "./clerk-pages.js";
+import type { RunWork } from "./run-context.js";
 
 /** A count may change between two requests; one that is wrong is wrong each time. */
 const ATTEMPTS = 3;

@@ -1,16 +1,16 @@
-import { sleep } from "../../lib/async.js";
-import { countWithin, keepsToBounds } from "./bounds.js";
-import { advanceAsOf, loadProof, provedBy, saveCounted, saveWatermark } from "../ledger/proof.js";
-import type { Gone } from "./deletions.js";
-import { locateDrift } from "./locate-drift.js";
 import { feedPosition, userDeletionsSince } from "../../changes/feed.js";
-import { refuseWrongInstance } from "./guards.js";
+import { sleep } from "../../lib/async.js";
 import { fenced } from "../ledger/lease.js";
+import { advanceAsOf, loadProof, provedBy, saveCounted, saveWatermark } from "../ledger/proof.js";
+import { type Bounds, EVERYBODY, START } from "../ledger/windows.js";
 import { applyPage, type PageEffects } from "./apply-page.js";
+import { countWithin, keepsToBounds } from "./bounds.js";
+import { boundsQuery, createdAtOf, idOf, PAGE_SIZE, updatedAtOf, walkByOffset } from "./clerk-pages.js";
+import type { Gone } from "./deletions.js";
+import { refuseWrongInstance } from "./guards.js";
+import { locateDrift } from "./locate-drift.js";
 import type { RunWork } from "./run-context.js";
 import { deleteGone, verifyBounds } from "./verify.js";
-import { boundsQuery, createdAtOf, idOf, PAGE_SIZE, updatedAtOf, walkByOffset } from "./clerk-pages.js";
-import { type Bounds, EVERYBODY, START } from "../ledger/windows.js";
 
 /**
  * What an incremental run ends with. `complete`: everything is as Clerk has it. `unsettled`: something happened each time

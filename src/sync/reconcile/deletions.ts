@@ -3,8 +3,8 @@ import type { Clock } from "../../db/connection/clock.js";
 import { sleep } from "../../lib/async.js";
 import type { Call } from "../../upstream/client.js";
 import type { ClerkApi } from "../../upstream/users.js";
-import { idOf } from "./clerk-pages.js";
 import type { Bounds } from "../ledger/windows.js";
+import { idOf } from "./clerk-pages.js";
 
 /** A user whom Clerk doesn't know any more, and when the request that said so was sent. */
 export interface Gone {

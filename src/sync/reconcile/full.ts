@@ -1,7 +1,8 @@
+import { feedPosition } from "../../changes/feed.js";
+import { isLockTimeout } from "../../db/connection/trouble.js";
 import { buildSearchIndex, dropSearchIndex } from "../../db/setup/search-index.js";
 import { vacuumTables } from "../../db/setup/statistics.js";
-import { isLockTimeout } from "../../db/connection/trouble.js";
-import { countWithin, keepsToBounds } from "./bounds.js";
+import { fenced } from "../ledger/lease.js";
 import {
   advanceAsOf,
   advanceMembershipsAsOf,
@@ -11,15 +12,6 @@ import {
   saveCounted,
   saveWatermark,
 } from "../ledger/proof.js";
-import type { Gone } from "./deletions.js";
-import { feedPosition } from "../../changes/feed.js";
-import { refuseWrongInstance } from "./guards.js";
-import { fenced } from "../ledger/lease.js";
-import { walkMemberships, walkOrganizations } from "./organizations.js";
-import { planByCounts, planByOwnUsers } from "./plan.js";
-import type { RunWork } from "./run-context.js";
-import { deleteGone, loadWindow, overWindows, verifyBounds } from "./verify.js";
-import { updatedAtOf } from "./clerk-pages.js";
 import {
   EVERYBODY,
   loadWindows,
@@ -29,6 +21,14 @@ import {
   saveWindows,
   type Window,
 } from "../ledger/windows.js";
+import { countWithin, keepsToBounds } from "./bounds.js";
+import { updatedAtOf } from "./clerk-pages.js";
+import type { Gone } from "./deletions.js";
+import { refuseWrongInstance } from "./guards.js";
+import { walkMemberships, walkOrganizations } from "./organizations.js";
+import { planByCounts, planByOwnUsers } from "./plan.js";
+import type { RunWork } from "./run-context.js";
+import { deleteGone, loadWindow, overWindows, verifyBounds } from "./verify.js";
 
 /**
  * Fills the mirror: reads all of Clerk, window by window, and goes on from the checkpoints of an earlier attempt. What

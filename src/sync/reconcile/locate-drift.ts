@@ -1,7 +1,7 @@
-import { countWithin } from "./bounds.js";
-import type { RunWork } from "./run-context.js";
-import { PAGE_SIZE } from "./clerk-pages.js";
 import type { Bounds } from "../ledger/windows.js";
+import { countWithin } from "./bounds.js";
+import { PAGE_SIZE } from "./clerk-pages.js";
+import type { RunWork } from "./run-context.js";
 
 /** Users created from one moment to another, both included (null: without a bound), as counted on both sides. */
 export interface Counted {

@@ -2,19 +2,19 @@ import type { Tx } from "../../db/connection/client.js";
 import { AppError } from "../../lib/errors.js";
 import type { Page } from "../../upstream/users.js";
 import type { Item } from "../apply/apply.js";
+import { gone } from "../fold/snapshot.js";
+import { fenced } from "../ledger/lease.js";
+import { loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";
+import { applyPage } from "./apply-page.js";
+import { idOf, walkByOffset } from "./clerk-pages.js";
 import {
   type MissingMembership,
   missingMemberships,
   missingOrganizations,
   untilSettled,
 } from "./deletions.js";
-import { fenced } from "../ledger/lease.js";
-import { applyPage } from "./apply-page.js";
 import type { RunWork } from "./run-context.js";
-import { gone } from "../fold/snapshot.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
-import { idOf, walkByOffset } from "./clerk-pages.js";
-import { loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";
 
 /** Walks all organizations, from `begunAtMs` on; a full run then asks about those it was not shown. */
 export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promise<void> {

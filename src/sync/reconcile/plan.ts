@@ -1,7 +1,7 @@
-import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
-import type { RunWork } from "./run-context.js";
-import { createdAtOf } from "./clerk-pages.js";
 import { type Window, windowsBetween } from "../ledger/windows.js";
+import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
+import { createdAtOf } from "./clerk-pages.js";
+import type { RunWork } from "./run-context.js";
 
 /** More windows only cost more counts: so many go on side by side at most. */
 const MOST_WINDOWS = 16;

@@ -1,12 +1,12 @@
 import type { Sql } from "../../db/connection/client.js";
 import { AppError } from "../../lib/errors.js";
-import { refuseWrongInstance } from "./guards.js";
 import { fenced } from "../ledger/lease.js";
-import { planByOwnUsers } from "./plan.js";
+import { loadWindows } from "../ledger/windows.js";
 import { closeWindow, plannedWindows, prepare, walkOthers } from "./full.js";
+import { refuseWrongInstance } from "./guards.js";
+import { planByOwnUsers } from "./plan.js";
 import type { RunWork } from "./run-context.js";
 import { deleteGone, verifyBounds } from "./verify.js";
-import { loadWindows } from "../ledger/windows.js";
 
 /** The last window begins a little before the interval ends, so that all of them end within it. */
 const SPREAD = 0.9;

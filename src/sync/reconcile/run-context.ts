@@ -1,4 +1,4 @@
-import type { Database, Sql } from "../../db/connection/client.js";
+import type { Primary, Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
 import { createGate } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
@@ -6,12 +6,12 @@ import type { Call } from "../../upstream/client.js";
 import type { Priority } from "../../upstream/rate-limit.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import type { Fence } from "../ledger/lease.js";
-import { createTally, type RunTally } from "./tally.js";
 import type { OnProgress, Run, RunMode } from "../ledger/runs.js";
+import { createTally, type RunTally } from "./tally.js";
 
 /** What every run needs of the process. */
 export interface ReconcileParts {
-  database: Pick<Database, "sql" | "patient" | "unhurried">;
+  primary: Primary;
   api: ClerkApi;
   clock: Pick<Clock, "now">;
   /** How many requests Clerk was sent so far. */
@@ -38,7 +38,7 @@ export interface RunOptions {
 export interface RunWork {
   sql: Sql;
   /** For what takes as long as it takes. */
-  unhurried: Database["unhurried"];
+  unhurried: Primary["unhurried"];
   api: ClerkApi;
   clock: Pick<Clock, "now">;
   lagMs: number;
@@ -84,7 +84,7 @@ export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions):
   const { api, clock, lagMs, purgeLimit, log, requests } = parts;
   const { windowUsers = WINDOW_USERS, secondLookMs = SECOND_LOOK_MS } = parts;
   const { mode, signal, fence } = options;
-  const { patient: sql, unhurried } = parts.database;
+  const { patient: sql, unhurried } = parts.primary;
   return {
     ...{ sql, unhurried, api, clock, lagMs, purgeLimit, windowUsers, secondLookMs, log, ...options },
     runId: run.id,

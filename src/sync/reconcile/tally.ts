@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connection/client.js";
 import { type Fence, fenced } from "../ledger/lease.js";
-import type { PageEffects } from "./apply-page.js";
 import { type DifferenceIds, REASONS, type Reason, type Run, saveProgress } from "../ledger/runs.js";
+import type { PageEffects } from "./apply-page.js";
 
 /** What a run has seen and found so far, kept in its row. */
 export interface RunTally {

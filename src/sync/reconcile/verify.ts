@@ -1,15 +1,15 @@
 import { createGate } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
+import { gone } from "../fold/snapshot.js";
+import { fenced, LeaseLost } from "../ledger/lease.js";
+import { deletionsSince } from "../ledger/runs.js";
+import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from "../ledger/windows.js";
+import { applyPage } from "./apply-page.js";
+import { idOf, type WalkedPage, walkUsers } from "./clerk-pages.js";
 import { confirmMissing, type Gone, missingUsers, untilSettled } from "./deletions.js";
 import { refusePurge } from "./guards.js";
-import { fenced, LeaseLost } from "../ledger/lease.js";
-import { applyPage } from "./apply-page.js";
 import type { RunWork } from "./run-context.js";
-import { deletionsSince } from "../ledger/runs.js";
-import { gone } from "../fold/snapshot.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
-import { idOf, type WalkedPage, walkUsers } from "./clerk-pages.js";
-import { type Bounds, describeBounds, START, saveCheckpoint, type Window } from "../ledger/windows.js";
 
 /** So many windows are walked side by side: enough to use the budget although each answer takes its time. */
 const AT_ONCE = 8;

@@ -1,6 +1,4 @@
 import { backoffMs, sleep } from "../../lib/async.js";
-import { createExecutor, type ExecutorParts } from "./runner.js";
-import { createLead, RETRY_MS } from "./scheduler.js";
 import { createLease, LeaseLost } from "../ledger/lease.js";
 import {
   findRun,
@@ -14,6 +12,8 @@ import {
   requeueInterrupted,
   unfinishedBackfill,
 } from "../ledger/runs.js";
+import { createExecutor, type ExecutorParts } from "./runner.js";
+import { createLead, RETRY_MS } from "./scheduler.js";
 
 export interface WalkOptions {
   signal: AbortSignal;
@@ -50,7 +50,7 @@ const INTERRUPTED = "It was interrupted.";
 
 export function createWalks(parts: WalksParts): Walks {
   const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = parts;
-  const { sql } = parts.database;
+  const { sql } = parts.primary;
   const lease = createLease({ sql, log });
   const executor = createExecutor(parts);
   const lead = createLead({

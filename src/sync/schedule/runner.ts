@@ -1,11 +1,11 @@
 import { AppError } from "../../lib/errors.js";
-import type { Completeness } from "../ledger/proof.js";
-import { runIncremental } from "../reconcile/check.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
+import type { Completeness } from "../ledger/proof.js";
+import { findRun, finishRun, type OnProgress, type QueuedRun, type Run, startRun } from "../ledger/runs.js";
+import { runIncremental } from "../reconcile/check.js";
 import { runBackfill, runFull } from "../reconcile/full.js";
 import { noteTrouble, stepRolling } from "../reconcile/rolling.js";
 import { beginWork, type ReconcileParts, type RunWork } from "../reconcile/run-context.js";
-import { findRun, finishRun, type OnProgress, type QueuedRun, type Run, startRun } from "../ledger/runs.js";
 
 export interface ExecutorParts extends ReconcileParts {
   completeness: Completeness;
@@ -29,7 +29,7 @@ export interface Executor {
 
 export function createExecutor(parts: ExecutorParts): Executor {
   const { clock, log, completeness } = parts;
-  const { sql } = parts.database;
+  const { sql } = parts.primary;
 
   function begin(held: HeldLease, run: Run, allowPurge: boolean, options: ExecuteOptions): RunWork {
     const signal = AbortSignal.any([options.signal, held.signal]);

@@ -2,10 +2,8 @@ import type { Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
 import { backoffMs, sleep } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
-import type { Completeness } from "../ledger/proof.js";
-import type { Executor } from "./runner.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
-import { currentRolling, lastFullStart, type RollingRun } from "../reconcile/rolling.js";
+import type { Completeness } from "../ledger/proof.js";
 import {
   createRun,
   isDry,
@@ -15,6 +13,8 @@ import {
   startRun,
   unfinishedBackfill,
 } from "../ledger/runs.js";
+import { currentRolling, lastFullStart, type RollingRun } from "../reconcile/rolling.js";
+import type { Executor } from "./runner.js";
 
 export interface LeadParts {
   sql: Sql;

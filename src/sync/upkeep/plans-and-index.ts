@@ -1,4 +1,4 @@
-import type { Database } from "../../db/connection/client.js";
+import type { Primary } from "../../db/connection/client.js";
 import { buildSearchIndex, hasSearchIndex } from "../../db/setup/search-index.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { backoffMs, sleep } from "../../lib/async.js";
@@ -15,19 +15,19 @@ const PLANS_MS = 10_000;
 const INDEX_MS = { first: 60_000, longest: 3_600_000 };
 
 export interface UpkeepOptions {
-  database: Pick<Database, "sql" | "unhurried">;
+  primary: Pick<Primary, "sql" | "unhurried">;
   log: Logger;
   everyMs?: { plans: number; index: { first: number; longest: number } };
 }
 
-export function createUpkeep({ database, log, everyMs }: UpkeepOptions): Upkeep {
+export function createUpkeep({ primary, log, everyMs }: UpkeepOptions): Upkeep {
   const { plans, index } = everyMs ?? { plans: PLANS_MS, index: INDEX_MS };
 
   async function keepPlans(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await sleep(plans, signal).catch(() => {});
       if (signal.aborted) return;
-      await keepPlansFit(database.sql).catch((error) =>
+      await keepPlansFit(primary.sql).catch((error) =>
         log.debug({ reason: error.message }, "plans could not be kept fit"),
       );
     }
@@ -40,10 +40,10 @@ export function createUpkeep({ database, log, everyMs }: UpkeepOptions): Upkeep 
       await sleep(backoffMs(failures, index.first, index.longest), signal).catch(() => {});
       if (signal.aborted) return;
       try {
-        const [upstream] = await database.sql`
+        const [upstream] = await primary.sql`
           select from mirror_data.upstream where backfilled_at is not null`;
-        if (upstream && !(await hasSearchIndex(database.sql))) {
-          await database.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
+        if (upstream && !(await hasSearchIndex(primary.sql))) {
+          await primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
         }
         failures = 0;
       } catch (error) {

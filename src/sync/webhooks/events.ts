@@ -1,7 +1,6 @@
 import type { WebhookEvent } from "../../clerk.js";
 import { parseDeleted, parseSession } from "../../clerk.js";
 import type { Item } from "../apply/apply.js";
-import type { Refetch } from "../ledger/refetch-queue.js";
 import type { Activity } from "../fold/snapshot.js";
 import {
   embeddedOrganization,
@@ -10,6 +9,7 @@ import {
   organizationSnapshot,
   userSnapshot,
 } from "../fold/snapshot.js";
+import type { Refetch } from "../ledger/refetch-queue.js";
 
 /** Svix's own tolerance: an envelope further ahead of our clock than this is of no clock we know. */
 const FUTURE_MS = 300_000;

@@ -11,11 +11,11 @@ import { nextTurn } from "../../lib/turns.js";
 import { messageOf } from "../../observability/loggable-error.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Item, OnCommitted } from "../apply/apply.js";
+import { applyIsolated, type Isolated, isPoison } from "../apply/isolate.js";
+import { keysOf } from "../apply/locked.js";
 import { keepDeadWebhook } from "../ledger/dead-letters.js";
 import { itemOfEvent, questionsOf, userIdOf } from "./events.js";
 import { createGroupCommit, Stuck } from "./group-commit.js";
-import { applyIsolated, type Isolated, isPoison } from "../apply/isolate.js";
-import { keysOf } from "../apply/locked.js";
 
 /** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
 export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";

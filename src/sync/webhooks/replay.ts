@@ -1,8 +1,8 @@
 import type { Sql } from "../../db/connection/client.js";
 import { type DeadLetter, deadObjectOf, findDeadLetter } from "../ledger/dead-letters.js";
+import { queueRefetches, type RefetchKind } from "../ledger/refetch-queue.js";
 import { membershipKey } from "./events.js";
 import type { Ingest, WebhookStatus } from "./ingest.js";
-import { queueRefetches, type RefetchKind } from "../ledger/refetch-queue.js";
 
 /** What became of a dead letter; `queued`: what it is of is asked of Clerk, and the letter goes with the answer. */
 export type ReplayStatus = WebhookStatus | "queued";

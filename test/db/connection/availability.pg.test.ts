@@ -33,7 +33,7 @@ describe("a Postgres", () => {
     cleanups.push(network.close);
     const database = connect({ url: network.url });
     cleanups.push(database.close);
-    const { sql } = database;
+    const { sql } = database.primary;
     const availability = watch(database);
     expect(await availability.guard(async () => (await sql`select 1 as one`)[0]?.one)).toBe(1);
 
@@ -60,7 +60,7 @@ describe("a Postgres", () => {
     cleanups.push(network.close);
     const database = connect({ url: network.url });
     cleanups.push(database.close);
-    const { sql } = database;
+    const { sql } = database.primary;
     const availability = watch(database);
     let hooked = 0;
     availability.onReturn(async () => {
@@ -82,7 +82,7 @@ describe("a Postgres", () => {
   test("that refuses a statement is not away, and the failure is told as it is", async ({ db }) => {
     const database = connect({ url: db.url });
     cleanups.push(database.close);
-    const { sql } = database;
+    const { sql } = database.primary;
     const availability = watch(database);
     await expect(availability.guard(async () => sql`select 1 / 0`)).rejects.toMatchObject({ code: "22012" });
     expect(availability.isAway()).toBe(false);
@@ -105,7 +105,10 @@ describe("a Postgres", () => {
       cleanups.push(network.close);
       const database = connect({ url: network.url, poolMax: 8 });
       cleanups.push(database.close);
-      const { sql, reads, search, orm } = database;
+      const {
+        primary: { sql, orm },
+        readers: { points: reads, searches: search },
+      } = database;
       const slow = [sql, reads, search].flatMap((pool) => [
         pool`select pg_sleep(0.1)`,
         pool`select pg_sleep(0.1)`,
@@ -161,9 +164,11 @@ describe("a Postgres", () => {
     await expect.poll(availability.isWhole, { timeout: 10_000 }).toBe(false);
     expect(availability.isAway()).toBe(false);
     await expect(
-      availability.guard(async () => database.sql`update mirror_data.counters set n = n`),
+      availability.guard(async () => database.primary.sql`update mirror_data.counters set n = n`),
     ).rejects.toMatchObject({ code: "database_unavailable" });
-    expect(await availability.guard(async () => database.reads`select 1 as one`)).toEqual([{ one: 1 }]);
+    expect(await availability.guard(async () => database.readers.points`select 1 as one`)).toEqual([
+      { one: 1 },
+    ]);
     expect(hooked).toBe(0);
     await db.sql.begin(async (tx) => {
       await tx.unsafe("set transaction read write");

@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
+import { createVersions } from "../../../src/db/connection/commit-position.js";
 import { createConnections } from "../../../src/db/connection/connections.js";
 import type { Settings } from "../../../src/db/connection/session.js";
-import { createVersions } from "../../../src/db/connection/commit-position.js";
 import { test } from "../../support/database.js";
 
 const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };

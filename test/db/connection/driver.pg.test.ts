@@ -23,7 +23,10 @@ test("connections cut at any moment fail their queries and transactions, and wor
   db,
 }) => {
   const network = await startNetwork(db.url);
-  const { sql, close } = connect({ url: network.url, poolMax: 3 });
+  const {
+    primary: { sql },
+    close,
+  } = connect({ url: network.url, poolMax: 3 });
   const settled = { fulfilled: 0, rejected: 0 };
   for (let round = 0; round < 40; round++) {
     const long = "x".repeat(round % 2 === 0 ? 10 : 2000);
@@ -53,7 +56,10 @@ test("connections cut at any moment fail their queries and transactions, and wor
 test("a connection that the server ended in the middle of a query works again with the next", async ({
   db,
 }) => {
-  const { sql, close } = connect({ url: db.url, poolMax: 1 });
+  const {
+    primary: { sql },
+    close,
+  } = connect({ url: db.url, poolMax: 1 });
   for (let round = 0; round < 5; round++) {
     const [own] = await sql<{ pid: number }[]>`select pg_backend_pid() as pid`;
     const running = sql`select pg_sleep(60)`;

@@ -42,13 +42,13 @@ describe("a database whose defaults are other than Postgres' own", () => {
     stop.push(own.drop);
     const admin = connect({ url: own.url, poolMax: 1 });
     // Every page takes longer than the default allows.
-    await admin.sql.unsafe(`
+    await admin.primary.sql.unsafe(`
       create function mirror_data.dawdle() returns trigger language plpgsql as
         $$ begin perform pg_sleep(0.3); return null; end $$;
       create trigger dawdle after insert on mirror_data.users execute function mirror_data.dawdle()`);
     const name = new URL(own.url).pathname.slice(1);
     for (const [setting, value] of Object.entries(DEFAULTS)) {
-      await admin.sql.unsafe(`alter database ${name} set ${setting} = '${value}'`);
+      await admin.primary.sql.unsafe(`alter database ${name} set ${setting} = '${value}'`);
     }
     await admin.close();
     return own.url;
@@ -85,7 +85,7 @@ describe("a database whose defaults are other than Postgres' own", () => {
     const url = await hostileDatabase();
     const database = connect({ url });
     stop.push(database.close);
-    for (const pool of [database.sql, database.reads, database.search]) {
+    for (const pool of [database.primary.sql, database.readers.points, database.readers.searches]) {
       const rows = await pool<{ name: string; setting: string }[]>`
         select name, setting from pg_settings where name = any(${textArray(Object.keys(DEFAULTS))}::text::text[])`;
       const settings = Object.fromEntries(rows.map(({ name, setting }) => [name, setting]));
@@ -101,7 +101,7 @@ describe("a database whose defaults are other than Postgres' own", () => {
         TimeZone: "UTC",
         extra_float_digits: "1",
       });
-      expect(Number(settings.statement_timeout)).toBe(pool === database.search ? 60 : 60_000);
+      expect(Number(settings.statement_timeout)).toBe(pool === database.readers.searches ? 60 : 60_000);
     }
   });
 });

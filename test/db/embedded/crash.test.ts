@@ -19,9 +19,13 @@ import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type EmbeddedPostgres, removeEmbedded, startEmbeddedPostgres } from "../../../src/db/embedded/postgres.js";
 import { embeddedBinaries, unprivilegedUser } from "../../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../../src/db/embedded/cluster.js";
+import {
+  type EmbeddedPostgres,
+  removeEmbedded,
+  startEmbeddedPostgres,
+} from "../../../src/db/embedded/postgres.js";
 import { killAtOnce, processesOf } from "../../support/processes.js";
 
 let folder: string;
@@ -59,7 +63,7 @@ async function stop(): Promise<void> {
 
 /** A process that starts the embedded Postgres of this folder. */
 function spawnChild(): ChildProcess {
-  const script = join(import.meta.dirname, "..", "support", "embedded-child.ts");
+  const script = join(import.meta.dirname, "../../support", "embedded-child.ts");
   const child = spawn(process.execPath, ["--import", "tsx", script, folder], {
     stdio: ["pipe", "pipe", "inherit"],
   });

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { removeEmbedded, startEmbeddedPostgres } from "../../../src/db/embedded/postgres.js";
 import { unprivilegedUser } from "../../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../../src/db/embedded/cluster.js";
+import { removeEmbedded, startEmbeddedPostgres } from "../../../src/db/embedded/postgres.js";
 import { processesOf } from "../../support/processes.js";
 
 /** Mounts a small disk, which only root may, and not in every container. */

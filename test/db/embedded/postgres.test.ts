@@ -16,9 +16,13 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type EmbeddedPostgres, removeEmbedded, startEmbeddedPostgres } from "../../../src/db/embedded/postgres.js";
 import { unprivilegedUser } from "../../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../../src/db/embedded/cluster.js";
+import {
+  type EmbeddedPostgres,
+  removeEmbedded,
+  startEmbeddedPostgres,
+} from "../../../src/db/embedded/postgres.js";
 
 const FAST = { durable: false, settings: { shared_buffers: "16MB" } };
 let folder: string;
@@ -43,7 +47,7 @@ async function start(dataDir = folder): Promise<EmbeddedPostgres> {
 
 /** Another process with the embedded Postgres of this folder. */
 async function startChild(): Promise<{ child: ChildProcess; url: string; attached: boolean }> {
-  const script = join(import.meta.dirname, "..", "support", "embedded-child.ts");
+  const script = join(import.meta.dirname, "../../support", "embedded-child.ts");
   const child = spawn(process.execPath, ["--import", "tsx", script, folder], {
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -167,7 +171,7 @@ describe("the embedded Postgres", () => {
       const home = join(folder, "home of a user");
       mkdirSync(home);
       chmodSync(folder, 0o755);
-      const root = join(import.meta.dirname, "..", "..");
+      const root = join(import.meta.dirname, "../../..");
       for (const part of ["src", "test", "package.json", "tsconfig.json", "node_modules"]) {
         cpSync(join(root, part), join(home, part), { recursive: true, verbatimSymlinks: true });
       }

@@ -9,7 +9,7 @@ import { migrateDatabase } from "../../../src/db/setup/migrate.js";
 import { splitPrivateMetadata } from "../../../src/lib/private-metadata.js";
 import { emptyDatabase } from "../../support/database.js";
 
-const DRIZZLE = join(import.meta.dirname, "../../drizzle");
+const DRIZZLE = join(import.meta.dirname, "../../../drizzle");
 
 async function withEmpty(work: (url: string, sql: postgres.Sql) => Promise<void>): Promise<void> {
   const { url, drop } = await emptyDatabase();

@@ -21,11 +21,15 @@ describe("PostgreSQL 15", () => {
     await migrateDatabase({ url: server.url });
     const database = connect({ url: server.url });
     const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
-    await applyItems(database.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
-    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    await applyItems(database.primary.sql, [{ users: [userSnapshot(user, "page", 1)] }], { lagMs: 0 });
+    const queries = createUserQueries(database.readers, {
+      nowMs: Date.now,
+      availability: unwatched,
+      cache: noCache,
+    });
     const list = await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true });
     expect(JSON.parse(String(list))).toEqual([user]);
-    expect(await database.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
+    expect(await database.primary.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
     await database.close();
   });
 });

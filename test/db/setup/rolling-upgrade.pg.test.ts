@@ -31,7 +31,7 @@ async function hold(url: string, take: (tx: Tx) => Promise<unknown>): Promise<()
 function nextVersion(): string {
   const folder = mkdtempSync(join(tmpdir(), "user-mirror-next-"));
   cleanUp.push(() => rmSync(folder, { recursive: true, force: true }));
-  cpSync(join(import.meta.dirname, "../../drizzle"), folder, { recursive: true });
+  cpSync(join(import.meta.dirname, "../../../drizzle"), folder, { recursive: true });
   const file = join(folder, "meta", "_journal.json");
   const journal = JSON.parse(readFileSync(file, "utf8"));
   const tag = "9999_later";
@@ -115,7 +115,7 @@ describe("a process that starts on a database in use", () => {
     await expectSame(old.url, sandbox);
     const check = connect({ url, poolMax: 1 });
     cleanUp.push(check.close);
-    expect(await check.sql`select to_regclass('mirror_data.later') is not null as has`).toEqual([
+    expect(await check.primary.sql`select to_regclass('mirror_data.later') is not null as has`).toEqual([
       { has: true },
     ]);
     // The version before is refused from now on; what of it runs goes on until it is stopped.

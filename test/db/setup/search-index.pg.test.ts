@@ -25,7 +25,7 @@ async function ownDatabase(): Promise<Database> {
 }
 
 /** As a container with a /dev/shm of 2 MB has it, where `condition` holds. */
-const refuseIndexes = ({ sql }: Database, condition: string) =>
+const refuseIndexes = ({ primary: { sql } }: Database, condition: string) =>
   sql.unsafe(`
     create function mirror_data.refuse_index() returns event_trigger language plpgsql as $$ begin
       if ${condition} then
@@ -37,36 +37,36 @@ const refuseIndexes = ({ sql }: Database, condition: string) =>
 describe("the search index", () => {
   test("is made without workers where these are short of memory", async () => {
     const database = await ownDatabase();
-    await dropSearchIndex(database.sql);
+    await dropSearchIndex(database.primary.sql);
     await refuseIndexes(database, "current_setting('max_parallel_maintenance_workers') <> '0'");
-    await database.unhurried((own) => buildSearchIndex(own, "atOnce"));
-    expect(await hasSearchIndex(database.sql)).toBe(true);
+    await database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
+    expect(await hasSearchIndex(database.primary.sql)).toBe(true);
   });
 
   test("that a build left unfinished is made anew, while others write", async () => {
     const database = await ownDatabase();
-    await database.sql`
+    await database.primary.sql`
       update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_trigrams'::regclass`;
-    expect(await hasSearchIndex(database.sql)).toBe(false);
+    expect(await hasSearchIndex(database.primary.sql)).toBe(false);
     const release = await holdLocks(
       database.url,
       (tx) => tx`lock table mirror_data.user_search in row exclusive mode`,
     );
     cleanUp.push(release);
-    const building = database.unhurried((own) => buildSearchIndex(own, "atOnce"));
-    const waits = () => database.sql`
+    const building = database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
+    const waits = () => database.primary.sql`
       select from pg_stat_activity where datname = current_database() and query like '%index concurrently%'
         and wait_event_type = 'Lock'`;
     await expect.poll(async () => (await waits()).count, { timeout: 20_000 }).toBe(1);
-    await database.sql`update mirror_data.user_search set search = search`;
+    await database.primary.sql`update mirror_data.user_search set search = search`;
     await release();
     await building;
-    expect(await hasSearchIndex(database.sql)).toBe(true);
+    expect(await hasSearchIndex(database.primary.sql)).toBe(true);
   });
 
   test("that can't be made, and tables that can't be vacuumed, undo no load; it is made later", async () => {
     const database = await ownDatabase();
-    const { sql } = database;
+    const { sql } = database.primary;
     await sql.unsafe(`
       create function mirror_data.refuse_analyze(id text) returns text immutable language plpgsql as $$ begin
         if current_query() ~ '^(vacuum|analyze)' then
@@ -82,14 +82,20 @@ describe("the search index", () => {
     expect(await backfill()).toMatchObject({ state: "succeeded", error: null });
     expect(await hasSearchIndex(sql)).toBe(false);
 
-    const queries = createUserQueries(database, { nowMs: Date.now, availability: unwatched, cache: noCache });
+    const queries = createUserQueries(database.readers, {
+      nowMs: Date.now,
+      availability: unwatched,
+      cache: noCache,
+    });
     expect(await queries.count(parseUserFilter({ query: ["zebed"] }))).toBe(1);
     expect(user.first_name).toBe("Zebedee");
 
     await sql.unsafe("drop event trigger refuse_index");
     const stopping = new AbortController();
     const everyMs = { plans: 50, index: { first: 50, longest: 50 } };
-    const running = createUpkeep({ database, log: silentLogger(), everyMs }).run(stopping.signal);
+    const running = createUpkeep({ primary: database.primary, log: silentLogger(), everyMs }).run(
+      stopping.signal,
+    );
     await expect.poll(() => hasSearchIndex(sql), { timeout: 20_000 }).toBe(true);
     stopping.abort();
     await running;

@@ -2,7 +2,12 @@ import { type Column, getViewName, getViewSelectedFields, isView } from "drizzle
 import { describe, expect } from "vitest";
 import * as contract from "../../../src/db/tables/sql-contract.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
-import { embeddedOrganization, gone, membershipSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
+import {
+  embeddedOrganization,
+  gone,
+  membershipSnapshot,
+  userSnapshot,
+} from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { test } from "../../support/database.js";
 

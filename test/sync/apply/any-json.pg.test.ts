@@ -64,7 +64,11 @@ test("whatever JSON a user holds is split, spliced, hashed and hidden without ch
 test("whatever JSON a user holds is read as it was written, and its columns hold what they can", async ({
   db,
 }) => {
-  const queries = createUserQueries(db.database, { nowMs: () => 1, availability: unwatched, cache: noCache });
+  const queries = createUserQueries(db.database.readers, {
+    nowMs: () => 1,
+    availability: unwatched,
+    cache: noCache,
+  });
   let n = 0;
   await fc.assert(
     fc.asyncProperty(user("ID"), async (template) => {

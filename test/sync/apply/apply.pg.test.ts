@@ -286,7 +286,7 @@ describe("applyItems", () => {
     db,
   }) => {
     const children = [1, 2].map((seed) =>
-      fork(new URL("../support/apply-child.ts", import.meta.url), [db.url, String(seed)], {
+      fork(new URL("../../support/apply-child.ts", import.meta.url), [db.url, String(seed)], {
         execArgv: ["--import", "tsx"],
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),

@@ -5,11 +5,11 @@ import { unwatched } from "../../../src/db/connection/availability.js";
 import { createVersions } from "../../../src/db/connection/commit-position.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
-import { applyItems } from "../../../src/sync/apply/apply.js";
-import { createIngest } from "../../../src/sync/webhooks/ingest.js";
-import { queueRefetches } from "../../../src/sync/ledger/refetch-queue.js";
-import { gone, organizationSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { createWriteThrough } from "../../../src/sync/answers/write-through.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import { gone, organizationSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
+import { queueRefetches } from "../../../src/sync/ledger/refetch-queue.js";
+import { createIngest } from "../../../src/sync/webhooks/ingest.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { type TestDatabase, test } from "../../support/database.js";
 import { walksOver } from "../../support/walks.js";
@@ -108,7 +108,7 @@ describe("what is no user's id", () => {
     for (const id of [...others, "user_2nobody", "organization_2"]) {
       await db.sql`insert into mirror_data.users (id, deleted_at) values (${id}, 1)`;
     }
-    const file = join(import.meta.dirname, "../../drizzle/0014_tombstones_of_users_alone.sql");
+    const file = join(import.meta.dirname, "../../../drizzle/0014_tombstones_of_users_alone.sql");
     await db.sql.unsafe(await readFile(file, "utf8"));
     expect(await tombstones(db)).toEqual(["organization_2", "user_2nobody"]);
     expect(await db.sql`select id from mirror_data.users where payload is not null`).toHaveLength(1);

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Tx } from "../../../src/db/connection/client.js";
 import { derivedRows } from "../../../src/sync/apply/derive.js";
-import { USER } from "../../../src/sync/fold/fold.js";
 import { type FoldTable, foldLocked } from "../../../src/sync/apply/merge-locked.js";
 import { type StoredUser, userRow } from "../../../src/sync/apply/rows.js";
+import { USER } from "../../../src/sync/fold/fold.js";
 import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 

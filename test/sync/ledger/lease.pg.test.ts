@@ -78,7 +78,7 @@ describe("the lease", () => {
       order.push("written");
     });
     await begun;
-    const taking = db.database.sql.begin(async (tx) => {
+    const taking = db.database.primary.sql.begin(async (tx) => {
       await tx`set local lock_timeout = '100ms'`;
       await tx`update mirror_data.leases set epoch = epoch + 1`;
     });

@@ -1,9 +1,9 @@
 import { expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { silentLogger } from "../../../src/observability/logger.js";
+import { createWriteThrough } from "../../../src/sync/answers/write-through.js";
 import { unfenced } from "../../../src/sync/ledger/lease.js";
 import { applyPage } from "../../../src/sync/reconcile/apply-page.js";
-import { createWriteThrough } from "../../../src/sync/answers/write-through.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { type TestDatabase, test } from "../../support/database.js";
 

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect } from "vitest";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
+import { gone } from "../../../src/sync/fold/snapshot.js";
 import { createLease } from "../../../src/sync/ledger/lease.js";
 import { queueRefetches } from "../../../src/sync/ledger/refetch-queue.js";
-import { gone } from "../../../src/sync/fold/snapshot.js";
 import { type TestDatabase, test } from "../../support/database.js";
 import { walksOver } from "../../support/walks.js";
 

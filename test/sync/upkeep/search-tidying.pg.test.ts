@@ -2,8 +2,8 @@ import { afterEach, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/client.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
-import { createSearchTidying, type SearchTidying } from "../../../src/sync/upkeep/search-tidying.js";
 import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
+import { createSearchTidying, type SearchTidying } from "../../../src/sync/upkeep/search-tidying.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { test } from "../../support/database.js";
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
+import { gone } from "../../../src/sync/fold/snapshot.js";
 import { deadObjectId, keepDeadObject, listDeadLetters } from "../../../src/sync/ledger/dead-letters.js";
 import type { Ingest } from "../../../src/sync/webhooks/ingest.js";
 import { createReplay } from "../../../src/sync/webhooks/replay.js";
-import { gone } from "../../../src/sync/fold/snapshot.js";
 import { type TestDatabase, test } from "../../support/database.js";
 import { walksOver } from "../../support/walks.js";
 
