@@ -1,11 +1,11 @@
 import { type Context, Hono } from "hono";
+import { badParam, ClerkFailure, notFound } from "../world/failure.js";
 import { makeEmail, makePhone } from "../world/identifiers.js";
+import { emailParam, phoneParam, textParam } from "../world/params.js";
 import { type Store, secretsOf, userOf } from "../world/store.js";
 import type { User } from "../world/types.js";
 import type { Users } from "../world/users.js";
-import { badParam, ClerkFailure, notFound } from "./failure.js";
 import { jsonBody, queryOf, type SandboxEnv } from "./http.js";
-import { emailParam, phoneParam, textParam } from "./params.js";
 
 /** Operations on one user that answer no user: passwords, second factors, tokens, and the parts of a user. */
 export function credentialsApi({ store, users }: { store: Store; users: Users }): Hono<SandboxEnv> {

@@ -1,6 +1,6 @@
+import { badParam } from "../world/failure.js";
 import type { Store } from "../world/store.js";
 import type { User } from "../world/types.js";
-import { badParam } from "./failure.js";
 
 /** Whether a user belongs in a list, and what Clerk answers to a parameter it doesn't take. */
 export type Test = (user: User) => boolean;

@@ -1,8 +1,8 @@
 import type { HttpBindings } from "@hono/node-server";
 import type { Context, Next } from "hono";
+import { ClerkFailure } from "../world/failure.js";
 import { isObject } from "../world/metadata.js";
 import type { Json } from "../world/types.js";
-import { ClerkFailure } from "./failure.js";
 
 export type SandboxEnv = { Bindings: HttpBindings };
 

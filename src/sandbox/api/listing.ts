@@ -1,7 +1,7 @@
 import type { ListedUsers } from "../faults/list-lag.js";
+import { badParam } from "../world/failure.js";
 import type { Store } from "../world/store.js";
 import type { User } from "../world/types.js";
-import { badParam } from "./failure.js";
 import { integer, userTests } from "./filters.js";
 
 type Key = (user: User) => string | number | null;

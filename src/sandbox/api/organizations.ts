@@ -1,8 +1,8 @@
 import { Hono } from "hono";
+import { badParam } from "../world/failure.js";
 import type { Organizations } from "../world/organizations.js";
 import { organizationOf, type Store, showMembership } from "../world/store.js";
 import type { Membership } from "../world/types.js";
-import { badParam } from "./failure.js";
 import { jsonBody, queryOf, type SandboxEnv } from "./http.js";
 import { page } from "./listing.js";
 import { newestFirst } from "./users.js";

@@ -1,11 +1,11 @@
 import { type Context, Hono } from "hono";
+import { badParam, ClerkFailure } from "../world/failure.js";
+import { listParam } from "../world/params.js";
 import { type Store, secretsOf, showMembership, showUser, userOf } from "../world/store.js";
 import type { Membership, User } from "../world/types.js";
 import type { Users } from "../world/users.js";
-import { badParam, ClerkFailure } from "./failure.js";
 import { jsonBody, queryOf, type SandboxEnv, takesMetadata } from "./http.js";
 import { type Listing, page } from "./listing.js";
-import { listParam } from "./params.js";
 
 const MOST_IN_BULK = 50;
 const MOST_IMAGE_BYTES = 10 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { badParam } from "../api/failure.js";
+import { badParam } from "./failure.js";
 import type { Json } from "./types.js";
 
 export const METADATA = ["public_metadata", "private_metadata", "unsafe_metadata"] as const;

@@ -1,6 +1,6 @@
-import { badParam, ClerkFailure, notFound } from "../api/failure.js";
-import { metadataParams, textParam } from "../api/params.js";
+import { badParam, ClerkFailure, notFound } from "./failure.js";
 import { merge, metadataParam } from "./metadata.js";
+import { metadataParams, textParam } from "./params.js";
 import { organizationOf, type Store, showMembership, userOf } from "./store.js";
 import type { Json, Membership, Organization } from "./types.js";
 

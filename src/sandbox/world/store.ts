@@ -1,5 +1,5 @@
-import { notFound } from "../api/failure.js";
 import type { SandboxClock } from "./clock.js";
+import { notFound } from "./failure.js";
 import type { Random } from "./random.js";
 import type { ClerkEvent, Json, Membership, Organization, Secrets, User } from "./types.js";
 

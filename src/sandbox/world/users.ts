@@ -1,4 +1,6 @@
-import { badParam, ClerkFailure } from "../api/failure.js";
+import { badParam, ClerkFailure } from "./failure.js";
+import { makeEmail, makePhone, makeWallet } from "./identifiers.js";
+import { METADATA, merge, metadataParam } from "./metadata.js";
 import {
   emailParam,
   flagParam,
@@ -9,9 +11,7 @@ import {
   refuseUnknown,
   textParam,
   timeParam,
-} from "../api/params.js";
-import { makeEmail, makePhone, makeWallet } from "./identifiers.js";
-import { METADATA, merge, metadataParam } from "./metadata.js";
+} from "./params.js";
 import { type Store, secretsOf, showUser, userOf } from "./store.js";
 import type { Json, User } from "./types.js";
 

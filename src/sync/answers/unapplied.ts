@@ -1,7 +1,7 @@
 import { backoffMs, sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
+import { createKeyCounts } from "../../lib/key-counts.js";
 import type { Logger } from "../../observability/logger.js";
-import { createKeyCounts } from "../webhooks/key-counts.js";
 
 /** What Clerk has done and the mirror could not apply yet, in this process. */
 export interface Unapplied {

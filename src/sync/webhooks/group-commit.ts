@@ -1,5 +1,5 @@
 import { AppError } from "../../lib/errors.js";
-import { createKeyCounts } from "./key-counts.js";
+import { createKeyCounts } from "../../lib/key-counts.js";
 
 /** What couldn't be committed because another session holds one of `keys`. It is tried again for a while. */
 export class Stuck {

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
-import { GET_BATCHED, GET_CACHED, WEBHOOKS_CHANGED, WEBHOOKS_UNCHANGED } from "../http/scenarios.js";
-import { type Line, markdown, milliseconds } from "./table.js";
+import { type Line, markdown, milliseconds } from "../report/table.js";
+import { GET_BATCHED, GET_CACHED, WEBHOOKS_CHANGED, WEBHOOKS_UNCHANGED } from "./scenarios.js";
 
 // Prints how figures grow with the number of users: `growth.ts <what bench --save wrote>.json …`.
 

@@ -1,6 +1,6 @@
 import type { Context, Next } from "hono";
-import { ClerkFailure } from "../api/failure.js";
-import type { SandboxEnv } from "../api/http.js";
+import { ClerkFailure } from "../world/failure.js";
+import type { SandboxEnv } from "./http.js";
 
 const WINDOW_MS = 10_000;
 

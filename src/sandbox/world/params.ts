@@ -1,6 +1,6 @@
-import { METADATA, metadataParam } from "../world/metadata.js";
-import type { Json } from "../world/types.js";
 import { badParam, unknownParam } from "./failure.js";
+import { METADATA, metadataParam } from "./metadata.js";
+import type { Json } from "./types.js";
 
 /** The parameters of a request's body, read one by one; what Clerk would refuse throws. */
 export function refuseUnknown(body: Json, known: ReadonlySet<string>): void {
