@@ -1,5 +1,5 @@
 import { Webhook } from "svix";
-import type { Sql } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import type { LoadRequest } from "./load.js";
 
 /** Who is read: as many as the rounds can tell apart. */

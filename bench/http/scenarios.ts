@@ -1,4 +1,4 @@
-import type { Sql } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import type { Scenario } from "./measure.js";
 import type { Target } from "./processes.js";
 import { type Keys, reads, webhooks } from "./requests.js";

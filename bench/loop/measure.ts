@@ -1,7 +1,7 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Webhook } from "svix";
-import type { Sql } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import { sleep } from "../../src/lib/async.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { startMirror, type Target } from "../http/processes.js";

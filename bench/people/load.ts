@@ -1,13 +1,13 @@
-import type { Database, Sql } from "../../src/db/connection/client.js";
+import type { Database } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import { buildSearchIndex, dropSearchIndex } from "../../src/db/setup/search-index.js";
 import { keepPlansFit, vacuumTables } from "../../src/db/setup/statistics.js";
 import { unfenced } from "../../src/sync/ledger/lease.js";
 import { applyPage } from "../../src/sync/reconcile/apply-page.js";
-import { pageByPage } from "./pass.js";
+import { type Person, pageByPage } from "./pass.js";
 import { DAY_MS, makePerson, TODAY_MS } from "./person.js";
 import { randomOf } from "./random.js";
 
-export type Person = Record<string, unknown> & { id: string };
 type Made = ReturnType<typeof makePerson>;
 
 const PER_CROWD = 10_000;

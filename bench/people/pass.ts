@@ -1,5 +1,6 @@
-import type { Sql } from "../../src/db/connection/client.js";
-import type { Person } from "./load.js";
+import type { Sql } from "../../src/db/connection/sql.js";
+
+export type Person = Record<string, unknown> & { id: string };
 
 /** As large as Clerk's pages are asked for. */
 export const PER_PAGE = 500;

@@ -1,12 +1,13 @@
 import { Webhook } from "svix";
 import { jsonTexts, textArray } from "../../src/db/connection/bulk.js";
-import type { Sql } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import { sleep } from "../../src/lib/async.js";
 import { applyItems, type Item } from "../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { LOOKED_AT_ONCE } from "../../src/sync/reconcile/apply-page.js";
 import { USER_GLANCE } from "../../src/sync/reconcile/unchanged.js";
-import { crowd, type Loading, type Person, storePeople } from "../people/load.js";
+import { crowd, type Loading, storePeople } from "../people/load.js";
+import type { Person } from "../people/pass.js";
 import { AT_ONCE, type Pass, PER_PAGE, pass } from "../people/pass.js";
 import { type Line, median, percentile } from "../report/table.js";
 

@@ -1,5 +1,6 @@
 import { plainArray, textArray } from "../db/connection/bulk.js";
-import { NOTIFY_CHANNEL, type Sql, type Tx } from "../db/connection/client.js";
+import { NOTIFY_CHANNEL } from "../db/connection/client.js";
+import type { Sql, Tx } from "../db/connection/sql.js";
 import { isLockTimeout } from "../db/connection/trouble.js";
 import { AppError } from "../lib/errors.js";
 

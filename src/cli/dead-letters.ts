@@ -1,8 +1,8 @@
 import { Command } from "commander";
 import type { Config } from "../config.js";
 import { unwatched } from "../db/connection/availability.js";
-import type { Sql } from "../db/connection/client.js";
 import { createVersions } from "../db/connection/commit-position.js";
+import type { Sql } from "../db/connection/sql.js";
 import { AppError } from "../lib/errors.js";
 import type { Store } from "../runtime.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";

@@ -11,8 +11,8 @@ import {
   spentSince,
 } from "../lib/spending.js";
 import type { Availability } from "./connection/availability.js";
-import type { Sql, Tx } from "./connection/client.js";
 import { limitLocks } from "./connection/session.js";
+import type { Sql, Tx } from "./connection/sql.js";
 
 /** What all processes together may send to Clerk, kept in one row of the primary. */
 export interface SharedAllowance {

@@ -1,7 +1,7 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Availability } from "../db/connection/availability.js";
-import type { Sql } from "../db/connection/client.js";
+import type { Sql } from "../db/connection/sql.js";
 import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
 import { isUnfiltered, type UserFilter } from "./clerk-params.js";

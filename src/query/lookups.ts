@@ -1,7 +1,7 @@
 import { LRUCache } from "lru-cache";
 import type { Availability } from "../db/connection/availability.js";
 import { textArray } from "../db/connection/bulk.js";
-import type { Sql } from "../db/connection/client.js";
+import type { Sql } from "../db/connection/sql.js";
 import { createGate } from "../lib/async.js";
 import { createPointReads, type PointReads } from "../lib/point-reads.js";
 import { type Asker, createShares } from "../lib/shares.js";

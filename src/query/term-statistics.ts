@@ -1,5 +1,5 @@
 import type { Availability } from "../db/connection/availability.js";
-import type { Sql } from "../db/connection/client.js";
+import type { Sql } from "../db/connection/sql.js";
 import { hasLettersBeyondAscii } from "../db/setup/search-index.js";
 
 /** What this database can tell of terms before it searches for one. */

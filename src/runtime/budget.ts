@@ -1,7 +1,7 @@
 import type { Config } from "../config.js";
 import { createSharedAllowance } from "../db/budget.js";
 import type { Availability } from "../db/connection/availability.js";
-import type { Sql } from "../db/connection/client.js";
+import type { Sql } from "../db/connection/sql.js";
 import { type Budget, createBudget, createLocalAllowance } from "../upstream/rate-limit.js";
 
 /** What this process may spend while it can't ask what the others have. */

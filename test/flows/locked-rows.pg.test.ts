@@ -1,6 +1,6 @@
 import { Webhook } from "svix";
 import { afterEach, describe, expect } from "vitest";
-import type { Tx } from "../../src/db/connection/client.js";
+import type { Tx } from "../../src/db/connection/sql.js";
 import type { RunningServer } from "../../src/runtime.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { test } from "../support/database.js";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
-import type { Sql } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import { OURSELVES } from "../../src/lib/shares.js";
 import { Parameters } from "../../src/query/compile.js";
 import { createLookups } from "../../src/query/lookups.js";

@@ -1,7 +1,8 @@
 import { expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
-import { connect, type Database, type Sql } from "../../src/db/connection/client.js";
+import { connect, type Database } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 import {
   ORDER_FIELDS,
   parseListParams,

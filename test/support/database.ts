@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { test as base, inject } from "vitest";
-import { connect, type Database, type Sql } from "../../src/db/connection/client.js";
+import { connect, type Database } from "../../src/db/connection/client.js";
+import type { Sql } from "../../src/db/connection/sql.js";
 
 export interface TestDatabase {
   url: string;

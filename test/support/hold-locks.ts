@@ -1,4 +1,5 @@
-import { connect, type Tx } from "../../src/db/connection/client.js";
+import { connect } from "../../src/db/connection/client.js";
+import type { Tx } from "../../src/db/connection/sql.js";
 
 /** A session of somebody else that holds what `take` takes until it is let go, idle for as long as it likes. Repeatable. */
 export async function holdLocks(

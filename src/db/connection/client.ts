@@ -5,12 +5,9 @@ import * as userTables from "../tables/users.js";
 import { type Connections, createConnections, withLimit } from "./connections.js";
 import { whileServerWorks } from "./long-statements.js";
 import { UNHURRIED } from "./session.js";
+import type { Sql } from "./sql.js";
 
 const schema = { ...userTables, ...syncTables };
-
-/** What statements are sent through; `bigint` columns arrive as numbers (milliseconds and counts fit 2^53). */
-export type Sql = postgresType.Sql<{ bigint: number }>;
-export type Tx = postgresType.TransactionSql<{ bigint: number }>;
 
 export type Orm = PostgresJsDatabase<typeof schema>;
 

@@ -1,4 +1,4 @@
-import type { Sql } from "./client.js";
+import type { Sql } from "./sql.js";
 
 /** The primary's clock: what all processes date their observations by, so that their own clocks needn't agree. */
 export interface Clock {

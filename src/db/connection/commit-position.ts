@@ -1,7 +1,7 @@
 import { shareNextRun } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 import type { Availability } from "./availability.js";
-import type { Sql } from "./client.js";
+import type { Sql } from "./sql.js";
 
 /** States of the database, for those who must not read an older one than they have seen. */
 export interface Versions {

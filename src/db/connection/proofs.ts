@@ -1,6 +1,7 @@
 import type { Logger } from "../../observability/logger.js";
-import type { Database, Sql } from "./client.js";
+import type { Database } from "./client.js";
 import { withLimit } from "./connections.js";
+import type { Sql } from "./sql.js";
 
 /** What the pools were last seen to do, by statements of their own kind that change nothing. */
 export interface Proofs {

@@ -1,4 +1,4 @@
-import type { Tx } from "./client.js";
+import type { Tx } from "./sql.js";
 
 /**
  * What every connection of ours is set to, whatever the role, the database or the host have for their default: waits have

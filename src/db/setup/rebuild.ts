@@ -1,5 +1,6 @@
-import { NOTIFY_CHANNEL, type Sql } from "../connection/client.js";
+import { NOTIFY_CHANNEL } from "../connection/client.js";
 import { limitLocks } from "../connection/session.js";
+import type { Sql } from "../connection/sql.js";
 import { betweenLocks } from "./migration-locks.js";
 import { createSearchIndex } from "./search-index.js";
 

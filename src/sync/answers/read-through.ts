@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
 import { type Asker, OURSELVES } from "../../lib/shares.js";
 import type { ClerkApi } from "../../upstream/users.js";

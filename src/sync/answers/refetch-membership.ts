@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import type { ClerkApi, Page } from "../../upstream/users.js";
 import { applyItems } from "../apply/apply.js";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Priority } from "../../upstream/rate-limit.js";

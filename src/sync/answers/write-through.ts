@@ -1,8 +1,8 @@
 import { type ClerkUser, parseDeleted } from "../../clerk.js";
 import type { Availability } from "../../db/connection/availability.js";
 import { textArray } from "../../db/connection/bulk.js";
-import type { Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import { parseInParts } from "../../lib/json.js";
 import { createPause } from "../../lib/turns.js";

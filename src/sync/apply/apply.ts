@@ -1,6 +1,6 @@
 import { type Change, type CounterDeltas, publish } from "../../changes/feed.js";
-import type { Sql, Tx } from "../../db/connection/client.js";
 import { limitLocks } from "../../db/connection/session.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "../fold/snapshot.js";
 import { claimDeliveries, type Delivery, markStale } from "../ledger/deliveries.js";
 import { type Refetch, type Settled, writeRefetches } from "../ledger/refetch-queue.js";

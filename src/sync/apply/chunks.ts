@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import type { Item } from "./apply.js";
 import { applyIsolated, type Isolated, type IsolateOptions } from "./isolate.js";
 

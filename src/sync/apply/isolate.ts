@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
 import { AppError } from "../../lib/errors.js";
 import { type Applied, type ApplyOptions, applyItems, type Item, type ItemStatus } from "./apply.js";

@@ -1,6 +1,6 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Sql } from "../../db/connection/client.js";
 import { limitLocks } from "../../db/connection/session.js";
+import type { Sql } from "../../db/connection/sql.js";
 import type { Item } from "./apply.js";
 
 /** What an item of a batch writes: whoever waits for one of these may have to wait with it. */

@@ -1,6 +1,6 @@
 import type { Change } from "../../changes/feed.js";
 import type { Json } from "../../clerk.js";
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 import { createPause } from "../../lib/turns.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "../fold/fold.js";
 import type { Activity, Gone, Live } from "../fold/snapshot.js";

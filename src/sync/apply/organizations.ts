@@ -1,5 +1,5 @@
 import { jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 import { MEMBERSHIP, ORGANIZATION } from "../fold/fold.js";
 import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";

@@ -1,5 +1,5 @@
 import { jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 import type { Pause } from "../../lib/turns.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./derive.js";
 import type { StoredUser } from "./rows.js";

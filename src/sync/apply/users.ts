@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
 import { plainArray, textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
 import { USER } from "../fold/fold.js";

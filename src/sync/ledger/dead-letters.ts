@@ -1,5 +1,5 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sqlText } from "../../lib/text.js";
 import { messageOf } from "../../observability/loggable-error.js";
 import { claimDeliveries } from "./deliveries.js";

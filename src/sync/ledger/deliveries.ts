@@ -1,5 +1,5 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 
 export type Outcome = "applied" | "stale" | "ignored" | "dead_lettered";
 

@@ -1,5 +1,5 @@
-import type { Sql, Tx } from "../../db/connection/client.js";
 import { limitLocks } from "../../db/connection/session.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import { hasDied, THIS_PROCESS } from "../../lib/this-process.js";
 import type { Logger } from "../../observability/logger.js";

@@ -1,4 +1,4 @@
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import { RANK } from "../fold/snapshot.js";
 import { DEAD_OBJECTS } from "./dead-letters.js";

@@ -1,5 +1,5 @@
 import { plainArray, textArray } from "../../db/connection/bulk.js";
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 
 /** A membership, which Clerk can't be asked for by id, is asked for by its organization and user: `<id>/<id>`. */
 export type RefetchKind = "user" | "organization" | "membership";

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sqlText } from "../../lib/text.js";
 
 /** `dry_run` and `drift` change nothing: they compare as a full and as an incremental run do. */

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 
 /** Which Clerk a mirror holds the users of. */

@@ -1,4 +1,4 @@
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 
 export type Walked = "users" | "organizations" | "memberships";
 

@@ -1,5 +1,5 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../../clerk.js";
-import type { Sql, Tx } from "../../db/connection/client.js";
+import type { Sql, Tx } from "../../db/connection/sql.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { createPause } from "../../lib/turns.js";
 import type { Applied, Effect, Item } from "../apply/apply.js";

@@ -1,4 +1,4 @@
-import type { Tx } from "../../db/connection/client.js";
+import type { Tx } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import type { Page } from "../../upstream/users.js";
 import type { Item } from "../apply/apply.js";

@@ -1,5 +1,6 @@
-import type { Primary, Sql } from "../../db/connection/client.js";
+import type { Primary } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { createGate } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Call } from "../../upstream/client.js";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { type Fence, fenced } from "../ledger/lease.js";
 import { type DifferenceIds, REASONS, type Reason, type Run, saveProgress } from "../ledger/runs.js";
 import type { PageEffects } from "./apply-page.js";

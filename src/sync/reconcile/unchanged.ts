@@ -1,6 +1,6 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
 import { textArray } from "../../db/connection/bulk.js";
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { createPause } from "../../lib/turns.js";
 import { contentHash } from "../fold/content-hash.js";
 import { lockedUntil, USER } from "../fold/fold.js";

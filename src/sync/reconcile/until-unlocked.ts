@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 import type { ApplyOptions, Item } from "../apply/apply.js";

@@ -1,5 +1,5 @@
-import type { Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { backoffMs, sleep } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";

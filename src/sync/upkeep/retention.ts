@@ -1,5 +1,5 @@
-import type { Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
 import { dropDeadLetters } from "../ledger/dead-letters.js";

@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { tidySearchIndexes } from "../../db/setup/search-index.js";
 import { sleep } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";

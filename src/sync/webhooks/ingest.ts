@@ -1,9 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { parseWebhookEvent, type WebhookEvent } from "../../clerk.js";
 import type { Availability } from "../../db/connection/availability.js";
-import type { Sql } from "../../db/connection/client.js";
 import type { Clock } from "../../db/connection/clock.js";
 import type { Versions } from "../../db/connection/commit-position.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import { type Skimmed, skim } from "../../lib/json.js";
 import { sqlText } from "../../lib/text.js";

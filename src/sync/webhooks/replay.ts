@@ -1,4 +1,4 @@
-import type { Sql } from "../../db/connection/client.js";
+import type { Sql } from "../../db/connection/sql.js";
 import { type DeadLetter, deadObjectOf, findDeadLetter } from "../ledger/dead-letters.js";
 import { queueRefetches, type RefetchKind } from "../ledger/refetch-queue.js";
 import { membershipKey } from "./events.js";

@@ -2,7 +2,7 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import type { Sql } from "../../../src/db/connection/client.js";
+import type { Sql } from "../../../src/db/connection/sql.js";
 import { applyItems, type Item } from "../../../src/sync/apply/apply.js";
 import {
   embeddedOrganization,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import type { Sql } from "../../../src/db/connection/client.js";
+import type { Sql } from "../../../src/db/connection/sql.js";
 import { applyItems, type Item } from "../../../src/sync/apply/apply.js";
 import { gone, organizationSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";

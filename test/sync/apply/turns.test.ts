@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Tx } from "../../../src/db/connection/client.js";
+import type { Tx } from "../../../src/db/connection/sql.js";
 import { derivedRows } from "../../../src/sync/apply/derive.js";
 import { type FoldTable, foldLocked } from "../../../src/sync/apply/merge-locked.js";
 import { type StoredUser, userRow } from "../../../src/sync/apply/rows.js";

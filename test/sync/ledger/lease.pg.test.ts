@@ -1,5 +1,5 @@
 import { describe, expect } from "vitest";
-import type { Sql } from "../../../src/db/connection/client.js";
+import type { Sql } from "../../../src/db/connection/sql.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { createLease, fenced, type HeldLease, LeaseLost } from "../../../src/sync/ledger/lease.js";
 import { test } from "../../support/database.js";

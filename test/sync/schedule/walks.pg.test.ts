@@ -1,5 +1,5 @@
 import { afterEach, describe, expect } from "vitest";
-import type { Sql } from "../../../src/db/connection/client.js";
+import type { Sql } from "../../../src/db/connection/sql.js";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../../src/sync/fold/snapshot.js";

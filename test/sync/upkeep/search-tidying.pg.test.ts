@@ -1,5 +1,5 @@
 import { afterEach, expect } from "vitest";
-import type { Sql } from "../../../src/db/connection/client.js";
+import type { Sql } from "../../../src/db/connection/sql.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../../src/sync/fold/snapshot.js";

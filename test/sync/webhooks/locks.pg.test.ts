@@ -1,7 +1,7 @@
 import { afterEach, describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import type { Tx } from "../../../src/db/connection/client.js";
 import { createVersions } from "../../../src/db/connection/commit-position.js";
+import type { Tx } from "../../../src/db/connection/sql.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { createIngest } from "../../../src/sync/webhooks/ingest.js";
