@@ -68,7 +68,7 @@ function parse<T>(schema: z.ZodType, value: unknown, what: string): T {
 }
 
 /** Clerk documents webhook envelopes in milliseconds and shows them in seconds: no date before 1973 is meant. */
-export function envelopeTimeMs(timestamp: number): number {
+function envelopeTimeMs(timestamp: number): number {
   return timestamp < 1e11 ? timestamp * 1000 : timestamp;
 }
 

@@ -26,7 +26,7 @@ import { createReadThrough } from "./sync/answers/read-through.js";
 import { createRefetcher, type Refetcher } from "./sync/answers/refetcher.js";
 import { createUnapplied } from "./sync/answers/unapplied.js";
 import { createWriteThrough } from "./sync/answers/write-through.js";
-import type { OnCommitted } from "./sync/apply/apply.js";
+import type { OnCommitted } from "./sync/apply/batch.js";
 import { dropDeadLetters, listDeadLetters } from "./sync/ledger/dead-letters.js";
 import { type Completeness, createCompleteness } from "./sync/ledger/proof.js";
 import { findRun, latestRuns, type OnProgress } from "./sync/ledger/runs.js";

@@ -1,21 +1,26 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { importProblems, readSources, sourceFile, structureProblems } from "./support/imports.js";
+import { circles, importProblems, readSources, sourceFile, structureProblems } from "./support/imports.js";
 
-const files = readSources(join(import.meta.dirname, "..", "src"));
+const files = readSources(join(import.meta.dirname, ".."), ["src", "bench", "test"]);
+const sources = files.filter(({ path }) => path.startsWith("src/"));
 
-describe("the sources", () => {
-  test("import only from layers to their right", () => {
-    expect(files.length).toBeGreaterThan(50);
+describe("the product, its benchmarks and its tests", () => {
+  test("import only from layers and rooms to their right", () => {
+    expect(sources.length).toBeGreaterThan(150);
     expect(files.flatMap(importProblems)).toEqual([]);
   });
 
+  test("import nothing in a circle, types included", () => {
+    expect(circles(files)).toEqual([]);
+  });
+
   test("write the folded tables, read the environment and export as agreed", () => {
-    expect(files.flatMap(structureProblems)).toEqual([]);
+    expect(sources.flatMap(structureProblems)).toEqual([]);
   });
 
   test("fit on a few screens", () => {
-    const long = files.filter(({ text }) => text.split("\n").length > 350).map(({ path }) => path);
+    const long = sources.filter(({ text }) => text.split("\n").length > 350).map(({ path }) => path);
     expect(long).toEqual([]);
   });
 });
@@ -24,35 +29,62 @@ describe("the checker", () => {
   const problemsOf = (path: string, line: string) => importProblems(sourceFile(path, line));
 
   test.each([
-    ["query/users.ts", 'import { a } from "../sync/apply.js";'],
-    ["sync/apply.ts", 'import { a } from "../query/users.js";'],
-    ["sync/apply.ts", 'import type { A } from "../http/app.js";'],
-    ["upstream/client.ts", 'import { connect } from "../db/client.js";'],
-    ["db/client.ts", 'import { loadConfig } from "../config.js";'],
-    ["lib/text.ts", 'import { connect } from "../db/client.js";'],
-    ["sandbox/server.ts", 'import { sleep } from "../lib/async.js";'],
-    ["cli/demo.ts", 'import { startSandbox } from "../sandbox/server.js";'],
-    ["http/app.ts", 'const late = await import("../runtime.js");'],
-    ["elsewhere/a.ts", 'import { connect } from "../db/client.js";'],
+    ["src/query/users.ts", 'import { a } from "../sync/apply/apply.js";'],
+    ["src/sync/apply/apply.ts", 'import { a } from "../../query/users.js";'],
+    ["src/sync/apply/apply.ts", 'import type { A } from "../../http/app.js";'],
+    ["src/sync/apply/apply.ts", 'import type { A } from "../../operations/status.js";'],
+    ["src/sync/apply/apply.ts", 'import { walk } from "../reconcile/full.js";'],
+    ["src/sync/webhooks/ingest.ts", 'import { verify } from "../reconcile/verify.js";'],
+    ["src/sync/elsewhere/a.ts", 'import { verify } from "../reconcile/verify.js";'],
+    ["src/db/connection/client.ts", 'import { migrate } from "../setup/migrate.js";'],
+    ["src/db/tables/users.ts", 'import { findApiKeys } from "../api-keys.js";'],
+    ["src/changes/feed.ts", 'import { userCache } from "../cache/user-cache.js";'],
+    ["src/upstream/client.ts", 'import { connect } from "../db/connection/client.js";'],
+    ["src/db/connection/client.ts", 'import { loadConfig } from "../../config.js";'],
+    ["src/lib/text.ts", 'import { connect } from "../db/connection/client.js";'],
+    ["src/lib/text.ts", 'import { test } from "../../test/support/database.js";'],
+    ["src/sandbox/server.ts", 'import { sleep } from "../lib/async.js";'],
+    ["src/sandbox/world/users.ts", 'import { queryOf } from "../api/http.js";'],
+    ["src/cli/demo.ts", 'import { startSandbox } from "../sandbox/server.js";'],
+    ["src/http/app.ts", 'const late = await import("../runtime/server.js");'],
+    ["src/elsewhere/a.ts", 'import { connect } from "../db/connection/client.js";'],
+    ["bench/main.ts", 'import { test } from "../test/support/database.js";'],
+    ["bench/report/table.ts", 'import { measureHttp } from "../http/measure.js";'],
+    ["test/support/walks.ts", 'import "../sync/fold/fold.test.js";'],
   ])("finds what is wrong with %s: %s", (path, line) => {
     expect(problemsOf(path, line)).toHaveLength(1);
   });
 
   test.each([
-    ["http/app.ts", 'import { a } from "../sync/apply.js";'],
-    ["cli/sandbox.ts", 'import { startSandbox } from "../sandbox/server.js";'],
-    ["runtime.ts", 'import { loadConfig } from "./config.js";'],
-    ["db/client.ts", 'import { sleep } from "../lib/async.js";'],
-    ["sync/apply.ts", 'import { fold } from "./fold.js";'],
+    ["src/http/app.ts", 'import { a } from "../sync/apply/apply.js";'],
+    ["src/cli/sandbox.ts", 'import { startSandbox } from "../sandbox/server.js";'],
+    ["src/runtime/server.ts", 'import { loadConfig } from "../config.js";'],
+    ["src/db/connection/client.ts", 'import { sleep } from "../../lib/async.js";'],
+    ["src/sync/apply/apply.ts", 'import { fold } from "../fold/fold.js";'],
+    ["src/sync/schedule/runner.ts", 'import { walk } from "../reconcile/full.js";'],
+    ["bench/main.ts", 'import { measureHttp } from "./http/measure.js";'],
+    ["test/query/users.pg.test.ts", 'import { a } from "../../src/sync/apply/apply.js";'],
   ])("finds nothing wrong with %s: %s", (path, line) => {
     expect(problemsOf(path, line)).toEqual([]);
   });
 
   test.each([
-    ["sync/walk.ts", "await tx`update mirror_data.users set payload = null`"],
-    ["http/app.ts", "const port = process.env.PORT;"],
-    ["lib/text.ts", "export default function text() {}"],
+    ["src/sync/reconcile/full.ts", "await tx`update mirror_data.users set payload = null`"],
+    ["src/http/app.ts", "const port = process.env.PORT;"],
+    ["src/lib/text.ts", "export default function text() {}"],
   ])("finds what %s must not do: %s", (path, line) => {
     expect(structureProblems(sourceFile(path, line))).toHaveLength(1);
+  });
+
+  test("finds circles of two and of three, and none where a file is only imported twice", () => {
+    const a = sourceFile("src/a.ts", 'import { b } from "./b.js"; import { c } from "./c.js";');
+    const b = sourceFile("src/b.ts", 'import type { C } from "./c.js";');
+    const c = sourceFile("src/c.ts", "");
+    expect(circles([a, b, c])).toEqual([]);
+    const back = sourceFile("src/c.ts", 'import { a } from "./a.js";');
+    expect(circles([a, b, back])).toEqual([["src/a.ts", "src/b.ts", "src/c.ts"]]);
+    expect(circles([b, sourceFile("src/c.ts", 'import { b } from "./b.js";')])).toEqual([
+      ["src/b.ts", "src/c.ts"],
+    ]);
   });
 });

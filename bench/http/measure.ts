@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { type Goal, type Line, median, percentile } from "../report/table.js";
+import { type Goal, type Line, median } from "../report/table.js";
 import { type LoadRequest, type LoadResult, runLoad } from "./load.js";
 import type { Target } from "./processes.js";
 
@@ -78,15 +78,4 @@ export function peakMegabytes({ pid }: Target): number | null {
   } catch {
     return null;
   }
-}
-
-/** Milliseconds of repeated runs, one after another. */
-export async function timed(runs: number, work: (run: number) => Promise<unknown>) {
-  const times: number[] = [];
-  for (let run = 0; run < runs; run++) {
-    const begun = performance.now();
-    await work(run);
-    times.push(performance.now() - begun);
-  }
-  return { median: median(times), p99: percentile(times, 0.99) };
 }

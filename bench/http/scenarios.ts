@@ -10,7 +10,7 @@ const HOT = 10_000;
 
 export const GET_BATCHED = "get by id, batched (nothing in memory)";
 export const GET_CACHED = "get by id, cached";
-export const WEBHOOKS_VERIFIED = "webhooks verified, parsed and hashed, no database";
+const WEBHOOKS_VERIFIED = "webhooks verified, parsed and hashed, no database";
 export const WEBHOOKS_UNCHANGED = "webhooks, identity unchanged (activity)";
 export const WEBHOOKS_CHANGED = "webhooks, identity changed (name)";
 

@@ -62,7 +62,7 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
 }
 
 /** The payloads that announce these ids: chunks of `{"ids":[…]}`, or `*` for a large commit. */
-export function notifications(ids: readonly string[]): string[] {
+function notifications(ids: readonly string[]): string[] {
   const distinct = [...new Set(ids)];
   if (distinct.length > NOTIFY_MAX_IDS) return ["*"];
   const payloads: string[] = [];

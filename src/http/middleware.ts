@@ -107,7 +107,7 @@ export function requireScope(scope: Scope): MiddlewareHandler<HttpEnv> {
 }
 
 /** Throws `forbidden`, naming the scope that is missing. */
-export function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
+function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
   if (scopes.has(scope)) return;
   throw new AppError("forbidden", `This key lacks the scope ${scope}.`, { meta: { scope } });
 }

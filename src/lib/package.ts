@@ -9,7 +9,7 @@ export function version(): string {
 }
 
 /** The folder that holds package.json, whether the built code runs or the sources. */
-export function packageRoot(): string {
+function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) folder = dirname(folder);
   return folder;

@@ -12,7 +12,7 @@ export function sqlText(value: string): string {
  * The mirror's one case folding, done here and stored so that the database's locale doesn't matter. The two
  * replacements make the Turkish dotted capital and the Greek final sigma equal to their plain forms.
  */
-export function foldCase(value: string): string {
+function foldCase(value: string): string {
   const lower = value.normalize("NFC").toLowerCase();
   return lower.includes("i\u0307") || lower.includes("ς")
     ? lower.replaceAll("i\u0307", "i").replaceAll("ς", "σ")

@@ -197,13 +197,6 @@ export async function startSandbox(options: SandboxOptions = {}) {
   };
 }
 
-export interface SandboxParts {
-  clock: SandboxClock;
-  faults: Faults;
-  sender: Sender;
-  traffic: Traffic;
-}
-
 function authenticate(secretKey: string) {
   return async (c: Context<SandboxEnv>, next: Next) => {
     const header = c.req.header("Authorization");

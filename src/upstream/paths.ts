@@ -9,11 +9,11 @@ export interface Route {
   userId: string | null;
   /** What a key needs for it. */
   scope: "users:read" | "users:write" | "proxy";
-  effect: Effect;
+  effect: AnswerEffect;
 }
 
 /** What a successful answer says about the mirror's data. */
-export type Effect =
+export type AnswerEffect =
   | { kind: "none" }
   /** The answer is a user; `userId` where the path names one. */
   | { kind: "user"; userId: string | null }
@@ -30,7 +30,7 @@ export type Effect =
   /** The answer is the whole membership, as if it still lived. */
   | { kind: "membership_deleted" };
 
-const NONE: Effect = { kind: "none" };
+const NONE: AnswerEffect = { kind: "none" };
 
 /**
  * The path that both the mirror and Clerk will understand alike, so that a scope can't be chosen for one path and the
@@ -103,7 +103,7 @@ function localRead(id: string | undefined, userId: string | null, rest: readonly
   return rest.length === 1 && rest[0] === "organization_memberships" ? "memberships" : null;
 }
 
-function readEffect(local: Route["local"], userId: string | null): Effect {
+function readEffect(local: Route["local"], userId: string | null): AnswerEffect {
   switch (local) {
     case "list":
       return { kind: "users" };
@@ -134,7 +134,7 @@ function writeEffect(
   id: string | undefined,
   userId: string | null,
   rest: readonly string[],
-): Effect {
+): AnswerEffect {
   if (id === undefined) return method === "POST" ? { kind: "user", userId: null } : NONE;
   if (userId === null) return id === "ban" || id === "unban" ? { kind: "users" } : NONE;
   const [sub] = rest;
@@ -147,7 +147,7 @@ function writeEffect(
 }
 
 /** `/v1/organizations…`, `/v1/organization_memberships`, and the identifiers that have paths of their own. */
-function effectElsewhere(method: string, segments: readonly string[]): Effect {
+function effectElsewhere(method: string, segments: readonly string[]): AnswerEffect {
   const [, what, id, sub, ...rest] = segments;
   if (what === "organization_memberships") return isRead(method) ? { kind: "memberships" } : NONE;
   if (what === "email_addresses" || what === "phone_numbers") {
@@ -164,7 +164,7 @@ function effectElsewhere(method: string, segments: readonly string[]): Effect {
   return sub === "memberships" ? membershipEffect(method, rest) : NONE;
 }
 
-function membershipEffect(method: string, rest: readonly string[]): Effect {
+function membershipEffect(method: string, rest: readonly string[]): AnswerEffect {
   if (rest.length === 0) return isRead(method) ? { kind: "memberships" } : { kind: "membership" };
   if (method === "DELETE" && rest.length === 1) return { kind: "membership_deleted" };
   return isRead(method) ? NONE : { kind: "membership" };

@@ -25,7 +25,7 @@ export interface Allowance {
 type Waiter = () => void;
 
 /** What was granted longer ago isn't used any more: those who granted it count on that. */
-export const GRANT_EXPIRES_MS = 1000;
+const GRANT_EXPIRES_MS = 1000;
 /** Somebody may have paused, or given back, meanwhile. */
 const LONGEST_WAIT_MS = 1000;
 

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { createMembershipQueries, type MembershipQueries } from "../../src/query/memberships.js";
-import { applyItems, type Item } from "../../src/sync/apply/apply.js";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import type { Item } from "../../src/sync/apply/batch.js";
 import {
   embeddedOrganization,
   gone,

@@ -1,6 +1,7 @@
 /** A process that applies one shuffled history of 200 users: `apply-child <database url> <seed>`. */
 import { connect } from "../../src/db/connection/client.js";
-import { applyItems, type Item } from "../../src/sync/apply/apply.js";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import type { Item } from "../../src/sync/apply/batch.js";
 import { gone, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "./clerk-user.js";
 

@@ -53,7 +53,7 @@ export interface ConnectOptions {
 }
 
 /** What a search is planned and stopped by. Settings of the search pool's own connections: nobody else's plans change. */
-export const SEARCH_SETTINGS = {
+const SEARCH_SETTINGS = {
   // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`). At a million users the slowest
   // short page that guesses right takes 25; long ones have a time of their own.
   statement_timeout: 60,

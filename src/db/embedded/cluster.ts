@@ -20,7 +20,7 @@ import { basename, join, resolve } from "node:path";
 import { AppError } from "../../lib/errors.js";
 import type { RunAs } from "./binaries.js";
 import { makeFolder } from "./folder.js";
-import { livingServer } from "./server.js";
+import { livingServer } from "./pid-file.js";
 import { spawnWatched } from "./watched.js";
 
 export const EMBEDDED_ROLE = "mirror";

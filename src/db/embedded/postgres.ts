@@ -7,7 +7,8 @@ import { postgres } from "../connection/driver.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
 import { embeddedBinaries, unprivilegedUser } from "./binaries.js";
 import { EMBEDDED_ROLE, embeddedLocation, ensureCluster } from "./cluster.js";
-import { livingServer, runningServer, type Server, startServer, stopServer } from "./server.js";
+import { livingServer, runningServer } from "./pid-file.js";
+import { type Server, startServer, stopServer } from "./server.js";
 
 export interface EmbeddedOptions {
   dataDir: string;

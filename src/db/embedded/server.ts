@@ -1,20 +1,13 @@
 import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
-import {
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { totalmem } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { endsWithin, sleep } from "../../lib/async.js";
 import type { RunAs } from "./binaries.js";
 import type { Cluster } from "./cluster.js";
+import { isPostmaster, readPidFile, removeStalePidFile } from "./pid-file.js";
 import { spawnWatched, type Watched } from "./watched.js";
 
 /** A server on the cluster: started by us (`child`, its watcher), or another process's. */
@@ -71,18 +64,6 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     }
     await sleep(100, options.signal);
   }
-}
-
-/** The server of this cluster that is ready for connections, if there is one. */
-export function runningServer(data: string): { pid: number; port: number } | null {
-  const file = readPidFile(data);
-  return file?.ready && isPostmaster(file.pid, data) ? { pid: file.pid, port: file.port } : null;
-}
-
-/** The pid of this cluster's server, also while it starts or ends. */
-export function livingServer(data: string): number | null {
-  const file = readPidFile(data);
-  return file && isPostmaster(file.pid, data) ? file.pid : null;
 }
 
 /**
@@ -184,64 +165,6 @@ async function untilReady(
     await sleep(POLL_MS);
   }
   return null;
-}
-
-interface PidFile {
-  pid: number;
-  port: number;
-  /** Whether it takes connections. */
-  ready: boolean;
-  /** Differs whenever the file was written. */
-  version: string;
-}
-
-/** `postmaster.pid`: the server's pid in line 1, its port in line 4, `ready` in line 8 once it takes connections. */
-function readPidFile(data: string, name = "postmaster.pid"): PidFile | null {
-  try {
-    const { ino, mtimeNs } = statSync(join(data, name), { bigint: true });
-    const lines = readFileSync(join(data, name), "utf8").split("\n");
-    return {
-      pid: Number(lines[0]),
-      port: Number(lines[3]),
-      ready: lines[7]?.trim() === "ready",
-      version: `${ino}/${mtimeNs}`,
-    };
-  } catch {
-    return null;
-  }
-}
-
-/**
- * After a crash the file stays, and its pid may meanwhile be any other program's. It is taken away first and looked at
- * then: a server that began between the two gets it back.
- */
-function removeStalePidFile(data: string): void {
-  const aside = `postmaster.pid.${process.pid}`;
-  const file = readPidFile(data);
-  if (!file || isPostmaster(file.pid, data)) return;
-  try {
-    renameSync(join(data, "postmaster.pid"), join(data, aside));
-  } catch {
-    return;
-  }
-  if (readPidFile(data, aside)?.version === file.version) rmSync(join(data, aside), { force: true });
-  else renameSync(join(data, aside), join(data, "postmaster.pid"));
-}
-
-/** Whether it is the first process of a server on this cluster: neither another's, nor one of its backends, nor a watcher. */
-function isPostmaster(pid: number, data: string): boolean {
-  if (!(pid > 0)) return false;
-  try {
-    if (process.platform !== "linux") {
-      const command = execFileSync("ps", ["-o", "args=", "-p", String(pid)], { encoding: "utf8" });
-      return command.includes(`postgres -D ${data} `);
-    }
-    const [program = "", ...args] = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    if (basename(program) !== "postgres") return false;
-    return args.includes(data) || readlinkSync(`/proc/${pid}/cwd`) === data;
-  } catch {
-    return false;
-  }
 }
 
 /** Postgres says what is wrong in these lines; the rest are times and hints for its administrator. */

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { ConnectionStringError, parseConnectionString } from "./string.js";
-import { type Tls, tlsOf } from "./tls.js";
+import { type Host, type Tls, tlsOf } from "./tls.js";
 
 type Values = Readonly<Record<string, string>>;
 
@@ -68,14 +68,6 @@ export function describeHosts({ driver: { host, port, path } }: ConnectionTarget
     path ??
     [...new Set(host.map((name, i) => `${isIP(name) === 6 ? `[${name}]` : name}:${port[i]}`))].join(", ")
   );
-}
-
-export interface Host {
-  /** Where the connection goes. */
-  address: string;
-  /** Whose certificate is expected there. */
-  name: string;
-  port: number;
 }
 
 function hostsOf(values: Values): Host[] {

@@ -6,10 +6,17 @@ import {
   type PeerCertificate,
   type SecureVersion,
 } from "node:tls";
-import type { Host } from "./options.js";
 import { ConnectionStringError } from "./string.js";
 
 type Values = Readonly<Record<string, string>>;
+
+export interface Host {
+  /** Where the connection goes. */
+  address: string;
+  /** Whose certificate is expected there. */
+  name: string;
+  port: number;
+}
 
 /** How a connection is encrypted (`db/connection/driver.ts` asks these, where postgres.js would take plain options). */
 export interface Tls {

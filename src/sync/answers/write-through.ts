@@ -7,8 +7,8 @@ import { AppError } from "../../lib/errors.js";
 import { parseInParts } from "../../lib/json.js";
 import { createPause } from "../../lib/turns.js";
 import type { Logger } from "../../observability/logger.js";
-import type { Effect } from "../../upstream/paths.js";
-import type { Item, OnCommitted } from "../apply/apply.js";
+import type { AnswerEffect } from "../../upstream/paths.js";
+import type { Item, OnCommitted } from "../apply/batch.js";
 import { applyInChunks } from "../apply/chunks.js";
 import { isPoison } from "../apply/isolate.js";
 import {
@@ -36,7 +36,7 @@ export interface WriteAnswer {
 
 /** What applying an answer takes beside it. */
 interface Applying {
-  effect: Effect;
+  effect: AnswerEffect;
   answer: WriteAnswer;
   learntAtMs: number;
 }
@@ -47,9 +47,9 @@ export interface WriteThrough {
    * was asked, and a caller told otherwise would do it twice. Of a write, what could not be applied is tried until it
    * can, and its users are not read from here as long; what can't be stored becomes a dead letter and is asked about.
    */
-  applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
+  applyAnswer(effect: AnswerEffect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
   /** A write whose answer was lost may have been done: its user is asked about. Never rejects. */
-  applyUnanswered(effect: Effect): Promise<void>;
+  applyUnanswered(effect: AnswerEffect): Promise<void>;
 }
 
 export interface WriteThroughOptions {
@@ -72,7 +72,11 @@ type Work = (again: boolean) => Promise<boolean>;
 export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = options;
 
-  async function applyAnswer(effect: Effect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean> {
+  async function applyAnswer(
+    effect: AnswerEffect,
+    answer: WriteAnswer,
+    by: "read" | "write",
+  ): Promise<boolean> {
     if (effect.kind === "none") return true;
     const applying: Applying = { effect, answer, learntAtMs: clock.now() };
     const work = workOf(applying);
@@ -96,7 +100,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     }
   }
 
-  async function applyUnanswered(effect: Effect): Promise<void> {
+  async function applyUnanswered(effect: AnswerEffect): Promise<void> {
     const userId = userOf(effect);
     if (userId !== null) await doubt([userId]);
   }
@@ -172,7 +176,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   }
 
   function partsOf(
-    effect: Effect,
+    effect: AnswerEffect,
     value: unknown,
     { startedAtMs, learntAtMs }: { startedAtMs: number; learntAtMs: number },
   ): Part[] {
@@ -247,7 +251,7 @@ interface UsablePart {
   item: Item;
 }
 
-const userOf = (effect: Effect) => ("userId" in effect ? effect.userId : null);
+const userOf = (effect: AnswerEffect) => ("userId" in effect ? effect.userId : null);
 
 /** The users that a write is about, as far as its path and answer name them. */
 async function usersOf({ effect, answer }: Applying): Promise<string[]> {

@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/connection/sql.js";
-import type { Item } from "./apply.js";
+import type { Item } from "./batch.js";
 import { applyIsolated, type Isolated, type IsolateOptions } from "./isolate.js";
 
 /** A page of 500 ordinary users is 1.3 MB and stays one transaction; each mebibyte takes some 50 ms of work here. */

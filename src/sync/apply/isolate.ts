@@ -1,7 +1,8 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
 import { AppError } from "../../lib/errors.js";
-import { type Applied, type ApplyOptions, applyItems, type Item, type ItemStatus } from "./apply.js";
+import { applyItems } from "./apply.js";
+import type { Applied, ApplyOptions, Item, ItemStatus } from "./batch.js";
 import { keysOf, lockedAmong } from "./locked.js";
 
 /**

@@ -1,7 +1,7 @@
 import { textArray } from "../../db/connection/bulk.js";
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql } from "../../db/connection/sql.js";
-import type { Item } from "./apply.js";
+import type { Item } from "./batch.js";
 
 /** What an item of a batch writes: whoever waits for one of these may have to wait with it. */
 export function keysOf(item: Item): string[] {

@@ -5,7 +5,7 @@ import { createPause } from "../../lib/turns.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "../fold/fold.js";
 import type { Activity, Gone, Live } from "../fold/snapshot.js";
 import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
-import type { Effect, Effects, Incoming } from "./apply.js";
+import type { Effects, Incoming, RowChange } from "./batch.js";
 import { idsOfOtherKinds } from "./other-kinds.js";
 import type { StoredRow } from "./rows.js";
 
@@ -183,7 +183,7 @@ function record<R extends StoredRow>(
 const isLive = (row: StoredRow | null) => row !== null && row.payload !== null;
 
 /** What a reader notices: a row that was only seen again is written, and announced to nobody. */
-function effectOf(before: StoredRow | null, after: StoredRow): Effect | null {
+function effectOf(before: StoredRow | null, after: StoredRow): RowChange | null {
   if (after.payload === null) return isLive(before) || before === null ? "deleted" : null;
   if (!before || before.payload === null) return "created";
   if (before.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata)

@@ -3,7 +3,7 @@ import type { Tx } from "../../db/connection/sql.js";
 import { MEMBERSHIP, ORGANIZATION } from "../fold/fold.js";
 import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
-import type { ApplyOptions, Effects, Incoming } from "./apply.js";
+import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { type FoldTable, foldLocked, type Writing } from "./merge-locked.js";
 import {
   membershipRow,

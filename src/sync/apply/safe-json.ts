@@ -26,7 +26,7 @@ export function safeJson(value: unknown): string {
 }
 
 /** The same for a text that is at hand, and the value it spells; null when the text is safe as it is. */
-export function safeText(json: string, readValue: () => unknown): string | null {
+function safeText(json: string, readValue: () => unknown): string | null {
   if (!UNSAFE.test(json) && !(mayBeDeep(json) && tooDeep(readValue(), 0))) return null;
   return JSON.stringify(clean(readValue(), 0));
 }

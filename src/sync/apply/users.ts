@@ -8,7 +8,7 @@ import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
-import type { ApplyOptions, Effects, Incoming } from "./apply.js";
+import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
 import { deletedAt, orderColumns } from "./organizations.js";

@@ -52,7 +52,7 @@ export const lettersOf = (kind: LetterKind, id: string): string[] =>
   kind === "user" ? [deadObjectId("user", id)] : [deadObjectId(kind, id), deadObjectId("user", id)];
 
 /** What a letter is of; null: its webhook says nothing that the mirror knows. */
-export function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKind | null {
+function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKind | null {
   const object = deadObjectOf(id);
   if (object) return object.kind;
   if (type?.startsWith("organizationMembership.")) return "membership";

@@ -2,7 +2,7 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../../clerk.
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { createPause } from "../../lib/turns.js";
-import type { Applied, Effect, Item } from "../apply/apply.js";
+import type { Applied, Item, RowChange } from "../apply/batch.js";
 import { isPoison } from "../apply/isolate.js";
 import {
   embeddedOrganization,
@@ -18,7 +18,7 @@ import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers 
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
 /** What came of one page: how the stored rows changed, by id. */
-export type PageEffects = Map<string, Effect>;
+export type PageEffects = Map<string, RowChange>;
 
 export interface PageOptions {
   lagMs: number;
@@ -39,7 +39,7 @@ interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembershi
   snapshot(item: unknown, startedAtMs: number): T;
   glance(sql: Sql, snapshots: readonly T[]): Promise<Glance[]>;
   item(snapshot: T): Item;
-  effects(applied: Applied): Map<string, Effect>;
+  effects(applied: Applied): Map<string, RowChange>;
 }
 
 const USERS: PageKind<Live<ClerkUser>> = {

@@ -1,7 +1,7 @@
 import type { Tx } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import type { Page } from "../../upstream/users.js";
-import type { Item } from "../apply/apply.js";
+import type { Item } from "../apply/batch.js";
 import { gone } from "../fold/snapshot.js";
 import { fenced } from "../ledger/lease.js";
 import { loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";

@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
-import type { ApplyOptions, Item } from "../apply/apply.js";
+import type { ApplyOptions, Item } from "../apply/batch.js";
 import { applyInChunks } from "../apply/chunks.js";
 import type { Isolated } from "../apply/isolate.js";
 

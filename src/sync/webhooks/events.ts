@@ -1,6 +1,6 @@
 import type { WebhookEvent } from "../../clerk.js";
 import { parseDeleted, parseSession } from "../../clerk.js";
-import type { Item } from "../apply/apply.js";
+import type { Item } from "../apply/batch.js";
 import type { Activity } from "../fold/snapshot.js";
 import {
   embeddedOrganization,

@@ -10,7 +10,7 @@ import { sqlText } from "../../lib/text.js";
 import { nextTurn } from "../../lib/turns.js";
 import { messageOf } from "../../observability/loggable-error.js";
 import type { Logger } from "../../observability/logger.js";
-import type { Item, OnCommitted } from "../apply/apply.js";
+import type { Item, OnCommitted } from "../apply/batch.js";
 import { applyIsolated, type Isolated, isPoison } from "../apply/isolate.js";
 import { keysOf } from "../apply/locked.js";
 import { keepDeadWebhook } from "../ledger/dead-letters.js";

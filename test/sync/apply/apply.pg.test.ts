@@ -3,7 +3,8 @@ import { once } from "node:events";
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
-import { applyItems, type Item } from "../../../src/sync/apply/apply.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import type { Item } from "../../../src/sync/apply/batch.js";
 import {
   embeddedOrganization,
   gone,

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
-import { applyItems, type Item } from "../../../src/sync/apply/apply.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import type { Item } from "../../../src/sync/apply/batch.js";
 import { gone, organizationSnapshot, userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { test } from "../../support/database.js";

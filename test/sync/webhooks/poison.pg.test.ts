@@ -7,7 +7,7 @@ import { findDeadLetter, listDeadLetters } from "../../../src/sync/ledger/dead-l
 import { unfenced } from "../../../src/sync/ledger/lease.js";
 import { applyPage } from "../../../src/sync/reconcile/apply-page.js";
 import { createIngest } from "../../../src/sync/webhooks/ingest.js";
-import type { Effect } from "../../../src/upstream/paths.js";
+import type { AnswerEffect } from "../../../src/upstream/paths.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { type TestDatabase, test } from "../../support/database.js";
 
@@ -81,7 +81,7 @@ describe("a page of a walk", () => {
 });
 
 describe("an answer that somebody gets through the mirror", () => {
-  const answered = (db: TestDatabase, effect: Effect, value: unknown) =>
+  const answered = (db: TestDatabase, effect: AnswerEffect, value: unknown) =>
     createWriteThrough({
       ...{ sql: db.sql, availability: unwatched, lagMs: 0, log: silentLogger() },
       unapplied: {
