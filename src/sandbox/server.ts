@@ -14,14 +14,14 @@ import { controlApi } from "./control.js";
 import { createFaults, type Faults, type HttpFault } from "./faults/faults.js";
 import { createListedUsers } from "./faults/list-lag.js";
 import { createWalkFaults } from "./faults/walk-faults.js";
-import { createSender, type Sender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
-import { createClock, type SandboxClock } from "./world/clock.js";
+import { createSender, SVIX_SCHEDULE_MS, type WebhookEndpoint } from "./webhooks.js";
+import { createClock } from "./world/clock.js";
 import { ClerkFailure, notFound } from "./world/failure.js";
 import { createOrganizations } from "./world/organizations.js";
 import { createRandom } from "./world/random.js";
 import { seed } from "./world/seed.js";
 import { createStore, showMembership, showUser } from "./world/store.js";
-import { createTraffic, type Traffic } from "./world/traffic.js";
+import { createTraffic } from "./world/traffic.js";
 import type { Json } from "./world/types.js";
 import { createUsers } from "./world/users.js";
 
