@@ -9,7 +9,7 @@ import { removeEmbedded } from "../db/embedded/postgres.js";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { createLogger } from "../observability/logger.js";
-import { type RunningServer, startServer } from "../runtime.js";
+import { type RunningServer, startServer } from "../runtime/server.js";
 import { readEnvironment, untilInterrupted } from "./context.js";
 import { createProgress } from "./progress.js";
 

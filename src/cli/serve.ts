@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { createLogger } from "../observability/logger.js";
-import { startServer } from "../runtime.js";
+import { startServer } from "../runtime/server.js";
 import { configWithKey, untilInterrupted } from "./context.js";
 import { createProgress } from "./progress.js";
 

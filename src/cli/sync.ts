@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { AppError } from "../lib/errors.js";
-import { openMirror, openStore } from "../runtime.js";
+import { openMirror, openStore } from "../runtime/server.js";
 import { REASONS, type Run, type RunMode } from "../sync/ledger/runs.js";
 import { commandLogger, configWithKey, untilInterrupted } from "./context.js";
 import { print } from "./output.js";

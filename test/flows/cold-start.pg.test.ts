@@ -1,6 +1,6 @@
 import { createClerkClient } from "@clerk/backend";
 import { afterEach, describe, expect } from "vitest";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { test } from "../support/database.js";
 import { startMirror, untilLive } from "../support/mirror.js";

@@ -3,7 +3,7 @@ import { createEmulator } from "emulate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.js";
 import { silentLogger } from "../../src/observability/logger.js";
-import { type RunningServer, startServer } from "../../src/runtime.js";
+import { type RunningServer, startServer } from "../../src/runtime/server.js";
 import { freshDatabase, type OwnDatabase } from "../support/database.js";
 import { untilLive } from "../support/mirror.js";
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect } from "vitest";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { cli as runCli } from "../support/cli.js";
 import { test } from "../support/database.js";

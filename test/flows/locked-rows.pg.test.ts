@@ -1,7 +1,7 @@
 import { Webhook } from "svix";
 import { afterEach, describe, expect } from "vitest";
 import type { Tx } from "../../src/db/connection/sql.js";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { test } from "../support/database.js";
 import { holdLocks } from "../support/hold-locks.js";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.js";
 import { silentLogger } from "../../src/observability/logger.js";
-import { type RunningServer, startServer } from "../../src/runtime.js";
+import { type RunningServer, startServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase } from "../support/database.js";
 import { startDetour } from "../support/detour.js";

@@ -1,7 +1,7 @@
 import { afterEach, expect } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { type TestDatabase, test } from "../support/database.js";
 import { startMirror } from "../support/mirror.js";

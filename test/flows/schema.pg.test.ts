@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect } from "vitest";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase, test } from "../support/database.js";
 import { startMirror } from "../support/mirror.js";

@@ -1,7 +1,7 @@
 import { createClerkClient } from "@clerk/backend";
 import { isClerkAPIResponseError } from "@clerk/backend/errors";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase } from "../support/database.js";
 import { startMirror } from "../support/mirror.js";

@@ -4,7 +4,7 @@ import { afterEach, describe, expect } from "vitest";
 import type { Scope } from "../../src/auth/scopes.js";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { standInApp } from "../http/stand-ins.js";
 import { capturedLog } from "../support/captured-log.js";

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/db/connection/client.js";
 import { migrateDatabase } from "../../src/db/setup/migrate.js";
-import type { RunningServer } from "../../src/runtime.js";
+import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { startPostgres, startStandby } from "../support/external-postgres.js";
 import { expectSame, startMirror } from "../support/mirror.js";

@@ -5,7 +5,7 @@ import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { loadConfig } from "../../src/config.js";
 import { type Logger, silentLogger } from "../../src/observability/logger.js";
-import { startServer } from "../../src/runtime.js";
+import { startServer } from "../../src/runtime/server.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
 
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("the signing secret of a test").toString("base64")}`;

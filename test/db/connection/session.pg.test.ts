@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import { textArray } from "../../../src/db/connection/bulk.js";
 import { connect } from "../../../src/db/connection/client.js";
-import type { RunningServer } from "../../../src/runtime.js";
+import type { RunningServer } from "../../../src/runtime/server.js";
 import { startSandbox } from "../../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase } from "../../support/database.js";
 import { expectSame, startMirror } from "../../support/mirror.js";
