@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers/promises";
 import type postgresType from "postgres";
 import { sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Database } from "./client.js";
 import { type Connections, createBackoff } from "./connections.js";
@@ -125,12 +126,14 @@ export function createAvailability({ database, log }: AvailabilityOptions): Avai
     }
   }
 
+  async function watch(): Promise<void> {
+    await check();
+    if (!away) proofs.refresh();
+  }
+
   async function run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await check();
-      if (!away) proofs.refresh();
-      await sleep(away ? 1000 * pauseSeconds(failures) : WATCH_MS, signal).catch(() => {});
-    }
+    const pauseMs = () => (away ? 1000 * pauseSeconds(failures) : WATCH_MS);
+    await runLoop({ signal, step: watch, startsWith: "step", pauseMs });
     await probe.end({ timeout: 0 }).catch(() => {});
   }
 
@@ -154,7 +157,8 @@ function connectProbe(connections: Pick<Connections, "open">): postgresType.Sql 
 async function ask(probe: postgresType.Sql): Promise<"answered" | "closed" | "silent"> {
   const stopped = new AbortController();
   const late = sleep(PROBE_TIMEOUT_MS, stopped.signal)
-    // Where this process itself was busy, the answer lies here already, behind the timer.
+    // Unlike `endsWithin`, it lets the event loop turn once more: where this process itself was busy, the answer may have
+    // arrived already and be read only after the timer has fired.
     .then(() => setImmediate())
     .then(() => "silent" as const);
   const answer = probe`select 1`.then(

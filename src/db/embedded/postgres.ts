@@ -2,6 +2,7 @@ import { existsSync, realpathSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { endsWithin, sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
+import { runLoop } from "../../lib/loop.js";
 import { createConnections } from "../connection/connections.js";
 import { postgres } from "../connection/driver.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
@@ -82,18 +83,19 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   const url = urlOf(server);
   const { port } = server;
   const stopping = new AbortController();
-  const watching = watch();
+  const watching = runLoop({
+    signal: stopping.signal,
+    step: restartIfEnded,
+    startsWith: "pause",
+    pauseMs: WATCH_MS,
+  });
 
-  /** Starts the server again whenever it has ended, until we stop. */
-  async function watch(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      await sleep(WATCH_MS, stopping.signal).catch(() => {});
-      if (stopping.signal.aborted || runningServer(cluster.data)?.pid === server.pid) continue;
-      // Where the pools look for it, even if somebody else listens there for a while.
-      const next = await startServer({ ...base, port, signal: stopping.signal }).catch(() => server);
-      // The same server after a recovery is still ours to stop.
-      server = next.pid === server.pid ? server : next;
-    }
+  async function restartIfEnded(signal: AbortSignal): Promise<void> {
+    if (runningServer(cluster.data)?.pid === server.pid) return;
+    // On the same port, where the pools look for it, even if another process listens there for a while.
+    const next = await startServer({ ...base, port, signal }).catch(() => server);
+    // The same server after a recovery is still ours to stop.
+    server = next.pid === server.pid ? server : next;
   }
 
   return {

@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/connection/sql.js";
-import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Priority } from "../../upstream/rate-limit.js";
 import type { ClerkApi } from "../../upstream/users.js";
@@ -125,18 +125,11 @@ export function createRefetcher(options: RefetcherOptions): Refetcher {
       returning q.kind, q.id`;
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await drain(signal);
-        await sleep(IDLE_MS, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        log.warn({ reason: reasonOf(error) }, "the refetch queue could not be read");
-        await sleep(IDLE_MS, signal).catch(() => {});
-      }
-    }
-  }
+  const run = (signal: AbortSignal) =>
+    runLoop({
+      ...{ signal, step: drain, startsWith: "step", pauseMs: IDLE_MS },
+      onFailure: ({ message }) => log.warn({ reason: message }, "the refetch queue could not be read"),
+    });
 
   return { drain, run, user };
 }

@@ -1,6 +1,7 @@
-import { backoffMs, sleep } from "../../lib/async.js";
+import { backoffMs } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 import { createKeyCounts } from "../../lib/key-counts.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
 /** What Clerk has done and the mirror could not apply yet, in this process. */
@@ -56,6 +57,12 @@ export function createUnapplied(log: Logger): Unapplied {
     }
   }
 
+  async function retryDue(signal: AbortSignal): Promise<void> {
+    for (const one of [...kept]) {
+      if (!signal.aborted && one.notBeforeMs <= performance.now()) await attempt(one);
+    }
+  }
+
   return {
     keep(userIds, work, size = 0) {
       const one: Kept = { userIds, work, bytes: size, failures: 0, notBeforeMs: 0 };
@@ -71,13 +78,6 @@ export function createUnapplied(log: Logger): Unapplied {
     async retry() {
       for (const one of [...kept]) await attempt(one);
     },
-    async run(signal) {
-      while (!signal.aborted) {
-        await sleep(RETRY_MS, signal).catch(() => {});
-        for (const one of [...kept]) {
-          if (!signal.aborted && one.notBeforeMs <= performance.now()) await attempt(one);
-        }
-      }
-    },
+    run: (signal) => runLoop({ signal, step: retryDue, startsWith: "pause", pauseMs: RETRY_MS }),
   };
 }

@@ -1,6 +1,7 @@
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import { hasDied, THIS_PROCESS } from "../../lib/this-process.js";
 import type { Logger } from "../../observability/logger.js";
 
@@ -104,22 +105,18 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
     }
 
     async function renew(): Promise<void> {
-      while (!ended.signal.aborted && !lost.signal.aborted) {
-        await sleep(renewMs, ended.signal).catch(() => {});
-        if (ended.signal.aborted) return;
-        try {
-          const renewed = await sql`
-            update mirror_data.leases set expires_at = now_ms + ${ttlMs}::bigint
-            from ${clock()} where name = ${NAME} and epoch = ${epoch}`;
-          if (renewed.count === 0) lost.abort(new LeaseLost("Another process took the lease over."));
-        } catch (error) {
-          // While Postgres is away nobody else can take it either.
-          log.warn({ err: error }, "the lease could not be renewed");
-        }
-      }
+      const renewed = await sql`
+        update mirror_data.leases set expires_at = now_ms + ${ttlMs}::bigint
+        from ${clock()} where name = ${NAME} and epoch = ${epoch}`;
+      if (renewed.count === 0) lost.abort(new LeaseLost("Another process took the lease over."));
     }
 
-    const renewing = renew();
+    const renewing = runLoop({
+      ...{ signal: AbortSignal.any([ended.signal, lost.signal]), step: renew },
+      ...{ startsWith: "pause", pauseMs: renewMs },
+      // While Postgres is away nobody else can take it either.
+      onFailure: (error) => log.warn({ err: error }, "the lease could not be renewed"),
+    });
     return {
       epoch,
       signal: lost.signal,

@@ -1,5 +1,5 @@
 import type { Sql, Tx } from "../../db/connection/sql.js";
-import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import { RANK } from "../fold/snapshot.js";
 import { DEAD_OBJECTS } from "./dead-letters.js";
 import { CONTRADICTED } from "./refetch-queue.js";
@@ -32,20 +32,17 @@ export function createCompleteness(sql: Sql): Completeness {
     membershipsAsOfMs = row?.memberships_as_of ?? null;
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      // While Postgres is away what was known stays.
-      await refresh().catch(() => {});
-      await sleep(REFRESH_MS, signal).catch(() => {});
-    }
-  }
-
   return {
     isBackfilled: () => backfilledAtMs !== null,
     asOfMs: () => asOfMs,
     membershipsAsOfMs: () => membershipsAsOfMs,
     refresh,
-    run,
+    run: (signal) =>
+      runLoop({
+        ...{ signal, step: refresh, startsWith: "step", pauseMs: REFRESH_MS },
+        // While Postgres is away, what was known stays.
+        onFailure: () => {},
+      }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { backoffMs, sleep } from "../../lib/async.js";
+import { createWakeableSleep } from "../../lib/loop.js";
 import { createLease, LeaseLost } from "../ledger/lease.js";
 import {
   findRun,
@@ -65,7 +66,7 @@ export function createWalks(parts: WalksParts): Walks {
   });
   let leads = false;
   let checkWanted = false;
-  let wake = () => {};
+  const pause = createWakeableSleep();
 
   async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
     let { id, isNew } = await queued(mode, options.allowPurge ?? false);
@@ -145,7 +146,7 @@ export function createWalks(parts: WalksParts): Walks {
         if (error instanceof LeaseLost) log.warn({ reason: error.message }, "this process walks no more");
         // Postgres is away: nothing is lost, the next round finds out where things stand.
         else log.warn({ err: error }, "walks pause until the database answers");
-        await nap(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal);
+        await pause.sleep(backoffMs(failures++, RETRY_MS.first, RETRY_MS.longest), signal);
       }
     }
   }
@@ -153,19 +154,13 @@ export function createWalks(parts: WalksParts): Walks {
   async function standBy(signal: AbortSignal): Promise<void> {
     if (checkWanted) await queueRun(sql, "incremental", clock.now());
     checkWanted = false;
-    await nap(STANDBY_MS, signal);
-  }
-
-  async function nap(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    wake = () => woken.abort();
-    await sleep(ms, AbortSignal.any([signal, woken.signal])).catch(() => {});
+    await pause.sleep(STANDBY_MS, signal);
   }
 
   function checkSoon(): void {
     checkWanted = !leads;
     if (leads) lead.checkSoon();
-    else wake();
+    else pause.wake();
   }
 
   return { execute, enqueue, checkSoon, run };

@@ -1,6 +1,7 @@
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
-import { backoffMs, sleep } from "../../lib/async.js";
+import { backoffMs } from "../../lib/async.js";
+import { createWakeableSleep } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
@@ -48,7 +49,7 @@ const LOOK_MS = 1000;
 
 export function createLead(parts: LeadParts): Lead {
   const { sql, clock, log, completeness, executor, claimUpstream, intervalMs, fullIntervalMs } = parts;
-  let wake = () => {};
+  const pause = createWakeableSleep();
   /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
   let checkAtMs = Number.POSITIVE_INFINITY;
   let failedChecks = 0;
@@ -74,7 +75,7 @@ export function createLead(parts: LeadParts): Lead {
       const { state } = await executor.execute(held, { id, mode: "backfill", allowPurge: false }, options);
       if (state === "succeeded") break;
       // What it waits for may be back before its pause is over: whoever sees that wakes it.
-      await untilWoken(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
+      await pause.sleep(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
       signal.throwIfAborted();
     }
     checkAtMs = nextCheck();
@@ -93,7 +94,7 @@ export function createLead(parts: LeadParts): Lead {
       const current = await dueRolling();
       if (current) return step(held, current, signal);
     }
-    await untilWoken(Math.min(LOOK_MS, checkAtMs - performance.now()), signal);
+    await pause.sleep(Math.min(LOOK_MS, checkAtMs - performance.now()), signal);
   }
 
   /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
@@ -143,16 +144,10 @@ export function createLead(parts: LeadParts): Lead {
 
   function checkSoon(): void {
     checkAtMs = performance.now();
-    wake();
-  }
-
-  async function untilWoken(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController();
-    wake = () => woken.abort();
-    await sleep(Math.max(0, ms), AbortSignal.any([signal, woken.signal])).catch(() => {});
+    pause.wake();
   }
 
   const nextCheck = () => (intervalMs === 0 ? Number.POSITIVE_INFINITY : performance.now() + intervalMs);
 
-  return { run, checkSoon, wake: () => wake() };
+  return { run, checkSoon, wake: pause.wake };
 }

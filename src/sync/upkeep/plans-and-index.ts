@@ -1,7 +1,8 @@
 import type { Primary } from "../../db/connection/client.js";
 import { buildSearchIndex, hasSearchIndex } from "../../db/setup/search-index.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
-import { backoffMs, sleep } from "../../lib/async.js";
+import { backoffMs } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
 /** Keeps the database fit to be asked, whatever autovacuum and earlier attempts left undone. */
@@ -23,36 +24,28 @@ export interface UpkeepOptions {
 export function createUpkeep({ primary, log, everyMs }: UpkeepOptions): Upkeep {
   const { plans, index } = everyMs ?? { plans: PLANS_MS, index: INDEX_MS };
 
-  async function keepPlans(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await sleep(plans, signal).catch(() => {});
-      if (signal.aborted) return;
-      await keepPlansFit(primary.sql).catch((error) =>
-        log.debug({ reason: error.message }, "plans could not be kept fit"),
-      );
+  const keepPlans = (signal: AbortSignal) =>
+    runLoop({
+      ...{ signal, step: () => keepPlansFit(primary.sql), startsWith: "pause", pauseMs: plans },
+      onFailure: ({ message }) => log.debug({ reason: message }, "plans could not be kept fit"),
+    });
+
+  /** Where a build failed after a load, or an earlier version left none. Before the first load has ended there is to be none. */
+  async function makeIndex(): Promise<void> {
+    const [upstream] = await primary.sql`
+      select from mirror_data.upstream where backfilled_at is not null`;
+    if (upstream && !(await hasSearchIndex(primary.sql))) {
+      await primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
     }
   }
 
-  /** Where a build failed after a load, or an earlier version left none. Before the first load has ended there is to be none. */
-  async function keepIndex(signal: AbortSignal): Promise<void> {
-    let failures = 0;
-    while (!signal.aborted) {
-      await sleep(backoffMs(failures, index.first, index.longest), signal).catch(() => {});
-      if (signal.aborted) return;
-      try {
-        const [upstream] = await primary.sql`
-          select from mirror_data.upstream where backfilled_at is not null`;
-        if (upstream && !(await hasSearchIndex(primary.sql))) {
-          await primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
-        }
-        failures = 0;
-      } catch (error) {
-        failures++;
-        if (!signal.aborted)
-          log.warn({ err: error }, "the search index can't be made: it will be tried again");
-      }
-    }
-  }
+  const keepIndex = (signal: AbortSignal) =>
+    runLoop({
+      ...{ signal, step: makeIndex, startsWith: "pause" },
+      pauseMs: (failures) => backoffMs(failures, index.first, index.longest),
+      onFailure: (error) =>
+        log.warn({ err: error }, "the search index can't be made: it will be tried again"),
+    });
 
   return {
     run: async (signal) => {

@@ -1,6 +1,6 @@
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
-import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { dropDeadLetters } from "../ledger/dead-letters.js";
 
@@ -93,12 +93,11 @@ export function createRetention(options: RetentionOptions): Retention {
     }
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await prune().catch((error) => log.warn({ err: error }, "old rows could not be deleted"));
-      await sleep(INTERVAL_MS, signal).catch(() => {});
-    }
-  }
+  const run = (signal: AbortSignal) =>
+    runLoop({
+      ...{ signal, step: prune, startsWith: "step", pauseMs: INTERVAL_MS },
+      onFailure: (error) => log.warn({ err: error }, "old rows could not be deleted"),
+    });
 
   return { prune, run };
 }

@@ -1,6 +1,6 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { tidySearchIndexes } from "../../db/setup/search-index.js";
-import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
 /** Works changes of names into the search indexes, so that whoever writes them doesn't have to. */
@@ -25,20 +25,24 @@ export interface SearchTidyingOptions {
 
 export function createSearchTidying({ sql, log, everyMs = EVERY_MS }: SearchTidyingOptions): SearchTidying {
   let isTidy = false;
+
+  async function tidy(): Promise<void> {
+    if (isTidy) return;
+    isTidy = true;
+    await tidySearchIndexes(sql);
+  }
+
   return {
     noteChange() {
       isTidy = false;
     },
-    async run(signal) {
-      while (!signal.aborted) {
-        await sleep(everyMs, signal).catch(() => {});
-        if (isTidy || signal.aborted) continue;
-        isTidy = true;
-        await tidySearchIndexes(sql).catch((error) => {
+    run: (signal) =>
+      runLoop({
+        ...{ signal, step: tidy, startsWith: "pause", pauseMs: everyMs },
+        onFailure({ message }) {
           isTidy = false;
-          log.debug({ reason: error.message }, "the search indexes are not tidied");
-        });
-      }
-    },
+          log.debug({ reason: message }, "the search indexes are not tidied");
+        },
+      }),
   };
 }

@@ -1,5 +1,6 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
+import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { MAY_BE_PRIVATE, shownInSql } from "../apply/safe-json.js";
 
@@ -46,19 +47,13 @@ export function createSqlRepair({ sql, log }: { sql: Sql; log: Logger }): SqlRep
     return repaired;
   }
 
-  async function run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const isDone = await repair(signal).then(
-        () => true,
-        (error) => {
-          if (!signal.aborted)
-            log.warn({ err: error }, "old rows could not be looked through for private metadata");
-          return false;
-        },
-      );
-      await sleep(isDone ? INTERVAL_MS : RETRY_MS, signal).catch(() => {});
-    }
-  }
+  const run = (signal: AbortSignal) =>
+    runLoop({
+      ...{ signal, step: repair, startsWith: "step" },
+      pauseMs: (failures) => (failures === 0 ? INTERVAL_MS : RETRY_MS),
+      onFailure: (error) =>
+        log.warn({ err: error }, "old rows could not be looked through for private metadata"),
+    });
 
   return { repair, run };
 }
