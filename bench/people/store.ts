@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { silentLogger } from "../../src/observability/logger.js";
-import { openStore, type Store } from "../../src/runtime/server.js";
+import { openStore, type Store } from "../../src/runtime/store.js";
 
 /** DATABASE_URL, which is filled, or an embedded Postgres in `.data/bench`. */
 export function createStoreFor(what: string): Promise<Store> {

@@ -2,7 +2,7 @@ import { statSync } from "node:fs";
 import { type Config, type ConfigWithSecretKey, loadConfig } from "../config.js";
 import { AppError, reasonOf } from "../lib/errors.js";
 import { createLogger, type Logger } from "../observability/logger.js";
-import { openStore, type Store } from "../runtime/server.js";
+import { openStore, type Store } from "../runtime/store.js";
 
 /** `.env` in the working directory counts where the environment itself says nothing. */
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {

@@ -4,7 +4,7 @@ import { unwatched } from "../db/connection/availability.js";
 import { createVersions } from "../db/connection/commit-position.js";
 import type { Sql } from "../db/connection/sql.js";
 import { AppError } from "../lib/errors.js";
-import type { Store } from "../runtime/server.js";
+import type { Store } from "../runtime/store.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
 import { createIngest } from "../sync/webhooks/ingest.js";
 import { createReplay } from "../sync/webhooks/replay.js";

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { AppError } from "../lib/errors.js";
-import { openMirror, openStore } from "../runtime/server.js";
+import { openMirror } from "../runtime/mirror.js";
+import { openStore } from "../runtime/store.js";
 import { REASONS, type Run, type RunMode } from "../sync/ledger/runs.js";
 import { commandLogger, configWithKey, untilInterrupted } from "./context.js";
 import { print } from "./output.js";

@@ -1,0 +1,96 @@
+import { createNotifications, type Notifications } from "../cache/notifications.js";
+import { createUserCache, type UserCache } from "../cache/user-cache.js";
+import type { ConfigWithSecretKey } from "../config.js";
+import { type Availability, createAvailability } from "../db/connection/availability.js";
+import { AppError } from "../lib/errors.js";
+import type { Logger } from "../observability/logger.js";
+import { createRefetcher, type Refetcher } from "../sync/answers/refetcher.js";
+import type { OnCommitted } from "../sync/apply/batch.js";
+import { type Completeness, createCompleteness } from "../sync/ledger/proof.js";
+import { ensureUpstreamIdentity, type UpstreamIdentity } from "../sync/ledger/upstream-identity.js";
+import { createWalks, type Walks } from "../sync/schedule/leader.js";
+import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
+import { createUpstream, type Upstream } from "../upstream/client.js";
+import { type ClerkApi, createClerkApi } from "../upstream/users.js";
+import { openBudget } from "./budget.js";
+import type { Store } from "./store.js";
+
+/** All that talks to Clerk or changes the mirror, for the server and for commands alike. */
+export interface Mirror {
+  store: Store;
+  availability: Availability;
+  upstream: Upstream;
+  api: ClerkApi;
+  completeness: Completeness;
+  cache: UserCache;
+  notifications: Notifications;
+  /** For whatever commits before somebody is answered. */
+  onCommitted: OnCommitted;
+  refetcher: Refetcher;
+  walks: Walks;
+  searchTidying: SearchTidying;
+}
+
+/** Builds the parts over a store. Throws `configuration` when the store holds the users of another Clerk. */
+export async function openMirror(config: ConfigWithSecretKey, store: Store, log: Logger): Promise<Mirror> {
+  const { database, clock } = store;
+  const { sql } = database.primary;
+  const { clerk, upstream: limits, reconcile } = config;
+  const availability = createAvailability({ database, log });
+  const budget = openBudget(sql, availability, limits);
+  const upstream = createUpstream({
+    apiUrl: clerk.apiUrl,
+    secretKey: clerk.secretKey,
+    apiVersion: clerk.apiVersion,
+    timeoutMs: limits.timeoutMs,
+    budget,
+    now: clock.now,
+    log,
+  });
+  const api = createClerkApi(upstream);
+  const identity: UpstreamIdentity = {
+    apiUrl: clerk.apiUrl,
+    environment: clerk.secretKey.startsWith("sk_live_") ? "live" : "test",
+    instanceId: await instanceId(api, log),
+  };
+  const claimUpstream = () => ensureUpstreamIdentity(sql, identity);
+  await claimUpstream();
+  const completeness = createCompleteness(sql);
+  const lagMs = limits.lagMs;
+  const searchTidying = createSearchTidying({ sql: database.primary.patient, log });
+  const notifications = createNotifications({
+    connections: database.connections,
+    onChange(ids) {
+      cache.invalidate(ids);
+      searchTidying.noteChange();
+    },
+    log,
+  });
+  const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
+  const onCommitted: OnCommitted = (applied) => cache.invalidate(applied.users.keys());
+  const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
+  const walks = createWalks({
+    ...{ primary: database.primary, api, clock, lagMs, log, completeness, claimUpstream },
+    requests: () => upstream.requests,
+    purgeLimit: reconcile.purgeLimit,
+    intervalMs: reconcile.intervalMs,
+    fullIntervalMs: reconcile.fullIntervalMs,
+  });
+  return {
+    ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
+    ...{ refetcher, walks, searchTidying },
+  };
+}
+
+/** Null while Clerk can't be asked: the mirror starts without it. A key or an address that is wrong is told at once. */
+async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
+  try {
+    return (await api.getInstance({ priority: "read" }))?.id ?? null;
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === "upstream_rejected" || error.code === "loop_detected")
+      throw new AppError("configuration", error.message, { cause: error });
+    log.warn({ reason: error.message }, "Clerk can't be asked which instance it is");
+    return null;
+  }
+}
