@@ -1,4 +1,4 @@
-import { setMaxListeners } from "node:events";
+import { once } from "node:events";
 import { createAuthenticator } from "../auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "../auth/stored-keys.js";
 import type { ConfigWithSecretKey } from "../config.js";
@@ -6,9 +6,8 @@ import { findApiKeys } from "../db/api-keys.js";
 import { createVersions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
 import type { Readiness } from "../http/routes/ops.js";
-import { listen } from "../http/server.js";
+import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
-import { endsWithin } from "../lib/async.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createMembershipQueries } from "../query/memberships.js";
@@ -25,6 +24,7 @@ import { createIngest } from "../sync/webhooks/ingest.js";
 import { createReplay } from "../sync/webhooks/replay.js";
 import { createForwarder } from "../upstream/forward.js";
 import { type Mirror, openMirror } from "./mirror.js";
+import { startServices } from "./services.js";
 import { openStore } from "./store.js";
 
 export interface RunningServer {
@@ -134,30 +134,38 @@ async function serve(
   const server = await listen(app, config.server, shortcut);
   log.info({ url: server.url, state: readiness() }, "listening");
 
-  const stopping = new AbortController();
-  // Each loop waits on it, some in several places; Node takes eleven for a leak and warns.
-  setMaxListeners(100, stopping.signal);
-  const upkeep = createUpkeep({ primary: database.primary, log });
-  const sqlRepair = createSqlRepair({ sql: database.primary.patient, log });
-  const retention = createRetention({ sql: database.primary.patient, clock, log });
-  const background = [retention, upkeep, sqlRepair, notifications, searchTidying];
-  const loops = [availability, completeness, refetcher, unapplied, ...background];
-  const work = loops.map((loop) => loop.run(stopping.signal));
-  work.push(walks.run(stopping.signal, onProgress));
+  const { patient } = database.primary;
+  const services = startServices([
+    { name: "serving requests", run: (signal) => drainWhenAborted(server, signal) },
+    { name: "watching Postgres", run: availability.run },
+    { name: "following completeness", run: completeness.run },
+    { name: "refetching", run: refetcher.run },
+    { name: "applying what could not be applied", run: unapplied.run },
+    { name: "retention", run: createRetention({ sql: patient, clock, log }).run },
+    { name: "upkeep of plans and indexes", run: createUpkeep({ primary: database.primary, log }).run },
+    { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },
+    { name: "listening for changes", run: notifications.run },
+    { name: "tidying of the search indexes", run: searchTidying.run },
+    { name: "reconciling", run: (signal) => walks.run(signal, onProgress) },
+  ]);
   return {
     url: server.url,
     mirror,
     async stop() {
       draining = true;
-      stopping.abort();
       const begunAtMs = performance.now();
       // What still waits then, waits for a Postgres that doesn't answer; and nothing more is asked of it.
       const late = setTimeout(() => void database.close(0), STOP_MS.database);
-      const ended = Promise.all([server.drain(STOP_MS.requests), ...work]);
-      if (!(await endsWithin(ended, STOP_MS.work))) log.warn("some work did not end in time, and is left");
+      for (const name of await services.stop(STOP_MS.work))
+        log.warn(`${name} did not end in time, and is left`);
       clearTimeout(late);
       await store.close(Math.max(0, STOP_MS.all - (performance.now() - begunAtMs)));
       log.info("stopped");
     },
   };
+}
+
+async function drainWhenAborted(server: Listening, signal: AbortSignal): Promise<void> {
+  await once(signal, "abort");
+  await server.drain(STOP_MS.requests);
 }
