@@ -4,10 +4,10 @@ import { AppError } from "./lib/errors.js";
 /** A JSON object as Clerk sent it: key order and unknown fields kept. */
 export type Json = Record<string, unknown>;
 
-// Clerk's payloads run ahead of its published schema, and old ones lack fields that it requires: only what the mirror
-// can't work without is demanded here, and what is read beyond that is read leniently. Zod looks at these members alone:
-// taking all others along, as its loose objects do, takes as long as parsing them.
-// Ids are index keys and parts of file and log lines: visible ASCII, like every id that Clerk ever made.
+// Clerk's payloads run ahead of its published schema, and old ones lack fields that the schema requires. So only what
+// the mirror can't work without is demanded here, and everything else is read leniently. Zod looks at these members
+// alone: its loose objects copy all others along, which takes as long as parsing them. Ids are index keys and parts
+// of file names and log lines, so they must be visible ASCII, as every id is that Clerk ever made.
 const id = z.string().regex(/^[!-~]{1,200}$/, "is no id");
 const MAX_TIME_MS = 8.64e15;
 const timeMs = z.number().int().min(0).max(MAX_TIME_MS);
@@ -45,7 +45,7 @@ export type ClerkSession = Json & {
   user?: Json | null;
 };
 
-/** Throws `invalid_payload`, naming the field. Returns the very object it was given: zod would reorder its keys. */
+/** Throws `invalid_payload`, naming the field. Returns the object that it was given: zod would reorder its keys. */
 export const parseUser = (value: unknown): ClerkUser => parse(userSchema, value, "user");
 export const parseOrganization = (value: unknown): ClerkOrganization =>
   parse(organizationSchema, value, "organization");
@@ -67,7 +67,10 @@ function parse<T>(schema: z.ZodType, value: unknown, what: string): T {
   return value as T;
 }
 
-/** Clerk documents webhook envelopes in milliseconds and shows them in seconds: no date before 1973 is meant. */
+/**
+ * Clerk documents the time of a webhook in milliseconds and shows it in seconds. No date before 1973 is meant, so the
+ * size tells.
+ */
 function envelopeTimeMs(timestamp: number): number {
   return timestamp < 1e11 ? timestamp * 1000 : timestamp;
 }

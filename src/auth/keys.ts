@@ -3,15 +3,15 @@ import { AppError } from "../lib/errors.js";
 import type { Limiter } from "./limits.js";
 import { CLERK_SECRET_KEY_SCOPES, SCOPES, type Scope } from "./scopes.js";
 
-/** Who asks. The name goes into logs, the key never does. */
+/** The caller of a request. Its name is logged, its key never. */
 export interface Principal {
   readonly name: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Absent: the keys of the environment, which are the operator's own. */
+  /** Absent for the keys of the environment: they are the operator's own and have no limits. */
   readonly limiter?: Limiter;
 }
 
-/** Takes the whole Authorization header. Throws `unauthenticated` with the code that Clerk would answer. */
+/** Takes the whole Authorization header. Throws `unauthenticated` with the code that Clerk would answer with. */
 export type Authenticate = (authorization: string | null) => Principal | Promise<Principal>;
 
 export interface AuthenticatorOptions {
@@ -54,10 +54,10 @@ export function unknownKey(): AppError {
   });
 }
 
-// Comparing digests: keys of different lengths compare in the same time, and how much of a key is right doesn't show.
+// Digests are compared, not keys: all have the same length, so the time taken tells nothing about the key.
 export const digestOf = (token: string) => hash("sha256", token, "buffer");
 
-/** The key in an Authorization header; throws `unauthenticated` where there is none. */
+/** The key in an Authorization header. Throws `unauthenticated` if there is none. */
 export function bearerToken(authorization: string | null): string {
   if (!authorization) {
     throw new AppError("unauthenticated", "No key was sent.", {

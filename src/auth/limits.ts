@@ -1,21 +1,21 @@
 import { AppError } from "../lib/errors.js";
 
-/** What a key may use of each process. */
+/** What one key may use of each process. */
 export interface Limits {
-  /** Requests a second, on average: as many may come at once, if there were none before. */
+  /** Requests a second on average. As many may come at once after a quiet second. */
   rate: number;
-  /** Requests at a time. */
+  /** Requests under way at a time. */
   inFlight: number;
 }
 
-/** A service that has one key for all it does stays below it; one that runs wild is held. */
+/** High enough for a service that uses one key for everything, low enough to stop one that runs wild. */
 export const DEFAULT_LIMITS: Limits = { rate: 5000, inFlight: 1000 };
 
-/** Holds a key to its limits. */
+/** Enforces the limits of one key. */
 export interface Limiter {
-  /** Counts a request in; throws `rate_limited` where that would be one too many. */
+  /** Counts a request in. Throws `rate_limited` if the limit is reached. */
   enter(): void;
-  /** Each that entered leaves once. */
+  /** Counts a request out: call it once for each that entered. */
   leave(): void;
 }
 

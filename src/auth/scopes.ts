@@ -1,4 +1,4 @@
-/** What a key may do. `proxy` is as powerful as Clerk's secret key itself. */
+/** The rights that a key may have. `proxy` is as powerful as Clerk's secret key itself. */
 export const SCOPES = [
   "users:read",
   "users:write",
@@ -10,7 +10,7 @@ export const SCOPES = [
 
 export type Scope = (typeof SCOPES)[number];
 
-/** What `CLERK_SECRET_KEY` may do as a bearer token: all that Clerk itself would answer it. */
+/** The rights of `CLERK_SECRET_KEY` as a bearer token: everything that Clerk itself would answer it. */
 export const CLERK_SECRET_KEY_SCOPES: readonly Scope[] = [
   "users:read",
   "users:write",

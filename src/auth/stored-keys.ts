@@ -7,26 +7,27 @@ import { type Authenticate, bearerToken, digestOf, type Principal, unknownKey } 
 import { createLimiter, DEFAULT_LIMITS, type Limiter } from "./limits.js";
 import { SCOPES, type Scope } from "./scopes.js";
 
-/** What a key that the mirror made begins with. */
+/** How every key that the mirror makes begins. */
 const PREFIX = "um_";
-/** Nothing else is a key that the mirror made: it is refused without asking. */
+/** The shape of a key that the mirror made. Anything else is refused without asking the database. */
 const MADE_HERE = /^um_[\w-]{43}$/;
 /**
- * A revocation is effective within a second: what was verified is believed for half of one. So is that a key is unknown;
- * a new one is known from its first request on, for nobody can have asked for it before it was made.
+ * How long a verified key is trusted without asking again: a revocation takes effect within a second. An unknown key
+ * is remembered as unknown for the same time. A new key is still known from its first request on, because nobody can
+ * have asked for it before it was made.
  */
 const FRESH_MS = 500;
-/** While the database is away, keys verified within this time go on. */
+/** While the database is away, keys that were verified within this time stay valid. */
 const GRACE_MS = 300_000;
 const MOST_KEPT = 10_000;
-/** Unknown keys that wait to be looked up, 32 at a time. */
+/** How many unknown keys may wait to be looked up; 32 are looked up at a time. */
 const MOST_WAITING = 1000;
 
 /** The keys that `keys create` made. */
 export interface StoredKeys {
   /**
-   * Null: no such key. Rejects with `database_unavailable` where nobody can tell, and with `overloaded` where too many
-   * unknown ones are asked for.
+   * Null if there is no such key. Rejects with `database_unavailable` if nobody can tell, and with `overloaded` if
+   * too many unknown keys wait to be looked up.
    */
   principalOf(token: string): Promise<Principal | null>;
 }
@@ -37,18 +38,18 @@ interface Verified {
 }
 
 export function createStoredKeys(options: {
-  /** By digest, those that are in use. */
+  /** The keys in use, by digest. */
   findMany: (digests: readonly string[]) => Promise<Map<string, ApiKey>>;
   now?: () => number;
 }): StoredKeys {
   const { findMany, now = () => performance.now() } = options;
-  // Apart, so that whoever tries keys neither drives out those that were verified nor makes them wait.
+  // Unknown keys are kept apart, so that somebody who guesses keys neither evicts verified ones nor makes them wait.
   const known = new LRUCache<string, Verified>({ max: MOST_KEPT });
   const unknown = new LRUCache<string, number>({ max: MOST_KEPT });
   const findKnown = createPointReads(findMany);
   const findUnknown = createPointReads(findMany, { mostWaiting: MOST_WAITING });
   const asking = new Map<string, Promise<Principal | null>>();
-  /** By the key's id: what it used is remembered from one verification to the next. */
+  /** Limits by the key's id, so that what a key has used survives its next verification. */
   const limiters = new LRUCache<string, Limiter>({ max: MOST_KEPT });
 
   async function verify(digest: string): Promise<Principal | null> {
@@ -99,7 +100,7 @@ export function createStoredKeys(options: {
   };
 }
 
-/** The environment's keys first, which need no database; then the stored ones. */
+/** Tries the keys of the environment first, because they need no database, then the stored ones. */
 export function withStoredKeys(
   environment: (authorization: string | null) => Principal,
   stored: StoredKeys,
@@ -119,7 +120,7 @@ export function withStoredKeys(
   };
 }
 
-/** A new key and what of it is stored. */
+/** A new key, and the part of it that is stored. */
 export function newKey(): { key: string; id: string; digest: string } {
   const key = `${PREFIX}${randomBytes(32).toString("base64url")}`;
   return { key, id: `key_${randomBytes(8).toString("hex")}`, digest: digestOf(key).toString("hex") };

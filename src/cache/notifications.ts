@@ -7,7 +7,7 @@ import type { Logger } from "../observability/logger.js";
 
 /** Hears of every commit of any process, and knows when it doesn't. */
 export interface Notifications {
-  /** Whether what was committed is heard of: false from the moment the connection is lost, or has been silent for 3 s. */
+  /** Whether commits are heard of. False from the moment the connection is lost, or has been silent for 3 s. */
   isHearing(): boolean;
   /** Listens until aborted, on a connection of its own. */
   run(signal: AbortSignal): Promise<void>;
@@ -15,13 +15,16 @@ export interface Notifications {
 
 export interface NotificationsOptions {
   connections: Pick<Connections, "open">;
-  /** The users that were changed; `all`: whoever, as after every time when nothing was heard. */
+  /** The ids of the users that changed, or `all` if any user may have, as after each time when nothing was heard. */
   onChange: (ids: string[] | "all") => void;
   log: Logger;
 }
 
 const HEARTBEAT_MS = 1000;
-/** A connection that swallows everything looks like one on which nothing happens, but for the heartbeat. */
+/**
+ * How often a heartbeat is sent. A connection that swallows everything looks like one on which nothing happens: only
+ * the heartbeat tells them apart.
+ */
 const SILENCE_MS = 3000;
 
 export function createNotifications({ connections, onChange, log }: NotificationsOptions): Notifications {
@@ -43,7 +46,7 @@ export function createNotifications({ connections, onChange, log }: Notification
     }
   }
 
-  /** One connection's life; rejects when it has ended. */
+  /** Runs one connection from its start to its end. Rejects when it has ended. */
   async function listen(signal: AbortSignal): Promise<void> {
     const lost = new AbortController();
     const ended = AbortSignal.any([signal, lost.signal]);
@@ -56,7 +59,7 @@ export function createNotifications({ connections, onChange, log }: Notification
       },
       onnotify(channel, payload) {
         if (lost.signal.aborted) return;
-        // What comes back had been sent at that moment, and with it everything committed until then.
+        // A heartbeat that comes back proves that everything committed before it was sent has been heard.
         if (channel === heartbeat) {
           hearingUntilMs = sentAtMs + SILENCE_MS;
           heard++;
@@ -65,7 +68,7 @@ export function createNotifications({ connections, onChange, log }: Notification
     });
     try {
       await connection.unsafe(`listen ${NOTIFY_CHANNEL}; listen ${heartbeat}`);
-      // What was committed before this moment is seen by everything read from now on, and nothing else is kept.
+      // Everything read from this moment on shows all earlier commits, and nothing read before is kept.
       onChange("all");
       while (!ended.aborted) {
         sentAtMs = performance.now();
@@ -91,7 +94,7 @@ export function createNotifications({ connections, onChange, log }: Notification
   return { isHearing: () => performance.now() < hearingUntilMs, run };
 }
 
-/** Anything else than a list of ids says that anybody may have changed. */
+/** A payload that is no list of ids means that any user may have changed. */
 function changedIds(payload: string): string[] | "all" {
   if (payload === "*") return "all";
   try {

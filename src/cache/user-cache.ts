@@ -8,29 +8,32 @@ export interface ReadyUser {
   etag: string;
 }
 
-/** What the reader of a user may see decides which variant is served. */
+/** Which form of a user is served depends on what its reader may see. */
 export type Variant = "public" | "private";
 
-/** A read of Postgres that is under way and may be kept. */
+/** A read of Postgres that is under way and whose result may be kept. */
 export interface Flight {
-  /** Keeps what is made, unless the user has changed since the flight began: then, as without a cache, nothing is made. */
+  /**
+   * Keeps the result, unless the user has changed since the read began. Then nothing is kept, as if there were no
+   * cache.
+   */
   keep(variant: Variant, make: () => ReadyUser): void;
   /** Must be called, however the read ended. */
   end(): void;
 }
 
 export interface UserCache {
-  /** What Postgres would answer now, or undefined: ask it. */
+  /** The user as Postgres would answer it now, or undefined: then ask Postgres. */
   get(id: string, variant: Variant): ReadyUser | undefined;
-  /** Call it before Postgres is asked. */
+  /** Call it before you ask Postgres. */
   begin(id: string): Flight;
-  /** These users, or all of them, are no longer what they were: nothing read before this call is served after it. */
+  /** Forgets these users, or all of them. Nothing that was read before this call is served after it. */
   invalidate(ids: Iterable<string> | "all"): void;
   stats(): CacheStats;
 }
 
 export interface CacheStats {
-  /** False: it hears nothing of other processes' commits, and every read goes to Postgres. */
+  /** False while other processes' commits aren't heard of. Then every read goes to Postgres. */
   in_use: boolean;
   entries: number;
   bytes: number;
@@ -45,7 +48,7 @@ export interface UserCacheOptions {
   isCurrent: () => boolean;
 }
 
-/** What an entry takes beside its body: the key, the etag, the list's and the map's own. */
+/** What an entry takes beside its body: the key, the etag, and its places in the list and the map. */
 const ENTRY_BYTES = 300;
 
 interface Shared {
@@ -54,13 +57,13 @@ interface Shared {
 }
 
 /**
- * Keeps the latest read users as they go out, outside of the heap that is searched for garbage. It is never wrong for
- * longer than a notification takes: whoever commits a change drops its users here before it answers, and every other
- * process as soon as Postgres notifies it.
+ * Keeps the users that were read last, as they are sent, outside the heap that the garbage collector searches. A
+ * stale user is served for no longer than a notification takes: a process that commits a change drops its users here
+ * before it answers, and the other processes drop them when Postgres notifies them.
  */
 export function createUserCache({ maxBytes, isCurrent }: UserCacheOptions): UserCache {
   const entries = maxBytes > 0 ? new LRUCache<string, ReadyUser>({ maxSize: maxBytes }) : null;
-  /** By id, so that a change can tell the reads that have begun before it. */
+  /** Reads under way by user id, so that a change finds those that began before it. */
   const flying = new Map<string, Shared>();
   let hits = 0;
   let misses = 0;
@@ -124,5 +127,5 @@ const NOT_KEPT: Flight = { keep: () => {}, end: () => {} };
 
 const keyOf = (id: string, variant: Variant) => (variant === "public" ? id : `${id}\n`);
 
-/** For commands and tests that keep nothing. */
+/** A cache that keeps nothing, for commands and tests. */
 export const noCache = createUserCache({ maxBytes: 0, isCurrent: () => false });

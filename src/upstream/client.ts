@@ -6,11 +6,11 @@ import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from 
 import { templateOf } from "./paths.js";
 import type { Budget, Priority } from "./rate-limit.js";
 
-/** Who asks, and until when. */
+/** Who sends a request, and until when. */
 export interface Call {
   priority: Priority;
   signal?: AbortSignal;
-  /** On whose behalf something is read. */
+  /** The key on whose behalf something is read. */
   key?: string;
 }
 
@@ -28,37 +28,39 @@ export interface UpstreamResponse {
   status: number;
   headers: Headers;
   body: Buffer;
-  /** When the request that got this answer was sent, by the clock given. */
+  /** When the request for this answer was sent, by the clock given. */
   startedAtMs: number;
-  /** When the answer was made, by Clerk's own clock, in whole seconds; null where it doesn't say. */
+  /** When Clerk made the answer, by Clerk's clock, in whole seconds. Null if it doesn't say. */
   dateMs: number | null;
 }
 
 /** The only way to Clerk. */
 export interface Upstream {
   /**
-   * Sends a request once, as it is but for the key; the budget was taken before. A connection that failed before a byte
-   * was written is tried once more. Rejects with an AppError when there is no answer.
+   * Sends a request once and unchanged, but for the key. The caller has taken its place in the budget before. A
+   * connection that failed before a byte was written is tried once more. Rejects with an AppError if there is no
+   * answer.
    */
   send(request: UpstreamRequest, call: Call): Promise<UpstreamResponse>;
   /**
-   * A read of the mirror's own, repeated while that can help: 429 (after `Retry-After`), 5xx, cut connections,
-   * timeouts. Answers every status below 500 but 401, 403 and 429; those and a lasting failure reject.
+   * Reads something for the mirror itself, and repeats while that can help: after 429 (waiting for `Retry-After`),
+   * 5xx, cut connections and timeouts. Returns every answer with a status below 500, except 401, 403 and 429. Those,
+   * and a failure that lasts, reject.
    */
   get(path: string, query: Iterable<[string, string]>, call: Call): Promise<UpstreamResponse>;
-  /** Added to our time gives Clerk's, or an earlier one, as the answers to the mirror's own reads show it. */
+  /** Add it to our time to get Clerk's time, or an earlier one, as the answers to the mirror's own reads show it. */
   clockOffsetMs(): number;
   /** How many requests were sent so far. */
   readonly requests: number;
 }
 
-/** On every request to Clerk: where one comes back with it, a mirror's upstream is a mirror. */
+/** Sent with every request to Clerk. If a request arrives here with it, the upstream of some mirror is a mirror. */
 export const HOP_HEADER = "x-mirror-hop";
 
 export interface UpstreamOptions {
   apiUrl: string;
   secretKey: string;
-  /** Of the mirror's own reads. */
+  /** For the mirror's own reads. */
   apiVersion: string;
   timeoutMs: number;
   budget: Budget;
@@ -66,15 +68,18 @@ export interface UpstreamOptions {
   log: Logger;
 }
 
-/** How long each may go on asking: a walk through an outage of a minute or two, a caller only through a hiccup. */
+/**
+ * How long each kind of read keeps trying: a walk through an outage of a minute or two, a caller only through a
+ * hiccup.
+ */
 const ATTEMPTS: Record<Priority, number> = { caller: 2, read: 2, refetch: 3, repair: 8, walk: 10 };
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 30_000;
-/** Where a 429 doesn't say for how long. */
+/** The pause after a 429 that names none. */
 const FIRST_PAUSE_MS = 1000;
 /**
- * The longest `Retry-After` that each waits for. Callers are told instead, and what was to be refetched comes due again
- * by itself; walks have nobody who would begin them again where they stand, so they ask again after a minute.
+ * The longest `Retry-After` that each kind of read waits for. A caller is told instead. A refetch becomes due again
+ * by itself. A walk has nobody to restart it where it stands, so it asks again after a minute.
  */
 const PATIENCE_MS: Record<Priority, number> = {
   caller: 0,
@@ -114,7 +119,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     return { status, headers: received, body, startedAtMs, dateMs: dateMs(received) };
   }
 
-  /** Somebody who waits for an answer is told soon that there is no budget left; walks wait for theirs. */
+  /** A caller who waits for an answer is soon told that the budget is spent. Walks wait. */
   async function takeInTime({ priority, signal, key }: Call): Promise<void> {
     if (isPatient(priority)) return budget.take(priority, signal);
     const patience = AbortSignal.timeout(BUDGET_PATIENCE_MS);
@@ -134,7 +139,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   async function send(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
     try {
       return await once(request, call).catch((error) => {
-        // A body that streams can't be read a second time; nor was any of it, but only without one is that certain.
+        // A streamed body can't be read a second time. It was not read at all yet, but that is certain only without a
+        // body.
         if (!failedToConnect(error) || request.body) throw error;
         return once(request, call);
       });
@@ -163,7 +169,8 @@ export function createUpstream(options: UpstreamOptions): Upstream {
         return refuseRejection(outcome);
       }
       if (!(outcome instanceof AppError)) refuseLoop(outcome);
-      // What Clerk answers to our callers is theirs: it may be about one endpoint or one user, and slows nobody else.
+      // Clerk's answer to one of our callers concerns that caller: a limit may be about one endpoint or one user, and
+      // slows nobody else down.
       if (!(outcome instanceof AppError) && outcome.status === 429) {
         budget.pause(retryAfterMs(outcome.headers) ?? FIRST_PAUSE_MS);
       }
@@ -188,7 +195,10 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   };
 }
 
-/** More than Clerk has ever reason to send: a page of 500 users with all metadata they may have is a quarter of it. */
+/**
+ * Larger than any answer Clerk has reason to send: a page of 500 users with as much metadata as they may have is a
+ * quarter of it.
+ */
 const MOST_ANSWER_BYTES = 64 * 1024 * 1024;
 
 async function bodyOf(response: Response): Promise<Buffer> {
@@ -206,7 +216,7 @@ async function bodyOf(response: Response): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** How long to wait before the next attempt; null: there is none. */
+/** How long to wait before the next attempt. Null if there is none. */
 function waitMs(outcome: UpstreamResponse | AppError, attempt: number, priority: Priority): number | null {
   if (attempt + 1 >= ATTEMPTS[priority]) return null;
   const asked = outcome instanceof AppError ? null : retryAfterMs(outcome.headers);
@@ -231,7 +241,7 @@ function failureOf({ status, headers, body }: UpstreamResponse): AppError {
   );
 }
 
-/** A key that Clerk refuses, or another address, won't get better by asking: the person who set it must know. */
+/** A key that Clerk refuses, or a redirection, won't get better by asking again: whoever configured it must know. */
 function refuseRejection(response: UpstreamResponse): UpstreamResponse {
   if (response.status >= 300 && response.status < 400) {
     throw new AppError(
@@ -248,7 +258,7 @@ function refuseRejection(response: UpstreamResponse): UpstreamResponse {
   );
 }
 
-/** What answered is a mirror, which asks no other for us. */
+/** A mirror answered, which asks no other mirror for us. */
 function refuseLoop({ status, body }: UpstreamResponse): void {
   if (status !== 508 || clerkErrorOf(body).code !== "loop_detected") return;
   throw new AppError(

@@ -1,13 +1,13 @@
 import { AppError } from "../lib/errors.js";
 
-/** What Clerk answers when it isn't a success. */
+/** What Clerk answers when a request fails. */
 export interface ClerkError {
-  /** In lower case, so that it can be compared: some who stand in for Clerk say `RESOURCE_NOT_FOUND`. */
+  /** In lower case, to be comparable: some stand-ins for Clerk write `RESOURCE_NOT_FOUND`. */
   code: string | null;
   message: string | null;
 }
 
-/** The first error of Clerk's error body; nulls when the body is none, as from a proxy in between. */
+/** The first error in Clerk's error body. Nulls if the body is none, as from a proxy in between. */
 export function clerkErrorOf(body: Buffer): ClerkError {
   const first = errorsOf(parseJson(body))?.[0];
   const read = (name: string) => {
@@ -17,12 +17,12 @@ export function clerkErrorOf(body: Buffer): ClerkError {
   return { code: read("code")?.toLowerCase() ?? null, message: read("long_message") ?? read("message") };
 }
 
-/** Whether a client that expects Clerk's errors can read this one. */
+/** Whether a client that expects Clerk's errors can read this body. */
 export function isClerkError(body: Buffer): boolean {
   return errorsOf(parseJson(body)) !== null;
 }
 
-/** A body in Clerk's shape for an error that came without one, from something that stands before Clerk. */
+/** A body in Clerk's shape for an error of something that stands before Clerk and sent none. */
 export function synthesisedError(status: number): Buffer {
   const [code, message] = SYNTHESISED[status] ?? [
     status < 500 ? "bad_request" : "internal_clerk_error",
@@ -45,8 +45,8 @@ const SYNTHESISED: Record<number, [code: string, message: string]> = {
 };
 
 /**
- * `Retry-After` in milliseconds; null when there is none to be read. A date is read by the clock of whoever sent it,
- * where the answer shows that one, so that it means the same however far our own is off.
+ * `Retry-After` in milliseconds, or null if there is none to be read. A date in it is compared with the sender's own
+ * clock if the answer shows that, so that it means the same however wrong our clock is.
  */
 export function retryAfterMs(headers: Headers): number | null {
   const value = headers.get("retry-after")?.trim() ?? "";
@@ -55,17 +55,17 @@ export function retryAfterMs(headers: Headers): number | null {
   return untilMs === null ? null : Math.max(0, untilMs - (dateMs(headers) ?? Date.now()));
 }
 
-/** When the answer was made, by the clock of whoever made it; null where it doesn't say. Clerk gives whole seconds. */
+/** When the answer was made, by the clock of its sender. Null if it doesn't say. Clerk gives whole seconds. */
 export const dateMs = (headers: Headers): number | null => httpDateMs(headers.get("date") ?? "");
 
-/** Only what HTTP calls a date: JavaScript makes one of almost any text with a number in it, `-5` for instance. */
+/** Matches only what HTTP calls a date. JavaScript accepts almost any text with a number in it, `-5` for instance. */
 function httpDateMs(value: string): number | null {
   if (!/^[A-Z][a-z]+,? .*\d\d:\d\d:\d\d/.test(value)) return null;
   const ms = Date.parse(/GMT$/.test(value) ? value : `${value} GMT`);
   return Number.isNaN(ms) ? null : ms;
 }
 
-/** A request that got no answer, as its caller should see it. */
+/** The error that a caller sees for a request without an answer. */
 export function unanswered(error: unknown, what: string): AppError {
   if (error instanceof AppError) return error;
   if (isTimeout(error)) {
@@ -80,7 +80,9 @@ export function unanswered(error: unknown, what: string): AppError {
   });
 }
 
-/** Whether the connection failed before a byte of the request was written: then Clerk knows nothing of it. */
+/**
+ * Whether the connection failed before a byte of the request was written: then Clerk knows nothing of the request.
+ */
 export function failedToConnect(error: unknown): boolean {
   for (let e = error; e instanceof Error; e = e.cause) {
     if ("syscall" in e && (e.syscall === "connect" || e.syscall === "getaddrinfo")) return true;

@@ -4,7 +4,7 @@ import type { Upstream } from "./client.js";
 import { isClerkError, synthesisedError } from "./errors.js";
 import { templateOf } from "./paths.js";
 
-/** A caller's request, to be sent on. */
+/** A caller's request, to be forwarded. */
 export interface ForwardRequest {
   method: string;
   /** Normalised: see `paths.ts`. */
@@ -14,11 +14,14 @@ export interface ForwardRequest {
   headers: Headers;
   body: ReadableStream<Uint8Array> | null;
   signal?: AbortSignal;
-  /** The key on whose behalf something is read; absent: a write, or what takes the rights of the secret key. */
+  /**
+   * The key on whose behalf something is read. Absent for a write, and for requests that need the secret key's
+   * rights.
+   */
   reader?: string;
 }
 
-/** Clerk's answer, with only those headers that concern the caller. */
+/** Clerk's answer, with only the headers that concern the caller. */
 export interface ForwardAnswer {
   status: number;
   headers: Headers;
@@ -27,22 +30,23 @@ export interface ForwardAnswer {
 }
 
 /**
- * Sends a request on to Clerk under the mirror's key, exactly once: method, path, query, body and content type
- * unchanged. Rejects when there is no answer: `upstream_timeout`, `upstream_unavailable`; when it wasn't sent:
- * `rate_limited`, `overloaded`; and with `bad_request` when its body didn't arrive whole, so that Clerk didn't take it.
+ * Forwards a request to Clerk with the mirror's key, exactly once; method, path, query, body and content type stay
+ * unchanged. Rejects if there is no answer (`upstream_timeout`, `upstream_unavailable`), if the request wasn't sent
+ * (`rate_limited`, `overloaded`), and with `bad_request` if its body didn't arrive whole, so that Clerk didn't accept
+ * it.
  */
 export type Forwarder = (request: ForwardRequest) => Promise<ForwardAnswer>;
 
-/** How many requests may be under way to Clerk at a time. */
+/** How many requests to Clerk may be under way at a time. */
 export interface Places {
   all: number;
-  /** Reads among them: writes keep room. */
+  /** How many of them may be reads: the rest is kept for writes. */
   reads: number;
-  /** Those of one endpoint, so that one at which Clerk hangs leaves room for the others. */
+  /** How many of them may go to one endpoint, so that one at which Clerk hangs leaves room for the others. */
   endpoint: number;
 }
 
-/** What a production instance allows (100 a second), each taking four seconds. */
+/** A production instance allows 100 requests a second: as many as these, if each takes four seconds. */
 const PLACES: Places = { all: 400, reads: 250, endpoint: 150 };
 
 export function createForwarder(upstream: Pick<Upstream, "send">, places: Places = PLACES): Forwarder {
@@ -77,7 +81,7 @@ export function createForwarder(upstream: Pick<Upstream, "send">, places: Places
   return (request) => underWay(request, () => send(request));
 }
 
-/** Nobody waits for a place: rejects with `overloaded`. */
+/** Takes a place without waiting. Rejects with `overloaded` if none is free. */
 function createPlaces(places: Places) {
   const taken = new Map<string, number>();
   const count = (group: string, by: 1 | -1) => {
@@ -99,8 +103,9 @@ function createPlaces(places: Places) {
 }
 
 /**
- * The same body, read only as Clerk takes it; `isToBlame`: it broke off, or the time ran out while more of it was waited
- * for. What Clerk leaves of it is left unread: to cancel it would end the connection that the answer goes out on.
+ * The same body, read only as fast as Clerk takes it. `isToBlame` says whether the body broke off, or the time ran
+ * out while more of it was awaited. What Clerk leaves unread stays unread: cancelling it would end the connection on
+ * which the answer is sent.
  */
 function watched(source: ReadableStream<Uint8Array>) {
   const reader = source.getReader();
@@ -129,9 +134,10 @@ function watched(source: ReadableStream<Uint8Array>) {
 }
 
 /**
- * What Clerk's SDKs send and its API reads; nothing else goes up. A list of what mustn't (`X-HTTP-Method-Override`,
- * `X-Original-URL`, …) is never complete, and one header missing in it would let a key do on Clerk's side, or in a proxy
- * before it, what its scopes forbid here. No version is added: what a request means without one is Clerk's to say.
+ * The headers that Clerk's SDKs send and its API reads. No other header is forwarded. A list of forbidden headers
+ * (`X-HTTP-Method-Override`, `X-Original-URL`, …) is never complete: one that is missing would let a key do at Clerk,
+ * or in a proxy before it, what its scopes forbid. No version is added: Clerk decides what a request without one
+ * means.
  */
 const SENT = new Set([
   ...["accept", "accept-language", "user-agent", "clerk-api-version", "idempotency-key"],
@@ -143,7 +149,10 @@ function requestHeaders(headers: Headers): Headers {
   return filtered(headers, (name) => !SENT.has(name) || named.has(name));
 }
 
-/** The body is decoded and counted anew on its way to the caller; cookies and policies are for Clerk's own site. */
+/**
+ * The body is decoded here, and its length counted again, on its way to the caller. Cookies and policies are meant
+ * for Clerk's own site.
+ */
 const NOT_RETURNED = new Set([
   ...["connection", "keep-alive", "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade"],
   ...[
@@ -152,13 +161,13 @@ const NOT_RETURNED = new Set([
     "date",
     "server",
     "set-cookie",
-    // They name another place for what was asked for; see `staysHere`.
+    // These name another place for the resource: see `staysHere`.
     "content-location",
     "refresh",
     "etag",
     "last-modified",
     "alt-svc",
-    // How long an answer may be kept is the mirror's own to say.
+    // The mirror itself says how long an answer may be kept.
     "cache-control",
     "expires",
     "pragma",
@@ -186,8 +195,9 @@ function responseHeaders(headers: Headers): Headers {
 }
 
 /**
- * Whoever follows a redirection sends the key along, and that is the mirror's: it may lead to another path here, which
- * needs its scope like any other, and nowhere else. Two slashes, or what a client takes for them, begin a host.
+ * Whether a redirection stays on the mirror. A client that follows one sends the mirror's key along. Another path
+ * here is allowed, since it needs its scope like any other; nothing else is. Two slashes, or what clients take for
+ * them, begin a host.
  */
 const staysHere = (location: string) => /^\/(?![/\\])[!-~]*$/.test(location);
 

@@ -5,11 +5,11 @@ import { clerkErrorOf } from "./errors.js";
 
 export interface Page {
   items: unknown[];
-  /** How long the answer was; absent where it was made up. */
+  /** How many bytes the answer had. Absent if it was made up here. */
   bytes?: number;
   /** Null where the answer is a bare array. */
   totalCount: number | null;
-  /** When the request was sent, in milliseconds by the primary's clock: what it shows is no older. */
+  /** When the request was sent, in milliseconds by the primary's clock. What the answer shows is no older. */
   startedAtMs: number;
 }
 
@@ -33,14 +33,17 @@ export interface PageQuery {
   orderBy?: string;
 }
 
-/** The reads of Clerk that the mirror makes for itself. A refused query rejects with Clerk's code in `clerkCode`. */
+/**
+ * The reads of Clerk that the mirror makes for itself. A query that Clerk refuses rejects with Clerk's code in
+ * `clerkCode`.
+ */
 export interface ClerkApi {
   listUsers(query: UserListQuery, call: Call): Promise<Page>;
   countUsers(
     query: Pick<UserListQuery, "createdAtAfter" | "createdAtBefore" | "userIds">,
     call: Call,
   ): Promise<number>;
-  /** `gone` only for a 404 that says `resource_not_found`: any other 404 is about the way there. */
+  /** `gone` only for a 404 with the code `resource_not_found`. Any other 404 is about the way to Clerk. */
   getUser(id: string, call: Call): Promise<One>;
   getOrganization(id: string, call: Call): Promise<One>;
   listOrganizations(query: PageQuery, call: Call): Promise<Page>;
@@ -50,9 +53,9 @@ export interface ClerkApi {
     query: PageQuery & { userIds: readonly string[] },
     call: Call,
   ): Promise<Page>;
-  /** Null where Clerk, or what stands in for it, doesn't say. */
+  /** Null if Clerk, or its stand-in, doesn't say. */
   getInstance(call: Call): Promise<{ id: string } | null>;
-  /** Added to our time gives Clerk's, or an earlier one. */
+  /** Add it to our time to get Clerk's time, or an earlier one. */
   clockOffsetMs(): number;
 }
 
@@ -145,7 +148,7 @@ async function success(response: UpstreamResponse): Promise<unknown> {
   );
 }
 
-/** A bare array, or the envelope that Clerk uses elsewhere and some stand-ins everywhere. */
+/** A bare array, or the envelope that Clerk uses elsewhere and some stand-ins use everywhere. */
 function pageOf(value: unknown): Omit<Page, "startedAtMs"> {
   if (Array.isArray(value)) return { items: value, totalCount: null };
   const { data, total_count: total } = objectOf(value);
