@@ -33,7 +33,7 @@ interface Options {
 interface Report {
   sections: Section[];
   lines: Line[];
-  /** Of the server under load. */
+  /** Of the server under load, at its peak. */
   peakMb: number | null;
 }
 
@@ -70,7 +70,7 @@ async function bench(options: Options): Promise<void> {
   const store = await createStoreFor("users");
   const { primary, url: databaseUrl } = store.database;
   const { sql } = primary;
-  // One connection to each of its pools: searches and lists are measured one at a time.
+  // One connection in each of its pools, because searches and lists are measured one at a time.
   const single = connect({ url: databaseUrl, poolMax: 1 });
   const sandbox = await startSandbox({ users: 0 });
   const report: Report = { sections: [], lines: [], peakMb: null };
@@ -119,7 +119,7 @@ async function bench(options: Options): Promise<void> {
   }
 }
 
-/** What the references read and write: it is no part of the mirror, nor of its size. */
+/** Drops the tables of the references: they belong neither to the mirror nor to its size. */
 async function dropReferences(sql: Sql): Promise<void> {
   await sql`drop schema if exists bench cascade`;
 }

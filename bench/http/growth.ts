@@ -11,7 +11,7 @@ interface Saved {
   lines: Pick<Line, "what" | "unit" | "median">[];
 }
 
-/** The lines to show; what a run doesn't have stays empty, as an offset beyond its users. */
+/** The lines to show. A cell stays empty if its run has no such line, as for an offset beyond its users. */
 const LINES = [
   "one prepared SELECT by id, before the lists",
   "-created_at, limit 10",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import autocannon from "autocannon";
 
-/** One request of a load, to be sent as it is. */
+/** One request of a load, sent as it is. */
 export interface LoadRequest {
   method: "GET" | "POST";
   path: string;
@@ -17,19 +17,22 @@ export interface LoadResult {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
-  /** Answers that were no 2xx, and connections that broke. */
+  /** How many answers were no 2xx, and how many connections broke. */
   failures: number;
 }
 
 export interface Load {
   url: string;
-  /** Sent in turn, from the first again after the last. */
+  /** Sent one after another, and again from the first after the last. */
   requests: readonly LoadRequest[];
   connections: number;
   seconds: number;
 }
 
-/** Sends a load and measures it: by wrk where it is installed, which costs a fifth of the CPU, else by autocannon. */
+/**
+ * Sends a load and measures it: with wrk where that is installed, because it costs a fifth of the CPU, else with
+ * autocannon.
+ */
 export async function runLoad(load: Load): Promise<LoadResult> {
   return (await hasWrk()) ? runWrk(load) : runAutocannon(load);
 }
@@ -48,7 +51,9 @@ function hasWrk(): Promise<boolean> {
   return found;
 }
 
-/** The requests lie in a file, each behind its length; the script sends them in turn and reports as JSON. */
+/**
+ * The requests lie in a file, each behind its length. The script sends them one after another and reports as JSON.
+ */
 const SCRIPT = `
 local requests, at = {}, 0
 function init(args)

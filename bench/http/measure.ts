@@ -3,21 +3,21 @@ import { type Goal, type Line, median } from "../report/table.js";
 import { type LoadRequest, type LoadResult, runLoad } from "./load.js";
 import type { Target } from "./processes.js";
 
-/** What is measured: the same requests, where the reference takes them too. */
+/** One thing to measure: the same requests that its reference takes, where it takes them too. */
 export interface Scenario {
   what: string;
   target: Target;
   requests: () => Promise<LoadRequest[]> | LoadRequest[];
   connections?: number;
-  /** Its line stands before this one. */
+  /** The scenario that this one is compared with. It must stand before this one. */
   reference?: string;
-  /** Times the reference, at least. */
+  /** How many times the reference it must reach at least. */
   goal?: number;
-  /** Times the reference's p99, at most. */
+  /** How many times the reference's p99 it may take at most. */
   p99Goal?: number;
-  /** Milliseconds, at most. */
+  /** How many milliseconds its p99 may take at most. */
   p99GoalMs?: number;
-  /** Times another scenario, at least. */
+  /** How many times another scenario it must reach at least. */
   floor?: { what: string; as: string; goal: number };
 }
 
@@ -27,7 +27,7 @@ export interface LoadOptions {
   connections: number;
 }
 
-/** All scenarios once per round, so that what else the machine does meets them alike. */
+/** Runs all scenarios once per round, so that whatever else the machine does affects them alike. */
 export async function measureHttp(
   scenarios: readonly Scenario[],
   options: LoadOptions,
@@ -64,13 +64,13 @@ export async function measureHttp(
   });
 }
 
-/** So many times something that stands in a line of its own. */
+/** A goal relative to a scenario that has a line of its own. */
 export const timesGoal = (ratio: number, { as, goal }: { as: string; goal: number }): Goal => ({
   text: `≥ ${goal} × ${as} (is ${ratio.toFixed(2)})`,
   met: ratio >= goal,
 });
 
-/** The most that the process ever held, as Linux counts it; null elsewhere. */
+/** The most memory that the process ever held, as Linux counts it. Null elsewhere. */
 export function peakMegabytes({ pid }: Target): number | null {
   try {
     const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];

@@ -10,14 +10,17 @@ import { sleep } from "../../src/lib/async.js";
 export interface Target {
   url: string;
   pid: number;
-  /** Of a mirror: to ask what was loaded into it. */
+  /** Of a mirror with a preload: messages go through it. */
   child?: ChildProcess;
   stop(): Promise<void>;
 }
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** The mirror as it runs in production, with all its middleware; `preload` is loaded before it, and heard by messages. */
+/**
+ * Starts the mirror as it runs in production, with all its middleware. `preload` is loaded before it and answers
+ * messages.
+ */
 export async function startMirror(
   env: Record<string, string>,
   { preload }: { preload?: string } = {},
@@ -31,7 +34,7 @@ export async function startMirror(
     join(ROOT, "dist/cli/main.js"),
     "serve",
   ];
-  // Its log goes into a file: whoever read it here would take a share of the machine from what is measured.
+  // Its log goes into a file. Reading it here would take a share of the machine from what is measured.
   const folder = mkdtempSync(join(tmpdir(), "user-mirror-bench-"));
   const file = join(folder, "log");
   const log = openSync(file, "w");
@@ -68,7 +71,7 @@ async function listening(child: ChildProcess, urlIn: (line: string) => string | 
   if (!child.stdout) throw new Error("the child has no output");
   const lines = createInterface({ input: child.stdout });
   const url = await new Promise<string>((resolve, reject) => {
-    // Read to the end: a child whose output nobody takes stands still.
+    // The output is read to the end: a child stands still when nobody takes its output.
     lines.on("line", (line) => {
       const found = urlIn(line);
       if (found) resolve(found);

@@ -4,8 +4,8 @@ import { Hono } from "hono";
 import { Webhook } from "svix";
 import { postgres } from "../../src/db/connection/driver.js";
 
-// What the mirror is measured against, as processes of their own: the least that Hono and postgres.js can do. Started as
-// `references.ts <what> <database url> <webhook secret>`; prints its URL.
+// What the mirror is measured against, each as a process of its own: the least that Hono and postgres.js can do. It
+// is started as `references.ts <what> <database url> <webhook secret>` and prints its URL.
 
 const [what = "", databaseUrl = "", secret = ""] = process.argv.slice(2);
 const JSON_TYPE = { "content-type": "application/json" };
@@ -47,7 +47,7 @@ interface Event {
   };
 }
 
-/** What no webhook can do without: its signature is verified, it is parsed, and the user in it is printed and hashed. */
+/** What every handler of webhooks must do: verify the signature, parse the event, print and hash the user in it. */
 function verifying(): Hono {
   const webhook = new Webhook(secret);
   return new Hono().post("/webhooks/clerk", async (c) => {
@@ -59,8 +59,9 @@ function verifying(): Hono {
 }
 
 /**
- * The same duties, one interactive transaction per webhook: note the delivery, lock the user, write it, its times, its
- * row under the trigram index and its identifiers where they have changed, and tell the feed and its listeners.
+ * The same duties in one interactive transaction per webhook: it notes the delivery, locks the user, writes it, and
+ * where they changed its times, its row under the trigram index and its identifiers, and tells the feed and its
+ * listeners.
  */
 function committing(): Hono {
   const sql = postgres(databaseUrl, { max: 8, fetch_types: false });

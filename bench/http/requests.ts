@@ -2,7 +2,7 @@ import { Webhook } from "svix";
 import type { Sql } from "../../src/db/connection/sql.js";
 import type { LoadRequest } from "./load.js";
 
-/** Who is read: as many as the rounds can tell apart. */
+/** How many users are read: as many as the rounds can tell apart. */
 const SAMPLE = 20_000;
 
 async function sampleIds(sql: Sql): Promise<string[]> {
@@ -15,7 +15,7 @@ export function reads(paths: readonly string[], key: string): LoadRequest[] {
   return paths.map((path) => ({ method: "GET", path, headers: { Authorization: `Bearer ${key}` } }));
 }
 
-/** What of the user each event changes: only when it was last active, or also its name. */
+/** What each event changes in its user: only the time of the last activity, or also the name. */
 export type EventKind = "activity" | "identity";
 
 let messages = 0;
@@ -30,7 +30,7 @@ export async function webhooks(
   const rows = await sql<{ payload: string }[]>`
     select payload from mirror_data.users where id in ${sql(ids.slice(0, Math.min(count, 5000)))}`;
   const users = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown>);
-  // Behind whatever an earlier run has left: what is older is stale, and costs nothing.
+  // Later than everything an earlier run has left: older events are stale and cost nothing.
   const [newest] = await sql<{ at: number }[]>`
     select greatest(max(updated_at), ${Date.now()}::bigint) as at from mirror_data.user_activity`;
   return Array.from({ length: count }, (_, n) => {
@@ -62,8 +62,8 @@ const REFERENCE_TABLES = [
 ];
 
 /**
- * The tables that the reference for webhooks writes: the same rows under the same indexes, with Postgres' own settings, since
- * nothing works names into the trigram index in the background there.
+ * The tables that the webhook reference writes: the same rows under the same indexes, but with Postgres' own
+ * settings, because nothing works names into that trigram index in the background.
  */
 export async function prepareReferenceTables(sql: Sql): Promise<void> {
   await sql.unsafe("drop schema if exists bench cascade; create schema bench");
@@ -74,7 +74,8 @@ export async function prepareReferenceTables(sql: Sql): Promise<void> {
     if (!/^(deliveries|changes)$/.test(table)) {
       await sql.unsafe(`insert into bench.${table} select * from mirror_data.${table}`);
     }
-    // Afterwards: filling a million rows under the trigram index takes many times as long as making it.
+    // Indexes come afterwards: filling a million rows under the trigram index takes many times as long as building
+    // it.
     const indexes = await sql<{ indexdef: string }[]>`
       select indexdef from pg_indexes where schemaname = 'mirror_data' and tablename = ${table}`;
     for (const { indexdef } of indexes) {
@@ -88,7 +89,7 @@ export async function prepareReferenceTables(sql: Sql): Promise<void> {
   }
 }
 
-/** What users are looked up by, a few thousand of each. */
+/** What users are looked up by, a few thousand of each kind. */
 export async function sampleKeys(sql: Sql) {
   const values = async (column: string) => {
     const rows = await sql.unsafe<{ value: string }[]>(

@@ -3,7 +3,7 @@ import type { Scenario } from "./measure.js";
 import type { Target } from "./processes.js";
 import { type Keys, reads, webhooks } from "./requests.js";
 
-/** More webhooks than any of the servers takes in a second. */
+/** More webhooks than any of the servers handles in a second. */
 const EVENTS_PER_SECOND = 12_000;
 /** As many users as a cache of the default size holds with room to spare. */
 const HOT = 10_000;
@@ -33,7 +33,7 @@ export interface Material {
   seconds: number;
 }
 
-/** Reads and webhooks apart. A reference stands among those that are held against it. */
+/** Reads and webhooks, apart. A reference stands in the same list as the scenarios that are compared with it. */
 export function scenariosOf(
   { mirror, uncached, constant, select, transaction, verify }: Servers,
   { sql, keys, secretKey, webhookSecret, seconds }: Material,

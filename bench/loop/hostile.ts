@@ -1,9 +1,9 @@
-/** A user who is large, or strangely made. */
+/** A user who is large or strangely made. */
 export type HostileUser = Record<string, unknown> & { id: string };
 
 const CREATED_MS = Date.UTC(2024, 0, 1);
 
-/** A user with about so many bytes of metadata; `nested`: with private metadata below the first level too. */
+/** A user with about so many bytes of metadata. `nested`: with private metadata below the first level too. */
 export function userOf(id: string, bytes: number, nested: boolean): HostileUser {
   const rows = Math.ceil(bytes / 100);
   return {
@@ -40,7 +40,7 @@ function user(id: string): HostileUser {
 const repeat = <T>(times: number, make: (n: number) => T) => Array.from({ length: times }, (_, n) => make(n));
 const verification = { status: "verified" };
 
-/** Events of nearly a mebibyte, each of whose shapes costs another part of the mirror the most. */
+/** Events of nearly a mebibyte, each shaped to cost another part of the mirror the most. */
 export const shapes: Record<string, () => HostileUser> = {
   "450 KiB of metadata": () => userOf("user_450", 450_000, false),
   "980 KiB of metadata": () => userOf("user_980", 850_000, false),
@@ -95,12 +95,12 @@ function nest(depth: number): unknown {
   return value;
 }
 
-/** Letters far apart, so that their pairs are different. */
+/** Letters so far apart that all pairs of them differ. */
 function rareText(letters: number): string {
   return repeat(letters, (n) => String.fromCodePoint(0x4e00 + ((n * 7919) % 20_000))).join("");
 }
 
-/** Stands for what is nested too deep to be printed by `JSON.stringify`. */
+/** Stands for a value that is nested too deep for `JSON.stringify`. */
 const DEEPEST = "the deepest";
 
 /** The user's JSON. */

@@ -12,7 +12,7 @@ export const LOOP_NOTE =
   "How long the longest turn of the server's event loop takes while it does this: what its thread computes in it, so that " +
   "what else the machine does has no part in it; the median of the rounds. Beside it the longest when nothing is asked.";
 
-/** The aim; the promise is three times as much. */
+/** The aim. The promise is three times as much. */
 const GOAL_MS = 50;
 const LIMIT_MS = 150;
 
@@ -30,7 +30,7 @@ export interface LoopOptions {
   say: (text: string) => void;
 }
 
-/** A server of its own, and for each hostile shape the longest turn of its event loop. */
+/** Measures on a server of its own, for each hostile shape, the longest turn of its event loop. */
 export async function measureLoop(options: LoopOptions): Promise<Line[]> {
   const { sql, databaseUrl, webhookSecret, rounds, only = "", say } = options;
   const clerk = await startHugeClerk();
@@ -78,7 +78,7 @@ export async function measureLoop(options: LoopOptions): Promise<Line[]> {
   }
 }
 
-/** What the loop was held up by since this was asked last. */
+/** How long the loop was held up since the last time this was asked. */
 function loopDelay({ child }: Target): Promise<Delay> {
   return new Promise((resolve) => {
     child?.once("message", (message) => resolve(message as Delay));
@@ -120,7 +120,7 @@ function workOf(mirror: Target, clerk: HugeClerk, { sql, webhookSecret }: LoopOp
         ),
       );
   };
-  /** New users, and then the same changed. */
+  /** New users first, and then the same users changed. */
   const webhooks =
     (users: () => HostileUser[]): Work =>
     async (asking) => {
@@ -203,7 +203,7 @@ function workOf(mirror: Target, clerk: HugeClerk, { sql, webhookSecret }: LoopOp
   };
 }
 
-/** Repeats what was put off, as Svix does. */
+/** Repeats what was refused for now, as Svix does. */
 async function answered(target: Target, path: string, init: RequestInit): Promise<string> {
   const response = await fetch(`${target.url}${path}`, init);
   const text = await response.text();
@@ -212,7 +212,7 @@ async function answered(target: Target, path: string, init: RequestInit): Promis
   return text;
 }
 
-/** A Clerk that answers whatever page it is told to. */
+/** A Clerk that answers with whatever page it is given. */
 interface HugeClerk {
   url: string;
   /** A page of users, as JSON. */

@@ -6,7 +6,10 @@ import { digits, hex } from "./random.js";
 
 const COUNTRIES = ["+447", "+447", "+4915", "+336", "+9198", "+55119"] as const;
 
-/** Nobody else's: multiplied by what shares no factor with how many there are. */
+/**
+ * A number that nobody else has: `n` is multiplied by a factor that shares no divisor with how many numbers there
+ * are.
+ */
 export function phoneNumber(random: Random, n: number): string {
   const own = (length: number) => String((n * 15_485_863) % 10 ** length).padStart(length, "0");
   // There are only ten million numbers behind +1555.

@@ -12,15 +12,18 @@ type Made = ReturnType<typeof makePerson>;
 
 const PER_CROWD = 10_000;
 
-/** Users per second: while they were stored, without a trigram index, and until memberships, index and statistics were there too. */
+/**
+ * Users a second: while they were stored without a trigram index, and until memberships, index and statistics were
+ * there too.
+ */
 export interface Loading {
   storing: number;
   inAll: number;
 }
 
 /**
- * Makes people and stores them through the mirror's own apply path, as a backfill would: what is measured is what a
- * backfill leaves behind. Null: all were there already.
+ * Makes people and stores them through the mirror's own apply path, as a backfill would, so that the bench measures
+ * what a backfill leaves behind. Null if all were there already.
  */
 export async function loadPeople(
   database: Database,
@@ -33,7 +36,7 @@ export async function loadPeople(
   const loading = wanted - done;
   await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, 1)`;
   if (loading <= 0) return null;
-  // The last crowd once more: it may have been broken off anywhere, and repeats are written nowhere.
+  // The last crowd is stored again: an interrupted run may have stored a part of it, and repeats write nothing.
   done = Math.max(0, Math.floor((done - 1) / PER_CROWD) * PER_CROWD);
   let [storingMs, otherMs] = [0, 0];
   await dropSearchIndex(sql);
@@ -56,7 +59,7 @@ export async function loadPeople(
   return { storing: (loading / storingMs) * 1000, inAll: (loading / (storingMs + otherMs)) * 1000 };
 }
 
-/** Page by page, as a walk does. */
+/** Stores page by page, as a walk does. */
 export const storePeople = (sql: Sql, people: readonly Person[]) => storePages(sql, "users", people);
 
 async function storePages(
@@ -69,9 +72,9 @@ async function storePages(
   );
 }
 
-/** One organization to so many people. */
+/** One organization for so many people. */
 const PER_ORGANIZATION = 500;
-/** An organization's members are among so many neighbours, half of them the next one's as well. */
+/** An organization finds its members among so many neighbours. Half of these are the next one's neighbours too. */
 const NEIGHBOURS = 2 * PER_ORGANIZATION;
 const YEAR_MS = 365 * DAY_MS;
 const PERMISSIONS = {
@@ -79,7 +82,7 @@ const PERMISSIONS = {
   "org:member": ["org:sys_memberships:read"],
 };
 
-/** So many people, from the `first`-th on, and what they are members of: the same whichever crowd they come with. */
+/** So many people from the `first`-th on, and their memberships: the same whichever crowd they come with. */
 export function crowd(users: number, first: number) {
   const people = Array.from({ length: users }, (_, n) => makePerson(first + n));
   const memberships: Record<string, unknown>[] = [];
@@ -90,7 +93,7 @@ export function crowd(users: number, first: number) {
   return { people, memberships };
 }
 
-/** Of the n-th organization, as far as its members can be found. */
+/** The memberships of the n-th organization, as far as its members can be found. */
 function membershipsOf(n: number, find: (number: number) => Made | undefined): Record<string, unknown>[] {
   const random = randomOf(n, 1);
   const createdAt = TODAY_MS - 1 - random.int(YEAR_MS);

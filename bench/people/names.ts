@@ -3,13 +3,15 @@ import { createRandom, type Random } from "../../src/sandbox/world/random.js";
 /** A name as people write it, and as it stands in their e-mail addresses. */
 export interface Name {
   text: string;
-  /** Of `[a-z0-9]` alone; empty where nothing is left. */
+  /** Letters of `[a-z0-9]` alone. Empty if none is left. */
   plain: string;
-  /** How many of all that have a name have this one, of 1. */
+  /** The share of people with a name who have this one. */
   share: number;
 }
 
-/** Names by rank. A number from 0 up to 1 picks one, evenly spread numbers as often as each is borne. */
+/**
+ * Names by rank. A number from 0 up to 1 picks one; evenly spread numbers pick each as often as real people bear it.
+ */
 export type Names = (at: number) => Name;
 
 type Words = readonly [string, ...string[]];
@@ -32,7 +34,7 @@ Ortiz Morgan Cooper Peterson Bailey Reed Kelly Howard Ramos Kim Cox Ward Richard
 Bennett Gray Mendoza Ruiz Hughes Price Alvarez Castillo Sanders Patel Myers Long Ross Foster Jimenez Silva Santos Rossi
 Ferrari Schmidt Fischer Weber Ivanov Petrov Kowalski Dubois Johnston Chen Wang Singh Kumar Hoffmann`);
 
-/** What folding, sorting and searching by single letters meet in every directory, though not often. */
+/** What folding, sorting and searching by single letters meets in every directory, though not often. */
 const FIRST_ABROAD = words(`
 José Zoë Søren Łukasz Björn André Михаил Jürgen Renée İpek Sølvi Ольга François Ümit 王伟 Ñuño Áine Chloé Γιώργος Дмитро
 Çağla Ingrid-Lø Åsa さくら Jean-Luc Jérôme Mārtiņš مريم Şebnem Bjørn Anne-Marie 지우 Iñaki Dvořák Zdeněk Ελένη Ángel
@@ -57,19 +59,19 @@ const LAST_ENDS = words(
 const TLDS = words("com com com io org net co de co.uk fr dev app");
 
 const COMPOSED = 3000;
-/** One of so many of the less common names is from abroad. */
+/** One of so many of the less common names comes from another language. */
 const ABROAD_EVERY = 14;
 
 export const FIRST_NAMES = ranked(withForeigners(FIRST, FIRST_ABROAD, composed(1, FIRST_ENDS, capital)), 4);
 export const LAST_NAMES = ranked(withForeigners(LAST, LAST_ABROAD, composed(2, LAST_ENDS, capital)), 16);
 
-/** None with a g: `@g` is to be seldom but for Gmail. */
+/** None contains a g, so that `@g` is rare but for Gmail. */
 const COMPANIES = composed(3, LAST_ENDS, (word, random) => `${word}.${random.pick(TLDS)}`).filter(
   (domain) => !domain.startsWith("g"),
 );
 const elsewhere = ranked([...PROVIDERS, ...COMPANIES], 2);
 const atWork = ranked(COMPANIES, 8);
-/** Of addresses: 55 % of the people have one. */
+/** E-mail domains: 55 % of the people have one of these. */
 const GMAIL_SHARE = 0.557;
 
 const domainAt = (at: number): string =>
@@ -82,7 +84,7 @@ const NOUNS = words(`
 panda tiger coder falcon river pilot wizard mango comet ninja otter rider lemon rocket fox cactus pirate turtle walnut
 beetle koala drummer surfer pickle wolf raven biscuit gecko hiker dolphin`);
 
-/** 1.18 on average. Who has none can be reached by phone. */
+/** 1.18 on average. Somebody without an e-mail address can be reached by phone. */
 export function emailAddresses(
   random: Random,
   first: Name | null,
@@ -107,7 +109,7 @@ function localPart(random: Random, first: Name | null, last: Name | null): strin
   return `${first.plain.charAt(0)}${last.plain}${numberFor(random, last.share / 12)}`;
 }
 
-/** The more are called the same, the longer the number: next to nobody shares an address, as nobody does with Clerk. */
+/** The more people share a name, the longer the number behind it, so that next to nobody shares an address. */
 function numberFor(random: Random, share: number): string {
   const digits = Math.round(Math.log10(share * 1e6) + 2.3);
   return digits < 1 ? "" : String(random.int(10 ** digits)).padStart(digits, "0");
@@ -123,8 +125,8 @@ export function usernameOf(random: Random, first: Name | null, last: Name | null
 }
 
 /**
- * After Zipf and Mandelbrot: the name of rank r is borne by 1 / (r + flatness), so that the first few don't take more than
- * real ones do.
+ * After Zipf and Mandelbrot: 1 / (r + flatness) of the people bear the name of rank r. The flatness keeps the first
+ * few from taking more than real names do.
  */
 function ranked(texts: readonly string[], flatness: number): Names {
   const weights = texts.map((_, index) => 1 / (index + 1 + flatness));
@@ -158,7 +160,7 @@ function withForeigners(common: Words, abroad: Words, rest: readonly string[]): 
   return [...new Set([...common, ...mixed])];
 }
 
-/** As many different words of two or three syllables, the same in every run. */
+/** So many different words of two or three syllables, the same in every run. */
 function composed(seed: number, ends: Words, finish: (word: string, random: Random) => string): string[] {
   const random = createRandom(seed);
   const syllable = () => random.pick(ONSETS) + random.pick(VOWELS);

@@ -2,19 +2,19 @@ import type { Sql } from "../../src/db/connection/sql.js";
 
 export type Person = Record<string, unknown> & { id: string };
 
-/** As large as Clerk's pages are asked for. */
+/** The size of a page as Clerk is asked for it. */
 export const PER_PAGE = 500;
-/** As many pages as a backfill keeps under way. */
+/** How many pages a backfill has under way. */
 export const AT_ONCE = 2;
 
-/** One pass over all people: how long it took, how long each page, and how much WAL it wrote. */
+/** One pass over all people: how many users a second, how long each page took, and how much WAL it wrote. */
 export interface Pass {
   perSecond: number;
   pagesMs: number[];
   walBytes: number;
 }
 
-/** Hands the items on page by page, so many pages at a time. */
+/** Hands the items over page by page, so many pages at a time. */
 export async function pageByPage<T>(
   items: readonly T[],
   store: (page: readonly T[]) => Promise<unknown>,

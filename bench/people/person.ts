@@ -6,13 +6,13 @@ import { randomOf } from "./random.js";
 type Json = Record<string, unknown>;
 
 export const DAY_MS = 86_400_000;
-/** Everything happened before this day began: what is filtered by "the last 30 days" is found whenever it runs. */
+/** Everything happened before this day, so that "the last 30 days" means the same whenever the bench runs. */
 export const TODAY_MS = Math.floor(Date.now() / DAY_MS) * DAY_MS;
 const FIVE_YEARS_MS = 5 * 365 * DAY_MS;
 
 /**
- * The n-th person, the same on every day but for the dates: who is searched for is as common among these as in a
- * directory of real people, and what Clerk would tell about them as long.
+ * The n-th person, the same in every run but for the dates. A name or domain is as common as in a directory of real
+ * people, and a user's JSON is as long as Clerk's.
  */
 export function makePerson(n: number) {
   const random = randomOf(n);
@@ -80,7 +80,7 @@ export function makePerson(n: number) {
   };
 }
 
-/** Most people were here last not long ago. */
+/** Most people were here not long ago. */
 function recently(random: Random, createdAt: number): number {
   return TODAY_MS - 1 - Math.floor((TODAY_MS - 1 - createdAt) * random.next() ** 3);
 }
@@ -89,7 +89,7 @@ function startOfDay(at: number): number {
   return at - (at % DAY_MS);
 }
 
-/** Clerk's pictures are named by what they show, in base64. */
+/** Clerk names its pictures by what they show, in base64. */
 function imageUrlOf(random: Random, id: string, provider: string | null): string {
   const shown = provider
     ? `{"type":"proxy","src":"https://images.clerk.dev/${provider}/img_2${random.token(26)}"}`

@@ -4,8 +4,8 @@ const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const PAIRS = Array.from(ALPHABET, (one) => Array.from(ALPHABET, (other) => one + other)).flat();
 
 /**
- * sfc32, begun with `n` and `kind`: nobody is dealt what another one is. The stand-in's generator runs into another's
- * numbers after a few millions of seeds, and strangers have to stay strangers.
+ * The generator sfc32, seeded with `n` and `kind`, so that no two people get the same numbers. The sandbox's
+ * generator repeats another seed's numbers after a few million seeds, and strangers must stay strangers.
  */
 export function randomOf(n: number, kind = 0): Random {
   let a = n | 0;

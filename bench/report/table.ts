@@ -1,13 +1,13 @@
 /** One measured figure beside its reference. */
 export interface Line {
   what: string;
-  /** `/s`: more is better; `ms`: less is. */
+  /** `/s`: more is better. `ms`: less is better. */
   unit: "/s" | "ms";
   /** The median of the rounds. */
   median: number;
   p99Ms: number | null;
   reference: string | null;
-  /** To the reference in the same run. */
+  /** How many times the reference of the same run. */
   ratio: number | null;
   goals: Goal[];
 }
@@ -17,7 +17,7 @@ export interface Goal {
   met: boolean;
 }
 
-/** The figures as JSON, each on a line of its own. */
+/** The figures as JSON, one line each. */
 export function jsonOf(about: object, lines: readonly Line[]): string {
   const head = JSON.stringify(about, null, 2).replace(/\n}$/, "");
   return `${head},\n  "lines": [\n    ${lines.map((line) => JSON.stringify(line)).join(",\n    ")}\n  ]\n}`;

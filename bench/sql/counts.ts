@@ -4,14 +4,14 @@ import { LONG_TERMS, quoted, SHORT_TERMS } from "./searches.js";
 import { pair, type SqlBench } from "./sql-bench.js";
 
 const DAY_MS = 86_400_000;
-/** Times the scan of a table of two columns, at most. */
+/** How many times the scan of a table of two columns a count may take at most. */
 const SCAN_GOAL = 1.2;
-/** Terms that fewer have than so many are counted in a moment. */
+/** Terms that fewer users have are counted in a moment. */
 const FEW = 500;
 const FEW_GOAL_MS = 5;
 const COMMON = { term: "gmail", goalMs: 120 };
 
-/** Every count for the first time: those that were counted are kept until the next commit. */
+/** Times every count for the first time, because a count is kept until the next commit. */
 export async function measureCounts(bench: SqlBench): Promise<Section[]> {
   bench.say("counting by filters");
   const filters = await countsByFilter(bench);

@@ -8,10 +8,10 @@ const LIMITS = [10, 100, 500];
 const OFFSETS = [0, 1000, 100_000, 900_000];
 /** Where in the list the user stands behind whom a page begins. */
 const DEPTHS = [0, 0.1, 0.5, 0.9];
-/** Times the first page, at most. */
+/** How many times the first page a later one may take at most. */
 const KEYSET_GOAL = 2;
 
-/** Pages of all users: every order, limit and offset. */
+/** Times pages of all users: every order, limit and offset. */
 export async function measureLists(bench: SqlBench): Promise<Section[]> {
   const select = await bench.timeSelect("before the lists");
   const about = `Milliseconds, median / p99. One prepared SELECT by id takes ${pair(select)} on the same connection.`;
@@ -45,7 +45,7 @@ async function listsOf(bench: SqlBench, limit: number, select: Line, about: stri
   };
 }
 
-/** None beyond 90 % of the users: what isn't there is skipped for nothing. */
+/** Offsets end at 90 % of the users, because an offset beyond the last user costs nothing. */
 function offsetsAmong(users: number): number[] {
   return [...new Set(OFFSETS.map((offset) => Math.min(offset, Math.floor(users * 0.9))))];
 }
@@ -57,7 +57,7 @@ function goalOf(limit: number, offset: number): number | null {
   return limit === 500 && offset === 0 ? 25 : null;
 }
 
-/** Pages behind a user, who is looked up first, beside the first page of the same size. */
+/** Times pages that begin behind a user, who is looked up first, beside the first page of the same size. */
 async function measureKeyset(bench: SqlBench, select: Line): Promise<Section> {
   const rows: string[][] = [];
   for (const order of ["-created_at", "+created_at"]) {

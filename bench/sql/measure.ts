@@ -7,8 +7,8 @@ import { measureSearches } from "./searches.js";
 import { createSqlBench } from "./sql-bench.js";
 
 /**
- * Every list, count and aggregate as the server asks for it, one after another on one connection: the statement, its
- * planning, and what Node does to make the answer of it.
+ * Times every list, count and aggregate as the server asks for it, one after another on one connection: the
+ * statement, its planning, and what Node does to make the answer.
  */
 export async function measureSql(
   database: Database,

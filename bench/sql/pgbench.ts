@@ -8,7 +8,7 @@ import { type Line, percentile } from "../report/table.js";
 
 const run = promisify(execFile);
 
-/** What Postgres itself gives a client that asks by id, one prepared SELECT after another; null without pgbench. */
+/** What Postgres itself gives a client that asks by id, one prepared SELECT after another. Null without pgbench. */
 export async function measurePgbench(sql: Sql, url: string, seconds: number): Promise<Line | null> {
   await sql.unsafe(`
     drop table if exists bench.ids;
@@ -25,7 +25,7 @@ export async function measurePgbench(sql: Sql, url: string, seconds: number): Pr
 select payload from mirror_data.users where id = (select id from bench.ids where n = :n);\n`,
     );
     const flags = ["-n", "-M", "prepared", "-c", "4", "-j", "1", "-T", String(3 * seconds), "-f", script];
-    // One of twenty is noted: the log of all would be a load of its own.
+    // One transaction of twenty is logged: a log of all would be a load of its own.
     const logging = ["-l", "--sampling-rate=0.05", `--log-prefix=${join(folder, "log")}`];
     const { stdout } = await run("pgbench", [...flags, ...logging, url]);
     const perSecond = Number(/tps = ([\d.]+)/.exec(stdout)?.[1] ?? Number.NaN);
@@ -41,7 +41,7 @@ select payload from mirror_data.users where id = (select id from bench.ids where
   }
 }
 
-/** Its third column: microseconds of one transaction. */
+/** The log's third column: microseconds of one transaction. */
 function loggedMs(folder: string): number[] {
   const logs = readdirSync(folder).filter((name) => name.startsWith("log"));
   const lines = logs.flatMap((name) => readFileSync(join(folder, name), "utf8").trim().split("\n"));

@@ -3,7 +3,7 @@ import type { Line, Section } from "../report/table.js";
 import { ORDERS } from "./lists.js";
 import { atMost, pair, type SqlBench, slowest, verdict } from "./sql-bench.js";
 
-/** Of every kind that PERFORMANCE knows: common, seldom and absent; with trigrams, and too short for one. */
+/** Terms of every kind: common, rare and absent, with trigrams and too short for one. */
 export const LONG_TERMS = [
   ...["gmail", "ann", "john", "smith", "+155512", "qx7", "john.smith9"],
   ...["annabel quigley", "nosuchterm99"],
@@ -12,7 +12,7 @@ export const SHORT_TERMS = ["a", "an", "zx", "w7", "@g", "é", "øb", "+4", "_",
 
 const isVolatile = (order: string) => /updated_at|last_active_at|last_sign_in_at/.test(order);
 
-/** The columns of a table of searches: the slowest of some orders. */
+/** The columns of a table of searches: each shows the slowest of some orders. */
 interface Column {
   name: string;
   limit: number;
@@ -35,7 +35,7 @@ const columnsOf = (goals: { stable: [number, number]; volatile: [number, number]
 const LONG = columnsOf({ stable: [8, 80], volatile: [15, 130] });
 const SHORT = columnsOf({ stable: [10, 120], volatile: [10, 120] });
 
-/** Pages of those with a term: every term, order and limit. */
+/** Times pages of a term: every term, order and limit. */
 export async function measureSearches(bench: SqlBench): Promise<Section[]> {
   const select = await bench.timeSelect("before the searches");
   return [

@@ -5,16 +5,16 @@ import { parseListParams, type RawParams } from "../../src/query/clerk-params.js
 import { createUserQueries, type UserQueries } from "../../src/query/users.js";
 import { type Goal, type Line, median, milliseconds, percentile } from "../report/table.js";
 
-/** Each figure is of so many runs at least, and of as many more as fit into the time. */
+/** The least number of runs for a figure. More follow while the time lasts. */
 const LEAST_RUNS = 3;
 const SPENT_MS = 150;
 const SELECTS = 300;
 
-/** What one figure is held against. */
+/** What one figure is compared with. */
 export interface Against {
   reference?: Line;
   goals?: (figure: Omit<Line, "goals">) => Goal[];
-  /** Runs, at most. */
+  /** The greatest number of runs. */
   most?: number;
 }
 
@@ -24,12 +24,12 @@ export interface SqlBench {
   readonly users: number;
   readonly lines: Line[];
   say(text: string): void;
-  /** Parts that have counted nothing yet: what was counted is kept. */
+  /** Parts that have counted nothing yet, because they keep what they have counted. */
   queries(): UserQueries;
-  /** Of repeated runs one after another, behind one that doesn't count. */
+  /** Times repeated runs one after another. The first doesn't count. */
   time(what: string, work: (run: number) => Promise<unknown>, against?: Against): Promise<Line>;
   timeList(what: string, params: RawParams, against?: Against): Promise<Line>;
-  /** The reference: one prepared SELECT by id on the connection that lists and searches use. */
+  /** The reference: one prepared SELECT by id, on the connection that lists and searches use. */
   timeSelect(when: string): Promise<Line>;
 }
 
@@ -64,7 +64,7 @@ export function createSqlBench(
     const { searches: search } = database.readers;
     const ids = await search<{ id: string }[]>`select id from mirror_data.user_activity limit ${SELECTS}`;
     const text = "select payload from mirror_data.users where id = $1";
-    // Searches are planned each time; what is prepared in earnest isn't.
+    // Searches are planned each time here, as the server does it.
     await search`set plan_cache_mode = auto`;
     try {
       const select = (run: number) =>
@@ -90,7 +90,7 @@ async function repeat(work: (run: number) => Promise<unknown>, most: number): Pr
   return times;
 }
 
-/** A goal of milliseconds for the median; null: none. */
+/** A goal for the median, in milliseconds. Null: none. */
 export const atMost = (goalMs: number | null): NonNullable<Against["goals"]> =>
   goalMs === null ? () => [] : (figure) => [{ text: `≤ ${goalMs} ms`, met: figure.median <= goalMs }];
 
@@ -103,7 +103,10 @@ export function slowest(lines: readonly Line[]): Line {
   return rest.reduce((worst, line) => (line.median > worst.median ? line : worst), first);
 }
 
-/** The last rows of a table, a cell for each of its columns: the slowest, and how it stands to the reference and the goal. */
+/**
+ * The last rows of a table, one cell for each of its columns: the slowest figure, its ratio to the reference, and the
+ * goal.
+ */
 export function verdict(columns: readonly (readonly Line[])[]): string[][] {
   const worst = columns.map(slowest);
   return [

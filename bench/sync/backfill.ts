@@ -12,7 +12,7 @@ import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
 import { createStoreFor } from "../people/store.js";
 import { markdown } from "../report/table.js";
 
-/** Under which the same users are read; `share`: of the requests, by chance. */
+/** The conditions under which the same users are read. `share`: of the requests, at random. */
 interface Conditions {
   name: string;
   limit: number;
@@ -34,7 +34,7 @@ const CONDITIONS: Conditions[] = [
   },
 ];
 
-/** Fills an empty mirror from a sandbox Clerk in a process of its own, half of the budget for the walk. */
+/** Fills an empty mirror from a sandbox Clerk in a process of its own, with half of the budget for the walk. */
 export async function benchBackfill(users: number, say: (text: string) => void): Promise<void> {
   say(`starting a sandbox Clerk with ${users} users`);
   const sandbox = await startSandboxProcess(users);
@@ -124,7 +124,7 @@ function timed(budget: Budget, spent: { budget: number }): Budget {
   };
 }
 
-/** Between the pages of one window lies what storing them takes, and waiting for others to be stored. */
+/** Between two pages of one window passes the time to store one, and to wait for others to be stored. */
 function watched(api: ClerkApi, spent: { asking: number; storing: number }): ClerkApi {
   const endedAt = new Map<number | undefined, number>();
   return {

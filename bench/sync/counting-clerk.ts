@@ -7,12 +7,12 @@ const FIRST_MS = Date.UTC(2020, 0, 1);
 const SPACING_MS = 100;
 
 /**
- * A Clerk of any size that counts what it is asked: its people are worked out from their number when somebody asks for
- * them, so that a million of them cost no memory.
+ * A Clerk of any size that counts its requests. Its people are computed from their number when somebody asks for
+ * them, so that a million of them take no memory.
  */
 export function createCountingClerk(users: number) {
   const deleted = new Set<number>();
-  /** Those who changed or came later, the latest last. */
+  /** Users who changed or were added later, the latest last. */
   const touched = new Map<string, Person>();
   let asked = 0;
 
@@ -27,7 +27,7 @@ export function createCountingClerk(users: number) {
     return lives(n) ? original(n) : (added().find((one) => one.id === id) ?? null);
   }
 
-  /** The numbers of the first and behind the last within these bounds. */
+  /** The numbers of the first user within these bounds, and of the first behind them. */
   function range({ afterMs, beforeMs }: Bounds): [number, number] {
     const from = afterMs === null ? 0 : Math.floor((afterMs - FIRST_MS) / SPACING_MS) + 1;
     const to = beforeMs === null ? users : Math.ceil((beforeMs - FIRST_MS) / SPACING_MS);

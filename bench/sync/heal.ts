@@ -9,8 +9,8 @@ import { markdown } from "../report/table.js";
 import { createCountingClerk } from "./counting-clerk.js";
 
 /**
- * How many requests it takes to heal one missed change among so many users: the real algorithm and a real Postgres, with
- * a Clerk that only counts.
+ * How many requests it takes to heal one missed change among so many users: the real algorithm and a real Postgres,
+ * with a Clerk that only counts.
  */
 export async function benchHealing(sizes: readonly number[], say: (text: string) => void): Promise<void> {
   const store = await createStoreFor("heal");
@@ -73,7 +73,7 @@ async function healing({ database }: Store, users: number, say: (text: string) =
   const line = (what: string, requests: number, toProve: number) => [
     ...[users.toLocaleString("en"), what, String(requests), String(toProve), full.toLocaleString("en")],
   ];
-  // What proves is the count and the page that a check ends with; where nothing had to be located, they healed too.
+  // A check ends with the count and the page that prove it. If nothing had to be located, these healed too.
   return [
     line("nothing", quiet, 0),
     line("a creation", created, 0),

@@ -24,9 +24,9 @@ type Passes = Record<
   Pass[]
 >;
 
-/** Users per second through the apply path of walks, beside the least that Postgres does for the same. */
+/** Users a second through the apply path of walks, beside the least that Postgres does for the same. */
 export async function measureWrites(sql: Sql, users: number, loaded: Loading | null): Promise<Line[]> {
-  // Strangers, who are taken out again.
+  // Strangers, who are removed again.
   const { people } = crowd(PEOPLE, 100_000_000);
   const changed = people.map(renamed);
   const passes: Passes = {
@@ -75,7 +75,7 @@ const renamed = (person: Person): Person => ({
   updated_at: Number(person.updated_at) + 1,
 });
 
-/** Seen again a minute later, and otherwise the same. */
+/** The same users, seen again a minute later. */
 const active = (person: Person): Person => {
   const at = Number(person.updated_at) + 60_000;
   return { ...person, updated_at: at, last_active_at: at };
@@ -83,7 +83,7 @@ const active = (person: Person): Person => {
 
 let messages = 0;
 
-/** As the webhooks that came while the batch before was under way. */
+/** As webhooks that arrived while the batch before was under way. */
 const applyEvents = (sql: Sql, people: readonly Person[]) =>
   applyItems(
     sql,
@@ -101,7 +101,7 @@ const applyEvents = (sql: Sql, people: readonly Person[]) =>
     { lagMs: 0 },
   );
 
-/** Which row holds each of them: another after every write. */
+/** The place of each user's row: another after every write. */
 async function searchVersions(sql: Sql, people: readonly Person[]): Promise<Map<string, string>> {
   const ids = textArray(people.map(({ id }) => id));
   const rows = await sql<{ id: string; version: string }[]>`
@@ -109,7 +109,7 @@ async function searchVersions(sql: Sql, people: readonly Person[]): Promise<Map<
   return new Map(rows.map(({ id, version }) => [id, version]));
 }
 
-/** The reference: a table of its own for the payloads, and nothing derived from them. */
+/** The reference: a table with nothing but the payloads. */
 async function storeBare(sql: Sql, page: readonly Person[]): Promise<void> {
   const ids = textArray(page.map(({ id }) => id));
   const payloads = jsonTexts(page.map((person) => JSON.stringify(person)));
@@ -119,7 +119,7 @@ async function storeBare(sql: Sql, page: readonly Person[]): Promise<void> {
     on conflict (id) do update set payload = excluded.payload`;
 }
 
-/** Postgres' part of a page that says nothing new: the statements as the mirror sends them, the rows left as they come. */
+/** Postgres' part of a page without news: the statements as the mirror sends them, the rows left as they arrive. */
 async function glanceAt(sql: Sql, page: readonly Person[]): Promise<void> {
   for (let from = 0; from < page.length; from += LOOKED_AT_ONCE) {
     const ids = textArray(page.slice(from, from + LOOKED_AT_ONCE).map(({ id }) => id));
@@ -128,8 +128,8 @@ async function glanceAt(sql: Sql, page: readonly Person[]): Promise<void> {
 }
 
 /**
- * Whoever reads a page of a table tidies it up after those who wrote there, and writes WAL for it: after a vacuum there's
- * nothing to tidy. Autovacuum has to have ended too, for WAL is counted for the whole server.
+ * The first reader of a page of a table tidies it up after those who wrote there, and writes WAL for that. After a
+ * vacuum there is nothing to tidy. Autovacuum must have ended too, because WAL is counted for the whole server.
  */
 async function settle(sql: Sql): Promise<void> {
   await vacuum(sql);
@@ -145,12 +145,13 @@ async function vacuum(sql: Sql): Promise<void> {
   for (const table of TABLES) await sql.unsafe(`vacuum mirror_data.${table}`);
 }
 
-/** As if they had never been: the next run begins with as many users as this one. */
+/** Removes them without a trace, so that the next run begins with as many users as this one. */
 async function remove(sql: Sql, people: readonly Person[]): Promise<void> {
   const ids = textArray(people.map(({ id }) => id));
   for (const table of TABLES) {
     const id = table === "user_identifiers" ? "user_id" : "id";
-    // Joined: an array of thousands is compared one by one with every row of a table that is read from end to end.
+    // Joined, because an array of thousands would be compared one by one with every row of a table that is read from
+    // end to end.
     await sql.unsafe(`delete from mirror_data.${table} where ${id} in (select unnest($1::text::text[]))`, [
       ids,
     ]);
@@ -208,10 +209,10 @@ function lineOf(
   };
 }
 
-/** What the section says of its figures. */
+/** What the section says about its figures. */
 export const WRITES_NOTE = `Medians of ${REPEATS} passes over ${PEOPLE.toLocaleString("en")} users, ${AT_ONCE} pages of ${PER_PAGE} at a time; p99: of a page.`;
 
-/** Microseconds that svix takes to verify one event of this size. */
+/** How many microseconds svix takes to verify one event of this size. */
 export function svixMicroseconds(secret: string, body: string): number {
   const webhook = new Webhook(secret);
   const now = new Date();
