@@ -1,6 +1,7 @@
 import { Webhook } from "svix";
 import { jsonTexts, textArray } from "../../src/db/connection/bulk.js";
 import type { Sql } from "../../src/db/connection/sql.js";
+import { DERIVED_TABLES } from "../../src/db/tables/registry.js";
 import { sleep } from "../../src/lib/async.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import type { Item } from "../../src/sync/apply/batch.js";
@@ -17,7 +18,7 @@ const REPEATS = 3;
 /** As many webhooks as a group commit holds under load. */
 const PER_BATCH = 32;
 /** What pages of users write. */
-const TABLES = ["users", "user_search", "user_grams", "user_activity", "user_metadata", "user_identifiers"];
+const TABLES = { users: "id", ...DERIVED_TABLES };
 
 type Passes = Record<
   "bareFresh" | "bareChanged" | "fresh" | "changed" | "unchanged" | "glance" | "active",
@@ -142,17 +143,16 @@ async function settle(sql: Sql): Promise<void> {
 }
 
 async function vacuum(sql: Sql): Promise<void> {
-  for (const table of TABLES) await sql.unsafe(`vacuum mirror_data.${table}`);
+  for (const table of Object.keys(TABLES)) await sql.unsafe(`vacuum mirror_data.${table}`);
 }
 
 /** Removes them without a trace, so that the next run begins with as many users as this one. */
 async function remove(sql: Sql, people: readonly Person[]): Promise<void> {
   const ids = textArray(people.map(({ id }) => id));
-  for (const table of TABLES) {
-    const id = table === "user_identifiers" ? "user_id" : "id";
+  for (const [table, key] of Object.entries(TABLES)) {
     // Joined, because an array of thousands would be compared one by one with every row of a table that is read from
     // end to end.
-    await sql.unsafe(`delete from mirror_data.${table} where ${id} in (select unnest($1::text::text[]))`, [
+    await sql.unsafe(`delete from mirror_data.${table} where ${key} in (select unnest($1::text::text[]))`, [
       ids,
     ]);
   }

@@ -1,22 +1,5 @@
 import type postgres from "postgres";
-
-/** What grows, and the column that each is looked up by. */
-const KEYS: Record<string, string> = {
-  users: "id",
-  user_search: "id",
-  user_grams: "id",
-  user_activity: "id",
-  user_metadata: "id",
-  user_identifiers: "user_id",
-  organizations: "id",
-  organization_memberships: "id",
-  deliveries: "message_id",
-  dead_letters: "id",
-  refetches: "id",
-  changes: "position",
-  windows: "run_id",
-  runs: "id",
-};
+import { GROWING_TABLES } from "../tables/registry.js";
 
 /** Below so many pages reading the whole of a table is no worse than looking something up in it. */
 const SMALL_PAGES = 16;
@@ -36,7 +19,7 @@ export async function keepPlansFit(sql: postgres.Sql): Promise<void> {
       and pg_relation_size(c.oid) / current_setting('block_size')::int
         >= greatest(${SMALL_PAGES}::int, ${GROWTH}::int * greatest(c.relpages, 0))`;
   for (const { name } of grown) {
-    const key = KEYS[name];
+    const key = GROWING_TABLES[name];
     // Whoever analyzes or vacuums it at this moment does the same.
     if (key) await sql.unsafe(`analyze (skip_locked) mirror_data.${name} (${key})`);
   }
@@ -48,7 +31,7 @@ export async function keepPlansFit(sql: postgres.Sql): Promise<void> {
  */
 export async function vacuumTables(sql: postgres.Sql): Promise<Error[]> {
   const failures: Error[] = [];
-  for (const table of Object.keys(KEYS)) {
+  for (const table of Object.keys(GROWING_TABLES)) {
     // Without workers, who share memory that a container may have next to nothing of (/dev/shm).
     for (const how of ["vacuum (analyze, parallel 0)", "analyze"]) {
       try {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
+import { DERIVED_TABLES } from "../../../src/db/tables/registry.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import type { Item } from "../../../src/sync/apply/batch.js";
 import {
@@ -180,8 +181,8 @@ describe("applyItems", () => {
   test("what is derived from a user doesn't depend on what it was before", async ({ db }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(otherwise, { minLength: 2, maxLength: 5 }), async (lives) => {
-        await db.sql`truncate mirror_data.users, mirror_data.user_search, mirror_data.user_activity,
-          mirror_data.user_metadata, mirror_data.user_grams, mirror_data.user_identifiers`;
+        const tables = ["users", ...Object.keys(DERIVED_TABLES)].map((table) => `mirror_data.${table}`);
+        await db.sql.unsafe(`truncate ${tables.join(", ")}`);
         const [lived, fresh] = ["user_010x", "user_020x"];
         const told = lives.map((fields, n) => {
           const user = (id: string) => clerkUser({ id, ...fields, updated_at: n + 1 });
@@ -222,7 +223,7 @@ describe("applyItems", () => {
     await applyItems(db.sql, history("user_1", true), OPTIONS);
     const [row] = await db.sql`select to_json(u)::text as row from mirror_data.users u`;
     expect(row?.row).not.toMatch(/Written|Created|example\.com/);
-    for (const table of ["user_search", "user_grams", "user_activity", "user_metadata", "user_identifiers"]) {
+    for (const table of Object.keys(DERIVED_TABLES)) {
       expect(await db.sql.unsafe(`select * from mirror_data.${table}`)).toEqual([]);
     }
   });
@@ -306,16 +307,7 @@ describe("applyItems", () => {
 /** The versions (xmin) of all rows, by table: a row that was written again has another. */
 async function versions(sql: Sql): Promise<Record<string, unknown[]>> {
   const result: Record<string, unknown[]> = {};
-  for (const table of [
-    "users",
-    "user_search",
-    "user_grams",
-    "user_activity",
-    "user_metadata",
-    "user_identifiers",
-    "changes",
-    "counters",
-  ]) {
+  for (const table of ["users", ...Object.keys(DERIVED_TABLES), "changes", "counters"]) {
     result[table] = await sql.unsafe(`select xmin::text, ctid::text from mirror_data.${table} order by ctid`);
   }
   return result;

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
+import { FOLDED_TABLES } from "../../../src/db/tables/registry.js";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
@@ -401,18 +402,9 @@ describe("the identity of the upstream", () => {
 
 /** The versions of all rows about users and organizations: a row that was written again has another. */
 async function versions(sql: Sql): Promise<unknown[]> {
-  const tables = [
-    "users",
-    "user_search",
-    "user_grams",
-    "user_activity",
-    "user_metadata",
-    "user_identifiers",
-    "changes",
-    "counters",
-  ];
+  const tables = [...Object.keys(FOLDED_TABLES), "changes", "counters"];
   return Promise.all(
-    [...tables, "organizations", "organization_memberships"].map((table) =>
+    tables.map((table) =>
       sql.unsafe(`select xmin::text, ctid::text from mirror_data.${table} order by ctid`),
     ),
   );
