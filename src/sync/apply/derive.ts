@@ -1,52 +1,7 @@
 import type { ClerkUser, Json } from "../../clerk.js";
 import { exactKey, foldedKey, searchText } from "../../lib/text.js";
 import { safeJson } from "./safe-json.js";
-
-/** A row of `user_search`, in the order of its columns there. */
-export interface SearchRow {
-  id: string;
-  created_at: number;
-  banned: boolean;
-  password_enabled: boolean;
-  two_factor_enabled: boolean;
-  has_image: boolean;
-  search: string;
-  email_key: string | null;
-  phone_key: string | null;
-  username_key: string | null;
-  wallet_key: string | null;
-  first_name_key: string | null;
-  last_name_key: string | null;
-  name_search: string;
-  external_id: string | null;
-}
-
-export interface IdentifierRow {
-  user_id: string;
-  kind: "email" | "phone" | "username" | "wallet" | "account";
-  value: string;
-  folded: string;
-  clerk_id: string | null;
-  is_primary: boolean;
-  verification_status: string | null;
-  created_at: number | null;
-  updated_at: number | null;
-  detail: string | null;
-}
-
-export interface MetadataRow {
-  id: string;
-  public_metadata: string | null;
-  unsafe_metadata: string | null;
-  private_metadata: string | null;
-  username: string | null;
-  first_name: string | null;
-  last_name: string | null;
-  email_address: string | null;
-  phone_number: string | null;
-  web3_wallet: string | null;
-  image_url: string | null;
-}
+import type { IdentifierRow, MetadataRow, SearchRow } from "./tables.js";
 
 /** All that is derived from one user's content. */
 export interface Derived {

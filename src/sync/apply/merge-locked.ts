@@ -7,7 +7,7 @@ import type { Activity, Gone, Live } from "../fold/snapshot.js";
 import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
 import type { Effects, Incoming, RowChange } from "./batch.js";
 import { idsOfOtherKinds } from "./other-kinds.js";
-import type { StoredRow } from "./rows.js";
+import type { StoredRow } from "./tables.js";
 
 type Snapshot = Live<Json> | Gone | Activity;
 

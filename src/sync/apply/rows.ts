@@ -4,46 +4,15 @@ import { exactKey } from "../../lib/text.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
 import { orNull, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";
-
-/** A row of `users`, `organizations` or `organization_memberships` as it is stored; the latter two lack the users' columns. */
-export interface StoredRow {
-  id: string;
-  updated_at: number;
-  observed_at: number;
-  source: number;
-  deleted_at: number | null;
-  payload_hash: string | null;
-  payload: string | null;
-  payload_safe: string | null;
-  private_metadata: string | null;
-  private_order: string | null;
-}
-
-export interface StoredUser extends StoredRow {
-  erased: boolean;
-  contradicted_at: number | null;
-  private_at: number | null;
-  scim_order: string | null;
-  locked_until: number | null;
-  last_active_at: number | null;
-  last_sign_in_at: number | null;
-}
-
-export interface StoredOrganization extends StoredRow {
-  name: string | null;
-  slug: string | null;
-  created_at: number | null;
-  public_metadata: string | null;
-}
-
-export interface StoredMembership extends StoredRow {
-  public_user_data: string | null;
-  organization_id: string | null;
-  user_id: string | null;
-  role: string | null;
-  created_at: number | null;
-  public_metadata: string | null;
-}
+import {
+  memberships,
+  organizations,
+  type StoredMembership,
+  type StoredOrganization,
+  type StoredRow,
+  type StoredUser,
+  users,
+} from "./tables.js";
 
 /** A stored row as the fold sees it. */
 export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>): State {
@@ -123,30 +92,11 @@ function merged(content: Content): Json {
   return object;
 }
 
-const TOMBSTONE = {
-  updated_at: 0,
-  observed_at: 0,
-  source: 0,
-  payload_hash: null,
-  payload: null,
-  payload_safe: null,
-  private_metadata: null,
-  private_order: null,
-};
-
-const USER_TOMBSTONE = {
-  private_at: null,
-  scim_order: null,
-  locked_until: null,
-  last_active_at: null,
-  last_sign_in_at: null,
-};
-
 /** The row that holds a user's state, and the user it was made from (null: a tombstone). */
 export function userRow(id: string, state: State): { row: StoredUser; user: ClerkUser | null } {
   const { content } = state;
   const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };
-  if (!content) return { row: { ...TOMBSTONE, ...shared, ...USER_TOMBSTONE }, user: null };
+  if (!content) return { row: { ...users.tombstone, ...shared }, user: null };
   const user = merged(content) as ClerkUser;
   const split = splitPrivateMetadata(user);
   return {
@@ -183,17 +133,7 @@ function orderColumns(content: Content) {
 
 export function organizationRow(id: string, state: State): StoredOrganization {
   const { content } = state;
-  if (!content) {
-    return {
-      ...TOMBSTONE,
-      id,
-      deleted_at: state.goneAtMs,
-      name: null,
-      slug: null,
-      created_at: null,
-      public_metadata: null,
-    };
-  }
+  if (!content) return { ...organizations.tombstone, id, deleted_at: state.goneAtMs };
   const { private_metadata, ...organization } = merged(content) as ClerkOrganization;
   const payload = JSON.stringify(organization);
   return {
@@ -212,19 +152,7 @@ export function organizationRow(id: string, state: State): StoredOrganization {
 
 export function membershipRow(id: string, state: State): StoredMembership {
   const { content } = state;
-  if (!content) {
-    return {
-      ...TOMBSTONE,
-      id,
-      deleted_at: state.goneAtMs,
-      public_user_data: null,
-      organization_id: null,
-      user_id: null,
-      role: null,
-      created_at: null,
-      public_metadata: null,
-    };
-  }
+  if (!content) return { ...memberships.tombstone, id, deleted_at: state.goneAtMs };
   const object = merged(content) as ClerkMembership;
   const { private_metadata, organization, public_user_data, ...membership } = object;
   const payload = JSON.stringify(membership);

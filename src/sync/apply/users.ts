@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
-import { plainArray, textArray } from "../../db/connection/bulk.js";
+import { textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
@@ -9,19 +9,12 @@ import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
+import { encodeRowsInParts } from "./columns.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
-import { deletedAt, orderColumns } from "./organizations.js";
-import { type StoredUser, stateOf, userRow } from "./rows.js";
-import {
-  deleteDerived,
-  type IdentifierColumns,
-  identifierColumns,
-  writeActivity,
-  writeIdentifiers,
-  writeMetadata,
-  writeSearch,
-} from "./user-tables.js";
+import { stateOf, userRow } from "./rows.js";
+import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
+import { deleteDerived, writeIdentifiers } from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. */
 export async function applyUsers(
@@ -51,10 +44,7 @@ async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagM
 
 /** Which of these users have a row, as far as a look without a lock can tell. */
 export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
-  if (ids.size === 0) return new Set();
-  const rows = await tx<{ id: string }[]>`
-    select id from mirror_data.users where id = any(${textArray([...ids])}::text::text[])`;
-  return new Set(rows.map((row) => row.id));
+  return new Set(ids.size > 0 ? await users.existing(tx, [...ids]) : []);
 }
 
 /** A tombstone that something contradicts is asked about at most once an hour: its rows are locked here. */
@@ -82,27 +72,9 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     const { row, user } = userRow(id, state);
     return { ...row, user: user && (() => user) };
   },
-  async insert(tx, rows) {
-    const inserted = await tx<{ id: string }[]>`
-      insert into mirror_data.users (
-        id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at)
-      select id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at
-      from ${userColumns(tx, rows)}
-      order by position
-      on conflict (id) do nothing
-      returning id`;
-    return inserted.map((row) => row.id);
-  },
+  insert: users.insert,
   async lock(tx, ids) {
-    const rows = await tx<StoredUser[]>`
-      select id, updated_at, observed_at, source, ${deletedAt(tx)}, payload_hash, payload, payload_safe,
-        private_metadata, private_order, erased, contradicted_at, private_at, scim_order, locked_until,
-        last_active_at, last_sign_in_at
-      from mirror_data.users where id = any(${textArray(ids)}::text::text[])
-      order by id for update`;
-    return rows.map((row) => {
+    return (await users.lock(tx, ids)).map((row) => {
       const state = stateOf(row);
       const user = state.content && (state.content.object as () => ClerkUser);
       return { row: { ...row, user }, state };
@@ -111,28 +83,19 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   async write(tx, known, outcomes) {
     const changes = await changesOf(outcomes);
     return {
-      written: Promise.all([known.length > 0 && updateUsers(tx, known), writeDerived(tx, outcomes, changes)]),
+      written: Promise.all([
+        known.length > 0 && users.update(tx, known),
+        writeDerived(tx, outcomes, changes),
+      ]),
     };
   },
 };
-
-function updateUsers(tx: Tx, rows: readonly StoredUser[]) {
-  return tx`
-    update mirror_data.users u set
-      updated_at = r.updated_at, observed_at = r.observed_at, source = r.source, deleted_at = r.deleted_at,
-      payload_hash = r.payload_hash, payload = r.payload, payload_safe = r.payload_safe,
-      private_metadata = r.private_metadata, private_order = r.private_order, erased = r.erased,
-      private_at = r.private_at, scim_order = r.scim_order, locked_until = r.locked_until,
-      last_active_at = r.last_active_at, last_sign_in_at = r.last_sign_in_at, contradicted_at = null
-    from ${userColumns(tx, rows)}
-    where u.id = r.id`;
-}
 
 /** What follows from the users whose content changed, as it is sent. */
 interface DerivedChanges {
   changes: DerivedChange[];
   /** Null: no identifier differs. */
-  identifiers: { columns: IdentifierColumns; known: string[] } | null;
+  identifiers: { parameters: string[]; known: string[] } | null;
 }
 
 /** What is derived from one user, before (null: nothing was) and after. */
@@ -168,7 +131,8 @@ async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<Derived
   if (differingHere.length === 0) return { changes, identifiers: null };
   const rows = differingHere.flatMap(({ after }) => after.identifiers);
   const known = differingHere.flatMap(({ before }) => (before ? [before.search.id] : []));
-  return { changes, identifiers: { columns: await identifierColumns(rows, pause), known } };
+  const parameters = await encodeRowsInParts(identifiers.columns, rows, pause);
+  return { changes, identifiers: { parameters, known } };
 }
 
 const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof Derived)[];
@@ -180,41 +144,27 @@ const differing = ({ before, after }: Pick<DerivedChange, "before" | "after">) =
 function writeDerived(
   tx: Tx,
   outcomes: readonly Outcome<UserRow>[],
-  { changes, identifiers }: DerivedChanges,
+  { changes, identifiers: changed }: DerivedChanges,
 ): Promise<unknown> {
   const live = outcomes.flatMap(({ after }) => (after.user ? [after] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
   const differingIn = (part: keyof Derived) => changes.filter(({ differs }) => differs.has(part));
+  const rowsOf = <P extends "search" | "metadata">(part: P) =>
+    differingIn(part).map(({ after }) => after[part]);
   return Promise.all([
     deleteDerived(tx, gone),
-    writeSearch(
+    search.write(tx, rowsOf("search")),
+    // Where the text that is searched changes, so may its pieces.
+    grams.write(
       tx,
-      differingIn("search").map(({ after, grams }) => ({ ...after.search, grams })),
+      differingIn("search").map(({ after, grams }) => ({ id: after.search.id, rare_grams: grams })),
     ),
-    writeActivity(tx, live),
-    writeMetadata(
-      tx,
-      differingIn("metadata").map(({ after }) => after.metadata),
-    ),
-    identifiers && writeIdentifiers(tx, identifiers.columns, identifiers.known),
+    activity.write(tx, live),
+    metadata.write(tx, rowsOf("metadata")),
+    changed && writeIdentifiers(tx, changed.parameters, changed.known),
   ]);
 }
 
 /** Whether more than times differ. */
 const saysOther = (before: StoredUser | null, after: StoredUser) =>
   before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata;
-
-function userColumns(tx: Tx, rows: readonly StoredUser[]) {
-  return tx`unnest(
-    ${textArray(rows.map((r) => r.id))}::text::text[], ${orderColumns(tx, rows)},
-    ${plainArray(rows.map((r) => r.erased))}::text::boolean[],
-    ${plainArray(rows.map((r) => r.private_at))}::text::integer[],
-    ${textArray(rows.map((r) => r.scim_order))}::text::text[],
-    ${plainArray(rows.map((r) => r.locked_until))}::text::bigint[],
-    ${plainArray(rows.map((r) => r.last_active_at))}::text::bigint[],
-    ${plainArray(rows.map((r) => r.last_sign_in_at))}::text::bigint[]
-  ) with ordinality as r(
-    id, updated_at, observed_at, source, deleted_at, payload_hash, payload, payload_safe,
-    private_metadata, private_order, erased, private_at, scim_order, locked_until, last_active_at, last_sign_in_at,
-    position)`;
-}
