@@ -1,6 +1,6 @@
 import type { CacheStats } from "../cache/user-cache.js";
-import { type BudgetState, readBudget } from "../db/budget.js";
 import type { Sql } from "../db/connection/sql.js";
+import { type BudgetState, readBudget } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
 import { version } from "../lib/package.js";
 

@@ -12,7 +12,7 @@ import { createWalks, type Walks } from "../sync/schedule/leader.js";
 import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
 import { createUpstream, type Upstream } from "../upstream/client.js";
 import { type ClerkApi, createClerkApi } from "../upstream/users.js";
-import { openBudget } from "./budget.js";
+import { openBudget } from "./request-queue.js";
 import type { Store } from "./store.js";
 
 /** All that talks to Clerk or changes the mirror, for the server and for commands alike. */

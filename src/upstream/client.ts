@@ -4,7 +4,7 @@ import type { Logger } from "../observability/logger.js";
 import { createClerkClock } from "./clerk-clock.js";
 import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
 import { templateOf } from "./paths.js";
-import type { Budget, Priority } from "./rate-limit.js";
+import type { Budget, Priority } from "./request-queue.js";
 
 /** Who sends a request, and until when. */
 export interface Call {

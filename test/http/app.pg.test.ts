@@ -18,7 +18,7 @@ import { createWriteThrough } from "../../src/sync/answers/write-through.js";
 import { createIngest } from "../../src/sync/webhooks/ingest.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
 import { createClerkApi } from "../../src/upstream/users.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { test } from "../support/database.js";

@@ -5,7 +5,7 @@ import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { createWalks } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
 import type { TestDatabase } from "./database.js";
 

@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder, type Places } from "../../src/upstream/forward.js";
-import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
 
 type Received = IncomingMessage & { body: string };
 export type Handler = (request: Received, response: ServerResponse) => void;

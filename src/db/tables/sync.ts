@@ -129,7 +129,7 @@ export const budget = mirrorData.table(
   "budget",
   {
     one: boolean("one").primaryKey().default(true),
-    /** As in `lib/spending.ts`. */
+    /** As in `lib/quota.ts`. */
     spending: jsonb("spending").notNull(),
   },
   (t) => [check("budget_one_row", sql`${t.one}`)],

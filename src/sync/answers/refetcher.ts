@@ -1,7 +1,7 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
-import type { Priority } from "../../upstream/rate-limit.js";
+import type { Priority } from "../../upstream/request-queue.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import { applyItems } from "../apply/apply.js";
 import type { OnCommitted } from "../apply/batch.js";

@@ -4,7 +4,7 @@ import type { Sql } from "../../db/connection/sql.js";
 import { createGate } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Call } from "../../upstream/client.js";
-import type { Priority } from "../../upstream/rate-limit.js";
+import type { Priority } from "../../upstream/request-queue.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import type { Fence } from "../ledger/lease.js";
 import type { OnProgress, Run, RunMode } from "../ledger/runs.js";

@@ -1,11 +1,11 @@
 import { describe, expect } from "vitest";
-import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/budget.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { connect } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
+import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/quota-store.js";
 import { AppError } from "../../src/lib/errors.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/rate-limit.js";
+import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
 import { test } from "../support/database.js";
 
 const alone = () => createLocalAllowance({ limit: 4, backgroundShare: 0.5 });

@@ -7,7 +7,7 @@ import {
   type LocalLimits,
   PRIORITIES,
   type Priority,
-} from "../../src/upstream/rate-limit.js";
+} from "../../src/upstream/request-queue.js";
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => vi.useRealTimers());

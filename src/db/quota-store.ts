@@ -9,7 +9,7 @@ import {
   type Spending,
   spend,
   spentSince,
-} from "../lib/spending.js";
+} from "../lib/quota.js";
 import type { Availability } from "./connection/availability.js";
 import { limitLocks } from "./connection/session.js";
 import type { Sql, Tx } from "./connection/sql.js";

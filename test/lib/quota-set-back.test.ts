@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { NOTHING_SPENT, pause, spend } from "../../src/lib/spending.js";
+import { NOTHING_SPENT, pause, spend } from "../../src/lib/quota.js";
 
 const LIMITS = { limit: 10, backgroundShare: 0.5, windowMs: 10_000 };
 const SIX_HOURS = 6 * 3_600_000;

@@ -1,8 +1,8 @@
 import type { Config } from "../config.js";
-import { createSharedAllowance } from "../db/budget.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
-import { type Budget, createBudget, createLocalAllowance } from "../upstream/rate-limit.js";
+import { createSharedAllowance } from "../db/quota-store.js";
+import { type Budget, createBudget, createLocalAllowance } from "../upstream/request-queue.js";
 
 /** What this process may spend while it can't ask what the others have. */
 const SHARE_ALONE = 0.1;

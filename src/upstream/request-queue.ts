@@ -1,4 +1,4 @@
-import { type Amount, type Grant, type Limits, NOTHING_SPENT, pause, spend } from "../lib/spending.js";
+import { type Amount, type Grant, type Limits, NOTHING_SPENT, pause, spend } from "../lib/quota.js";
 import { createReaders, OWN, type ReaderLimits } from "./readers.js";
 
 /** Who waits for a request to Clerk, the most urgent first: a caller of ours, …, a walk in the background. */
