@@ -4,11 +4,11 @@ import { AppError, reasonOf } from "../lib/errors.js";
 import { createLogger, type Logger } from "../observability/logger.js";
 import { openStore, type Store } from "../runtime/store.js";
 
-/** `.env` in the working directory counts where the environment itself says nothing. */
+/** The environment, completed from `.env` in the working directory. What the environment itself sets wins. */
 export function readEnvironment(): Readonly<Record<string, string | undefined>> {
   const stat = statSync(".env", { throwIfNoEntry: false });
   try {
-    // A pipe might never end.
+    // Reading from a pipe might never end.
     if (stat && !stat.isFile()) throw new Error("it is no ordinary file");
     if (stat) process.loadEnvFile(".env");
   } catch (error) {
@@ -19,23 +19,23 @@ export function readEnvironment(): Readonly<Record<string, string | undefined>> 
   return process.env;
 }
 
-/** For commands that ask Clerk. Throws `configuration` listing every problem. */
+/** For commands that ask Clerk. Throws one `configuration` error that lists every problem. */
 export function configWithKey(): ConfigWithSecretKey {
   return loadConfig(readEnvironment(), { needs: { secretKey: true } });
 }
 
-/** For commands that look at the database alone. */
+/** For commands that use only the database. */
 export function configWithoutKey(): Config {
   return loadConfig(readEnvironment(), { needs: { secretKey: false } });
 }
 
-/** A command's own output is standard output; what it logs, from warnings up, goes beside it. */
+/** Writes to standard error, since standard output is for the command's result. By default only warnings and errors. */
 export function commandLogger(config: Config): Logger {
   const level = process.env.LOG_LEVEL ? config.log.level : "warn";
   return createLogger({ level, format: process.stderr.isTTY ? "pretty" : config.log.format }, process.stderr);
 }
 
-/** Opens the database for a command that needs no Clerk, and closes it whatever comes of the work. */
+/** Opens the database for a command that doesn't ask Clerk, and closes it when the work has ended or failed. */
 export async function withStore(work: (store: Store, config: Config) => Promise<void>): Promise<void> {
   const config = configWithoutKey();
   const store = await openStore(config.database, commandLogger(config));
@@ -46,15 +46,15 @@ export async function withStore(work: (store: Store, config: Config) => Promise<
   }
 }
 
-/** Whether stack traces are wanted: they are for whoever looks for a fault in the program. */
+/** Whether errors are printed with their stack traces, which help only in finding a fault in the program itself. */
 export const isDebugging = () => /^(debug|trace)$/.test(process.env.LOG_LEVEL?.trim() ?? "");
 
-/** Less than the 20 seconds within which a process that was told to end has ended, whatever doesn't answer it. */
+/** A process that was told to end has to be gone within 20 seconds, even if Postgres or Clerk don't answer. */
 const STOP_LIMIT_MS = 18_000;
 
 /**
- * Aborts on Ctrl-C and SIGTERM: long work stops where it can go on next time. What hasn't by then is left as a crash would
- * leave it, and a second signal does so at once: nothing that was acknowledged is lost by that.
+ * Aborts on Ctrl-C and SIGTERM, so that long work stops where it can go on next time. When that takes longer than the
+ * limit above, or at a second signal, the process just exits, as in a crash. Nothing that was acknowledged is lost.
  */
 export function untilInterrupted(): AbortController {
   const controller = new AbortController();

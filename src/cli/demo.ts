@@ -13,7 +13,7 @@ import { type RunningServer, startServer } from "../runtime/server.js";
 import { readEnvironment, untilInterrupted } from "./context.js";
 import { createProgress } from "./progress.js";
 
-/** How many things happen in the demo each second. */
+/** Sign-ups, changes and deletions that the demo simulates each second. */
 const TRAFFIC_PER_SECOND = 2;
 const POLL_MS = 100;
 
@@ -41,7 +41,7 @@ Its data live in DATA_DIR/demo and are made anew each time; DATABASE_URL is igno
 
 async function demo(): Promise<void> {
   const environment = readEnvironment();
-  // Checked before anything is started, so that every problem shows at once.
+  // Checked before anything starts, so that all problems are reported together.
   const settings = loadConfig({ ...environment, ...IGNORED });
   const interrupted = untilInterrupted();
   say(`Starting a sandbox Clerk with ${settings.demo.users} users …`);
@@ -60,7 +60,7 @@ async function demo(): Promise<void> {
     introduce(server.url, sandbox, apiKey, settings.demo.traffic);
     await stopped(interrupted.signal, sandbox.child);
   } catch (error) {
-    // Ctrl-C before it was ready is no failure.
+    // Ctrl-C before the demo is ready is not a failure.
     if (!interrupted.signal.aborted) throw error;
   } finally {
     await server?.stop();
@@ -68,20 +68,20 @@ async function demo(): Promise<void> {
   }
 }
 
-/** Each demo has a sandbox of its own: what the last one left behind are the users of another. */
+/** Deletes the data of the last demo: each demo has a new sandbox with other users. */
 async function emptied(dataDir: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       return removeEmbedded(dataDir);
     } catch (error) {
-      // The server of a demo that was just killed needs a moment to end.
+      // When the last demo has just been killed, its Postgres needs a moment to end.
       if (attempt === 20) throw error;
       await sleep(POLL_MS);
     }
   }
 }
 
-/** What the demo decides for itself. */
+/** Variables whose values the demo chooses itself. */
 const IGNORED = {
   DATABASE_URL: undefined,
   DATABASE_URL_FILE: undefined,
@@ -118,7 +118,7 @@ function demoConfig(
   );
 }
 
-/** The server, once its first backfill has ended. */
+/** Resolves once the first backfill has ended. */
 async function startDemoServer(config: ConfigWithSecretKey, signal: AbortSignal): Promise<RunningServer> {
   const log = createLogger(config.log, process.stderr);
   const progress = createProgress(process.stdout);
@@ -156,12 +156,12 @@ In an application, one line changes:
 Ctrl-C ends it.`);
 }
 
-/** The same program in a process of its own, which ends with this one, whatever ends it. */
+/** Runs the sandbox in a process of its own. It ends when this process does, however that ends. */
 async function startSandboxProcess(users: number): Promise<SandboxProcess> {
   const args = ["sandbox", "--json", "--until-stdin-closes", "--users", String(users)];
   const child = spawn(process.execPath, [...process.execArgv, process.argv[1] ?? "", ...args], {
     stdio: ["pipe", "pipe", "inherit"],
-    // Ctrl-C is for us: the sandbox ends when we have finished with it.
+    // Detached, so that Ctrl-C reaches only this process, which ends the sandbox after the server.
     detached: true,
   });
   const lines = createInterface({ input: child.stdout });
@@ -181,7 +181,7 @@ async function control(sandbox: SandboxProcess, method: string, path: string, bo
   if (!response.ok) throw new AppError("conflict", `The sandbox Clerk refused ${path}: ${response.status}.`);
 }
 
-/** Until Ctrl-C, or until the sandbox has gone. */
+/** Resolves on Ctrl-C, or when the sandbox has ended. */
 async function stopped(signal: AbortSignal, child: ChildProcess): Promise<void> {
   const aborted = new Promise<void>((resolve) =>
     signal.addEventListener("abort", () => resolve(), { once: true }),

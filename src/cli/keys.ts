@@ -77,7 +77,7 @@ through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
   return keys;
 }
 
-/** What holds for a key, by whichever way. */
+/** The limits that apply to a key: its own, or the defaults. */
 const limitsOf = ({ rate, inFlight }: Pick<ApiKey, "rate" | "inFlight">) => ({
   rate: rate ?? DEFAULT_LIMITS.rate,
   in_flight: inFlight ?? DEFAULT_LIMITS.inFlight,
@@ -123,7 +123,7 @@ async function create(orm: Orm, flags: CreateFlags): Promise<void> {
   );
 }
 
-/** Null: not given. */
+/** Null when the option wasn't given. */
 function limitOf(text: string | undefined, pattern: RegExp, help: string): number | null {
   if (text === undefined) return null;
   const limit = Number(pattern.exec(text)?.[1] ?? 0);

@@ -1,15 +1,15 @@
 import { isUtf8 } from "node:buffer";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
 
-/** What a dead letter holds, as a person may be shown it; `text` null: it isn't shown. */
+/** The content of a dead letter, as a person may see it. Both are null when it may not be shown. */
 export interface LetterContent {
   text: string | null;
   encoding: "utf8" | "base64" | null;
 }
 
 /**
- * With what is private, every byte, in base64 where they are no UTF-8. Without it, the JSON with `private_metadata` null
- * at every level; of what can't be read as JSON nobody can say where that stands, so nothing is shown.
+ * With `showPrivate`: the payload as it is, in base64 when it isn't UTF-8. Without: its JSON, in which `private_metadata`
+ * is null at every level. In a payload that isn't JSON the private part can't be found, so nothing of it is shown.
  */
 export function letterContent(payload: Buffer, { showPrivate }: { showPrivate: boolean }): LetterContent {
   const encoding = isUtf8(payload) ? "utf8" : "base64";
@@ -18,7 +18,7 @@ export function letterContent(payload: Buffer, { showPrivate }: { showPrivate: b
   return hidden === null ? { text: null, encoding: null } : { text: hidden, encoding };
 }
 
-/** Null: it isn't JSON, or nested so deep that it can't be walked. */
+/** Null when the text isn't JSON, or is nested too deeply to go through. */
 function withoutPrivate(text: string): string | null {
   try {
     return JSON.stringify(hidePrivateMetadata(JSON.parse(text)));

@@ -15,7 +15,7 @@ import { statusCommand } from "./status.js";
 import { backfillCommand, driftCommand, reconcileCommand } from "./sync.js";
 import { usersCommand } from "./users.js";
 
-/** Failed; used wrongly; configured wrongly (sysexits' EX_CONFIG). */
+/** Exit codes. `usage`: wrong arguments; `configuration`: a wrong environment (EX_CONFIG of sysexits). */
 const EXIT = { failed: 1, usage: 2, configuration: 78 };
 
 const FIRST_STEPS = [
@@ -54,7 +54,7 @@ for (const command of [
   program.addCommand(inherit(command));
 }
 
-/** A subcommand reports its errors the same way, wherever it is nested. */
+/** Subcommands report their errors in the same way as the program, however deeply they are nested. */
 function inherit(command: Command): Command {
   command.exitOverride();
   for (const nested of command.commands) inherit(nested);

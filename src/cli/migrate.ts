@@ -22,7 +22,7 @@ export function migrateCommand(): Command {
 
 async function migrate(flags: Flags): Promise<void> {
   if (flags.printGrants) return print(flags, { sql: grantsSql() }, grantsSql());
-  // Opening migrates.
+  // Opening the store migrates it.
   await withStore(async () => {});
   print(flags, { migrated: true }, "The database is up to date.");
 }

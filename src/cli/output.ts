@@ -3,12 +3,12 @@ export function print(flags: { json?: boolean }, value: unknown, text: string): 
   process.stdout.write(flags.json ? `${JSON.stringify(value, null, 2)}\n` : `${text}\n`);
 }
 
-/** A moment as people read it; `never` where there is none. */
+/** A moment in ISO 8601, or `never` when there is none. */
 export function when(ms: number | null | undefined): string {
   return ms === null || ms === undefined ? "never" : new Date(ms).toISOString();
 }
 
-/** Rows under a heading, each column as wide as its widest cell. */
+/** Rows below a heading, each column as wide as its widest cell. */
 export function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
   const all = [heading, ...rows];
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
@@ -22,7 +22,7 @@ export function table(heading: readonly string[], rows: readonly (readonly strin
     .join("\n");
 }
 
-/** Whoever reads our output may leave before its end (`--help | head -1`): the rest then goes nowhere, and that's no failure. */
+/** A reader may close the pipe before our output ends (`--help | head -1`). The rest is dropped, without an error. */
 export function outliveReaders(): void {
   for (const stream of [process.stdout, process.stderr]) {
     stream.on("error", (error: NodeJS.ErrnoException) => {

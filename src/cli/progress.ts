@@ -1,6 +1,6 @@
 import { type Options, Presets, SingleBar } from "cli-progress";
 
-/** How far long work has come; `total` 0 or null while it isn't known. */
+/** How far long work has come. `total` is 0 or null while it isn't known. */
 export interface Progress {
   phase: string;
   done: number;
@@ -9,11 +9,11 @@ export interface Progress {
 
 export interface ProgressReporter {
   report(progress: Progress): void;
-  /** Ends the bar, so that what is printed next starts on a line of its own. */
+  /** Ends the bar, so that the next output starts on a new line. */
   end(): void;
 }
 
-/** A plain line at most this often: logs are read by people and stored by the byte. */
+/** How often a plain line is written at most: people read these logs, and storing them costs money. */
 const LINE_EVERY_MS = 5000;
 
 /** A bar on a terminal, plain lines elsewhere, nothing when the output is for a program (`--json`). */

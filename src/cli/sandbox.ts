@@ -20,7 +20,7 @@ interface Flags {
 
 const WEBHOOK_SECRET = `whsec_${Buffer.from("the secret of a sandbox").toString("base64")}`;
 
-/** `user-mirror sandbox`: a stand-in for Clerk, to try the mirror and to test with. */
+/** `user-mirror sandbox`: a stand-in for Clerk, for tests and for trying the mirror out. */
 export function sandboxCommand(): Command {
   return new Command("sandbox")
     .description("Run a stand-in for Clerk: its Users API, its people, and its signed webhooks")

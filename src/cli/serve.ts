@@ -19,20 +19,20 @@ async function serve(): Promise<void> {
   const config = configWithKey();
   const log = createLogger(config.log);
   const interrupted = untilInterrupted();
-  // A bar would be torn apart by the log lines around it: it is for those who have silenced them.
+  // Log lines would tear the bar apart, so it is shown only when logs are silenced.
   const progress = createProgress(process.stderr, !process.stderr.isTTY || config.log.level !== "silent");
   const asked = new Promise<void>((resolve) => {
     interrupted.signal.addEventListener("abort", () => resolve(), { once: true });
   });
   const starting = startServer(config, log, progress.report);
   const server = await Promise.race([starting, asked.then(graceToStart)]);
-  // A start that waits for something: it has answered nobody, and what runs for it ends with this process.
+  // The start still waits for something. No request has been answered yet, so the process can just exit.
   if (!server) process.exit();
   await asked;
   await server.stop();
 }
 
-/** What a start that is nearly through may take after it was told to stop, so that it stops in order. */
+/** How long a start may go on after it was told to stop: one that is nearly done can then stop in order. */
 const GRACE_MS = 3000;
 
 const graceToStart = () => new Promise<null>((resolve) => setTimeout(resolve, GRACE_MS, null).unref());

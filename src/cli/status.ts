@@ -4,7 +4,7 @@ import { latestRuns, type Run } from "../sync/ledger/runs.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
-/** `user-mirror status`: works beside a running server, and without Clerk. */
+/** `user-mirror status`. Works while a server runs, and doesn't ask Clerk. */
 export function statusCommand(): Command {
   return new Command("status")
     .description("How complete the mirror is, and what happened last")

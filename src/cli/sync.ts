@@ -85,7 +85,7 @@ async function walk(mode: RunMode, flags: Flags): Promise<void> {
   }
 }
 
-/** So many ids are printed; `--json` has the first hundred. */
+/** The most ids that are printed for each kind of difference. With `--json` it is the first hundred. */
 const MOST_IDS = 10;
 
 function summary(run: Run): string {

@@ -20,7 +20,7 @@ Filters are the parameters of Clerk's list, one after the other:
   $ user-mirror users list email_address=ann@example.com email_address=bob@example.com
 `;
 
-/** `user-mirror users get|list|count`: what the mirror would answer, without a server and without Clerk. */
+/** `user-mirror users get|list|count`: the mirror's answers, straight from the database. Needs neither a server nor Clerk. */
 export function usersCommand(): Command {
   const users = new Command("users").description("Look at the users in the mirror");
   users

@@ -15,7 +15,7 @@ import { type ClerkApi, createClerkApi } from "../upstream/users.js";
 import { openBudget } from "./request-queue.js";
 import type { Store } from "./store.js";
 
-/** All that talks to Clerk or changes the mirror, for the server and for commands alike. */
+/** Everything that talks to Clerk or changes the mirror. The server and the commands both use it. */
 export interface Mirror {
   store: Store;
   availability: Availability;
@@ -24,14 +24,14 @@ export interface Mirror {
   completeness: Completeness;
   cache: UserCache;
   notifications: Notifications;
-  /** For whatever commits before somebody is answered. */
+  /** Call it after each commit and before answering: it removes the changed users from this process's cache. */
   onCommitted: OnCommitted;
   refetcher: Refetcher;
   walks: Walks;
   searchTidying: SearchTidying;
 }
 
-/** Builds the parts over a store. Throws `configuration` when the store holds the users of another Clerk. */
+/** Throws `configuration` when the store holds the users of another Clerk instance. */
 export async function openMirror(config: ConfigWithSecretKey, store: Store, log: Logger): Promise<Mirror> {
   const { database, clock } = store;
   const { sql } = database.primary;
@@ -82,7 +82,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   };
 }
 
-/** Null while Clerk can't be asked: the mirror starts without it. A key or an address that is wrong is told at once. */
+/** Null when Clerk doesn't answer: the mirror starts all the same. Throws `configuration` for a wrong key or address. */
 async function instanceId(api: ClerkApi, log: Logger): Promise<string | null> {
   try {
     return (await api.getInstance({ priority: "read" }))?.id ?? null;

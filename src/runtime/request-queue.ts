@@ -4,14 +4,14 @@ import type { Sql } from "../db/connection/sql.js";
 import { createSharedAllowance } from "../db/quota-store.js";
 import { type Budget, createBudget, createLocalAllowance } from "../upstream/request-queue.js";
 
-/** What this process may spend while it can't ask what the others have. */
+/** The share of the limit that this process may use while Postgres can't tell it what the other processes have used. */
 const SHARE_ALONE = 0.1;
 
-/** The most of all requests that reads may have, on behalf of whoever; and what of that one key may have. */
+/** The share of all requests that reads may use, whoever asks; and the share of that for a single API key. */
 const READ_SHARE = 0.5;
 const KEYS_SHARE = 0.8;
 
-/** The requests that this process may send to Clerk: of one budget with all others while Postgres can be asked. */
+/** The requests that this process may send to Clerk. All processes share one budget while Postgres can be reached. */
 export function openBudget(
   sql: Sql,
   availability: Pick<Availability, "guard">,

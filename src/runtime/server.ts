@@ -30,14 +30,17 @@ import { openStore } from "./store.js";
 export interface RunningServer {
   url: string;
   mirror: Mirror;
-  /** Stops accepting, finishes what is in flight, ends the walks, closes the database: within 15 s, whatever hangs. */
+  /** Takes no new requests, finishes those that run, ends the services, closes the database. Within 15 s, whatever hangs. */
   stop(): Promise<void>;
 }
 
-/** From the signal on. What waits for a database that doesn't answer is told so in time to answer whoever asked. */
+/**
+ * Counted from the call of `stop`. The database is cut off two seconds before the requests are, so that requests that wait
+ * for it can still be answered with an error.
+ */
 const STOP_MS = { database: 7000, requests: 9000, work: 10_000, all: 14_500 };
 
-/** Starts the whole server: it answers from the first moment, by Clerk until the first backfill has ended. */
+/** Starts the whole server. It answers at once: until the first backfill has ended, Clerk is asked for each answer. */
 export async function startServer(
   config: ConfigWithSecretKey,
   log: Logger,
@@ -81,7 +84,7 @@ async function serve(
   const unapplied = createUnapplied(log);
   availability.onReturn(unapplied.retry);
   availability.onReturn(store.settle);
-  // Webhooks may have been given up meanwhile.
+  // Clerk may have given up sending some webhooks while Postgres was away.
   availability.onReturn(async () => walks.checkSoon());
   const ingest = createIngest({
     ...{ sql, availability, versions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
@@ -154,7 +157,7 @@ async function serve(
     async stop() {
       draining = true;
       const begunAtMs = performance.now();
-      // What still waits then, waits for a Postgres that doesn't answer; and nothing more is asked of it.
+      // Whatever still runs by then waits for a Postgres that doesn't answer.
       const late = setTimeout(() => void database.close(0), STOP_MS.database);
       for (const name of await services.stop(STOP_MS.work))
         log.warn(`${name} did not end in time, and is left`);

@@ -1,24 +1,24 @@
 import { setMaxListeners } from "node:events";
 import { endsWithin } from "../lib/async.js";
 
-/** Something that works by itself from the start of the server to its end. */
+/** Work that goes on in the background from the start of the server to its end. */
 export interface Service {
   name: string;
-  /** Works until aborted, and resolves when nothing of it is under way any more. */
+  /** Works until the signal aborts, and resolves when all its work has ended. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 export interface RunningServices {
   /**
-   * Tells all to end, and returns the names of those that haven't within `withinMs`, which are left as they are. Rejects
-   * when one that ended in time has failed.
+   * Tells every service to end. Returns the names of those that haven't ended within `withinMs`; they are left running.
+   * Rejects when a service has failed within that time.
    */
   stop(withinMs: number): Promise<string[]>;
 }
 
 export function startServices(services: readonly Service[]): RunningServices {
   const stopping = new AbortController();
-  // Each service waits on it, some in several places; Node takes eleven listeners for a leak and warns.
+  // Every service listens to it, some in several places. By default Node warns of a leak at eleven listeners.
   setMaxListeners(100, stopping.signal);
   const running = new Set<string>();
   const ended = services.map(async ({ name, run }) => {

@@ -5,22 +5,22 @@ import { type EmbeddedPostgres, startEmbeddedPostgres } from "../db/embedded/pos
 import { migrateDatabase } from "../db/setup/migrate.js";
 import type { Logger } from "../observability/logger.js";
 
-/** The mirror's database, migrated, wherever it runs. */
+/** The mirror's database: connected and migrated, whether it is embedded or elsewhere. */
 export interface Store {
   database: Database;
   clock: Clock;
-  /** What a start on a standby, or a read-only primary, left to be done once it can be written. Repeating is free. */
+  /** Migrates once the database can be written, when it couldn't at the start (a standby, a read-only primary). Repeating is free. */
   settle(): Promise<void>;
-  /** Null: `DATABASE_URL`. */
+  /** Null when the database is the one of `DATABASE_URL`. */
   embedded: EmbeddedPostgres | null;
-  /** Rejects nothing: what hasn't ended within `withinMs` is ended hard. */
+  /** Never rejects. Connections and an embedded server that haven't ended within `withinMs` are cut off. */
   close(withinMs?: number): Promise<void>;
 }
 
-/** More connections than this only wait for each other on the embedded server, which takes 200 from all processes. */
+/** The embedded server takes 200 connections from all processes. With more than this, one process gains nothing. */
 const EMBEDDED_POOL_MAX = 32;
 
-/** Connects and migrates; starts the embedded Postgres, or attaches to it, where no `DATABASE_URL` is set. */
+/** Connects and migrates. Without a `DATABASE_URL` it starts the embedded Postgres first, or attaches to a running one. */
 export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
   const embedded = config.url === null ? await startEmbedded(config.dataDir, log) : null;
   const url = config.url ?? embedded?.url ?? "";
