@@ -12,26 +12,26 @@ import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";
 import { readSecretFiles } from "./lib/secret-files.js";
 
-/** Everything the environment decides, parsed. Parts get their slice of it, never the whole. */
+/** Everything that the environment decides, parsed. Each module gets its slice of it, never the whole. */
 export interface Config {
   clerk: {
-    /** Null where the command doesn't need it and none was given. */
+    /** Null only for a command that doesn't need it. */
     secretKey: string | null;
     apiUrl: string;
     apiVersion: string;
-    /** Webhooks of another instance are refused; null: of any are taken. */
+    /** Webhooks of other instances are refused. Null: webhooks of every instance are accepted. */
     instanceId: string | null;
     webhookSecrets: string[];
   };
-  /** `url` null: the embedded Postgres in `dataDir`. `notes`: what of it is left aside, for the log. */
+  /** `url` null: the embedded Postgres in `dataDir`. `notes`, for the log: the settings in the URL that are ignored. */
   database: { url: string | null; notes: string[]; poolMax: number; dataDir: string };
-  /** 0: off. */
+  /** 0: no cache. */
   cache: { maxBytes: number };
   server: { host: string; port: number };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
   upstream: { rateLimit: number; backgroundShare: number; timeoutMs: number; lagMs: number };
-  /** An interval of 0: only on demand. */
+  /** An interval of 0: runs only on demand. */
   reconcile: { intervalMs: number; fullIntervalMs: number; purgeLimit: number };
   log: { level: string; format: "json" | "pretty" };
   demo: { users: number; traffic: boolean };
@@ -40,17 +40,17 @@ export interface Config {
 export type ConfigWithSecretKey = Config & { clerk: { secretKey: string } };
 
 export interface ConfigOptions {
-  /** What the command can't do without. */
+  /** What the command can't work without. */
   needs: { secretKey: boolean };
-  /** Whether logs are read by a person; decides the default of `LOG_FORMAT`. */
+  /** Whether a person reads the logs. Decides the default of `LOG_FORMAT`. */
   terminal?: boolean;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Parses the environment. Throws one `configuration` error that lists every problem by the variable's name, and never
- * a value: it might be a secret. An empty variable counts as absent.
+ * Parses the environment. Throws one `configuration` error that lists every problem with the variable's name, and never
+ * a value, which might be a secret. An empty variable counts as absent.
  */
 export function loadConfig(
   env: Environment,
@@ -117,7 +117,7 @@ const KEY_MISSING =
   "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
   `or run \`${howToRun("demo")}\`, which needs no Clerk account.`;
 
-/** What may come from a file whose name `NAME_FILE` gives. */
+/** Variables whose value may also be in a file, named by the variable `NAME_FILE`. */
 const SECRETS = [
   "CLERK_SECRET_KEY",
   "CLERK_WEBHOOK_SIGNING_SECRET",
@@ -133,7 +133,7 @@ interface Connection {
 
 const NO_CONNECTION: Connection = { url: null, notes: [], problem: null };
 
-/** The connection with all that libpq would add to it, so that nobody has to ask the environment again. */
+/** The connection with everything that libpq would add to it, so that the environment isn't needed again. */
 function connectionTo(text: string, env: Environment): Connection {
   try {
     const { values, notes } = parseConnectionString(text);
@@ -146,7 +146,7 @@ function connectionTo(text: string, env: Environment): Connection {
   }
 }
 
-/** As far as these variables are right: the other problems are told besides. */
+/** False when one of these variables is invalid: that is reported by itself. */
 function asksItself(given: Environment): boolean {
   const { data } = schema.pick({ CLERK_API_URL: true, HOST: true, PORT: true }).safeParse(given);
   return data !== undefined && isOwnAddress(data.CLERK_API_URL, { host: data.HOST, port: data.PORT });
@@ -156,15 +156,15 @@ const OWN_ADDRESS =
   "CLERK_API_URL is the mirror's own address (HOST and PORT): it would ask itself. Leave it out, so that the mirror asks " +
   "Clerk, and give this address to your application alone.";
 
-/** What Clerk allows an instance in 10 seconds (production, development). */
+/** How many requests Clerk allows an instance in 10 seconds: 1000 in production, 100 in development. */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
 
-/** A longer timer fires at once in Node. */
+/** In Node, a longer timer fires at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
-/** `500ms`, `60s`, `24h` …; a bare number other than 0 is refused, since nobody can tell its unit. */
+/** `500ms`, `60s`, `24h` … A number without a unit is refused, except 0. */
 function duration({ atLeastMs = 0 } = {}) {
   return z.string().transform((text, context) => {
     const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text === "0" ? "0s" : text) ?? [];
@@ -205,7 +205,7 @@ function integer(min: number, max: number) {
   });
 }
 
-/** A decimal fraction; `above` says whether 0 itself is refused. */
+/** A decimal fraction from 0 to 1. `above`: 0 itself is refused. */
 function share({ above = false } = {}) {
   return z.string().transform((text, context) => {
     const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
@@ -244,7 +244,7 @@ const httpUrl = z.string().transform((text, context) => {
     : refuse(context, "must be a plain http:// or https:// address");
 });
 
-/** As Clerk's SDKs take it, which add the `/v1` of each path, and so does the mirror. */
+/** In the form that Clerk's SDKs take: they, like the mirror, add `/v1` to it. */
 const apiUrl = httpUrl.transform((url, context) =>
   /\/v1$/i.test(url) ? refuse(context, "must be without /v1 at its end: the mirror adds it itself") : url,
 );
@@ -256,7 +256,7 @@ const signingSecrets = z.string().transform((text, context) => {
     : refuse(context, "must be one or more whsec_… secrets (base64), separated by commas or spaces");
 });
 
-/** Canonical base64: the library that verifies takes some other spellings too, and decodes them to another key. */
+/** Only canonical base64: the library that verifies webhooks accepts other spellings too, but decodes them to a different key. */
 function isSigningSecret(text: string): boolean {
   const encoded = text.replace(/^whsec_/, "");
   return encoded !== "" && Buffer.from(encoded, "base64").toString("base64") === encoded;
@@ -267,7 +267,7 @@ function refuse(context: z.RefinementCtx, message: string): never {
   return z.NEVER;
 }
 
-/** What can travel in an Authorization header. */
+/** The characters that an Authorization header can carry. */
 const TOKEN = /^[!-~]+$/;
 
 const schema = z.object({

@@ -15,7 +15,7 @@ export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Whether `work` ended within `ms`, which is waited for at most; rejects when it rejected in time. Leaves no timer behind. */
+/** Waits for `work`, for `ms` at most, and says whether it ended in that time. Rejects when it rejected. Leaves no timer. */
 export async function endsWithin(work: Promise<unknown>, ms: number): Promise<boolean> {
   const ended = new AbortController();
   const late = sleep(ms, ended.signal).then(
@@ -29,15 +29,15 @@ export async function endsWithin(work: Promise<unknown>, ms: number): Promise<bo
   }
 }
 
-/** Full jitter: a random wait between half and all of `baseMs · 2^attempt`, at most `maxMs`. Attempts count from 0. */
+/** A random wait from half to all of `baseMs · 2^attempt`, which is at most `maxMs`. Attempts count from 0. */
 export function backoffMs(attempt: number, baseMs: number, maxMs: number): number {
   const ceiling = Math.min(maxMs, baseMs * 2 ** attempt);
   return ceiling / 2 + (Math.random() * ceiling) / 2;
 }
 
 /**
- * Makes `work` shared: calls that come while it runs get one run more, together, which starts when that has ended. So
- * each caller's result was worked out after the call, and no more than two runs are ever asked for.
+ * Lets callers share runs of `work`. All calls that come during a run share the next one, which starts when the current run
+ * has ended. So each caller gets the result of a run that began after the call, and runs never overlap.
  */
 export function shareNextRun<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | null = null;
@@ -66,7 +66,7 @@ export function shareNextRun<T>(work: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Lets so many pieces of work go on at a time; the others wait in order. */
+/** Lets `width` pieces of work go on at a time. The others wait in order. */
 export function createGate(width: number): <T>(work: () => Promise<T>) => Promise<T> {
   const waiting: (() => void)[] = [];
   let inside = 0;
@@ -76,7 +76,7 @@ export function createGate(width: number): <T>(work: () => Promise<T>) => Promis
     try {
       return await work();
     } finally {
-      // Whoever waits takes the place over; nobody slips in between.
+      // The place is handed over to the first that waits, so that no newcomer takes it in between.
       const next = waiting.shift();
       if (next) next();
       else inside--;

@@ -1,4 +1,4 @@
-/** Every failure a caller may be shown. `http/errors.ts` gives each its status. */
+/** Every kind of failure that a caller may see. `http/errors.ts` gives each its status. */
 export type ErrorCode =
   | "configuration"
   | "usage"
@@ -53,11 +53,11 @@ export class AppError extends Error {
   }
 }
 
-/** What is at the bottom of an error, for people: whoever wrapped it says what was tried, and this why it failed. */
+/** The message of an error's innermost cause, for people: the errors around it say what was tried, this one why it failed. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof Error) return reasonOf(error.cause);
-  // Every address of a host name failed in its own way.
+  // When a connection fails, Node collects one error for each address of the host name.
   const each = error instanceof AggregateError ? [...new Set(error.errors.map(reasonOf))].join("; ") : "";
   return each || error.message || error.name;
 }

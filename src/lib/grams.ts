@@ -1,9 +1,9 @@
 import type { Pause } from "./turns.js";
 
 /**
- * The distinct pieces of one and two characters of a search text that hold a character outside a-z0-9, none across the
- * `\n` between fields: what finds terms too short, or too strange, for the trigram index. Pieces of a-z0-9 alone are
- * left out: ids alone put each of them into a good part of all rows.
+ * The distinct pieces of one or two characters in a search text that have a character outside a-z0-9. Through them terms are
+ * found that are too short or too unusual for the trigram index. No piece crosses the `\n` between two fields. Pieces of
+ * a-z0-9 alone would be useless: because of the ids, each of them occurs in a large part of all rows.
  */
 export function rareGrams(search: string): string[] {
   const grams = new Set<string>();
@@ -13,7 +13,7 @@ export function rareGrams(search: string): string[] {
 
 const PART_CHARACTERS = 4000;
 
-/** The same with a pause after each part: of a text of megabytes there can be hundreds of thousands. */
+/** The same, with a pause after each part of the text: a text of megabytes has hundreds of thousands of pieces. */
 export async function rareGramsInParts(search: string, pause: Pause): Promise<string[]> {
   if (search.length <= PART_CHARACTERS) return rareGrams(search);
   const grams = new Set<string>();
@@ -22,14 +22,14 @@ export async function rareGramsInParts(search: string, pause: Pause): Promise<st
       const end = boundary(field, at + PART_CHARACTERS);
       addGrams(grams, field.slice(at, end));
       await pause();
-      // The last character once more: it is the first of a pair.
+      // The next part begins with the last character of this one, which is the first of a pair.
       at = end < field.length ? boundary(field, end - 1) : end;
     }
   }
   return [...grams];
 }
 
-/** The place itself, or the one before where it stands inside a character of two units. */
+/** `at`, or the place before it when `at` would cut a surrogate pair. */
 function boundary(text: string, at: number): number {
   const unit = text.charCodeAt(at);
   return unit >= 0xdc00 && unit <= 0xdfff ? at - 1 : at;

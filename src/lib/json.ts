@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { createPause, LARGE_BYTES, nextTurn } from "./turns.js";
 
-/** A member of an object, or an element of an array (`key` null): where its value stands. */
+/** Where the value of an object's member, or of an array's element (`key` null), is in the text. */
 interface Child {
   key: string | null;
   from: number;
   to: number;
 }
 
-/** JSON as it looks from outside, without having been read. */
+/** The outer structure of a JSON text, found without parsing it. */
 export interface Skimmed {
-  /** What it holds at its first level; null: it is neither object nor array, or no JSON at all. */
+  /** Its members or elements; null when the text is neither an object nor an array, or isn't JSON. */
   children: Child[] | null;
   isArray: boolean;
-  /** How many objects and arrays there are in it, and the sum of how deep each of them lies. */
+  /** The number of objects and arrays in it at all levels, and the sum of their depths. */
   containers: number;
   depths: number;
 }
@@ -23,8 +23,8 @@ const [ARRAY, ARRAY_END, OBJECT, OBJECT_END] = [0x5b, 0x5d, 0x7b, 0x7d];
 const BYTES_PER_PART = 1024 * 1024;
 
 /**
- * Goes over the bytes once, which takes a tenth of reading them. Whether they are JSON is not its to find out: whoever
- * reads a child does.
+ * Goes over the bytes once, which takes a tenth of the time of parsing them. It doesn't check that they are valid JSON:
+ * that is found out when a child is parsed.
  */
 export async function skim(json: Buffer): Promise<Skimmed> {
   const start = skipSpace(json, 0);
@@ -81,7 +81,7 @@ function skipSpace(json: Buffer, from: number): number {
   return at;
 }
 
-/** The place of the quote that ends the string which begins here. */
+/** The place of the closing quote of the string that begins at `from`. */
 function endOfString(json: Buffer, from: number): number {
   for (let at = from + 1; at < json.length; at++) {
     if (json[at] === QUOTE) return at;
@@ -91,8 +91,8 @@ function endOfString(json: Buffer, from: number): number {
 }
 
 /**
- * What a body says, in parts where it is a large list, bare or in Clerk's envelope, so that a page of megabytes doesn't
- * hold up everybody else. Throws `SyntaxError` where it is no JSON.
+ * Parses a body. A large list, bare or in Clerk's envelope, is parsed in parts, so that other requests get their turn during
+ * a page of megabytes. Throws `SyntaxError` when the body isn't JSON.
  */
 export async function parseInParts(json: Buffer): Promise<unknown> {
   if (json.length <= LARGE_BYTES) return JSON.parse(json.toString("utf8"));
@@ -109,7 +109,7 @@ export async function parseInParts(json: Buffer): Promise<unknown> {
   return envelope;
 }
 
-/** Neighbours together, as many as make a part: most are small. */
+/** Parses as many neighbours at once as fit into a part, since most elements are small. */
 async function parseElements(json: Buffer, elements: readonly Child[]): Promise<unknown[]> {
   const pause = createPause();
   const values: unknown[] = [];
@@ -123,17 +123,17 @@ async function parseElements(json: Buffer, elements: readonly Child[]): Promise<
     }
     const part: unknown[] = JSON.parse(`[${json.toString("utf8", first.from, last.to)}]`);
     for (const value of part) values.push(value);
-    // An element without a value, alone in its part.
+    // The array has an element without a value, which was alone in its part.
     if (values.length < n) throw new SyntaxError("An element of the array is missing.");
     await pause();
   }
   return values;
 }
 
-/** Stands in an envelope where its list is. Nobody outside knows it, so that no answer has it anywhere. */
+/** Takes the place of the list in an envelope. It is random, so no answer can contain it. */
 const LIST = randomUUID();
 
-/** The JSON of what `shape` makes of the value, a large list of it in parts: `shape` is given its elements one by one. */
+/** Prints what `shape` makes of the value as JSON. The elements of a list are shaped and printed one by one, with pauses. */
 export async function printInParts(value: unknown, shape: (value: unknown) => unknown): Promise<Buffer> {
   if (Array.isArray(value)) return Buffer.concat(await printElements(value, shape));
   const list = value !== null && typeof value === "object" && "data" in value ? value.data : null;

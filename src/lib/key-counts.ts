@@ -1,9 +1,9 @@
-/** Keys that somebody waits for, each as often as somebody does. */
+/** The keys that are waited for, with the number of those who wait for each. */
 export interface KeyCounts {
   add(keys: readonly string[]): void;
   remove(keys: readonly string[]): void;
   has(key: string): boolean;
-  /** Those of an item that are among them. */
+  /** The keys of an item that are waited for. */
   known<T>(keysOf: (item: T) => readonly string[], item: T): string[];
 }
 

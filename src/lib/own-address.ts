@@ -1,8 +1,8 @@
 import { hostname, networkInterfaces } from "node:os";
 
 /**
- * Whether a URL names, as far as can be told without asking anybody, what a server here listens on. A server on any free
- * port (0) isn't known yet; other names for this machine are found out by the first request that comes back.
+ * Whether a URL leads to a server that listens here, as far as this can be told without a request. For a server on any free
+ * port (0) it can't. Other names of this machine are noticed when the first request comes back.
  */
 export function isOwnAddress(url: string, server: { host: string; port: number }): boolean {
   const { protocol, hostname: named, port } = new URL(url);
@@ -15,9 +15,9 @@ export function isOwnAddress(url: string, server: { host: string; port: number }
 
 const bare = (host: string) => host.toLowerCase().replace(/^\[|\]$|\.$/g, "");
 
-/** `::ffff:7f00:1` is how a URL spells 127.0.0.1 within IPv6. */
+/** `::ffff:7f00:1` is 127.0.0.1 as an IPv6 address in a URL. */
 const LOOPBACK = /^(localhost|.+\.localhost|127\.0\.0\.1|::1|::ffff:7f00:1)$/;
-/** Listening on it takes every address; connecting to it reaches this machine. */
+/** A server that listens on it accepts every address; a connection to it reaches this machine. */
 const ANY = /^(0\.0\.0\.0|::|::ffff:0:0|)$/;
 
 function namesOfThisMachine(): string[] {

@@ -1,6 +1,6 @@
 import { overloaded } from "./shares.js";
 
-/** Reads rows by key, those together that are asked for at the same time. */
+/** Reads rows by key. Reads that are asked for at the same time become one query. */
 export type PointReads<T> = (key: string) => Promise<T | null>;
 
 interface Waiting<T> {
@@ -9,15 +9,16 @@ interface Waiting<T> {
   reject: (error: unknown) => void;
 }
 
-/** Two runs of half of what 64 callers ask keep Postgres and this process busy at once; one of all of it lets them take turns. */
+/** With 64 callers, two runs of 32 keep Postgres and this process busy at the same time; with one of 64 they take turns. */
 const RUNS_AT_ONCE = 2;
 const MOST_PER_RUN = 32;
-/** A quarter of a second's worth: who comes behind so many is told to come again. */
+/** About a quarter of a second's work. Callers beyond it are told to try again. */
 const MOST_WAITING = 5000;
 
 /**
- * What is asked for while the runs are under way goes into the next. So nobody reads what was true before he asked, nobody
- * waits for a timer, and the busier it gets the less a read costs. Rejects with `overloaded` where too many wait.
+ * Keys that are asked for while both runs are under way are read together in the next run. So each caller sees the state
+ * at or after its call, nobody waits for a timer, and a read costs less the more there are. Rejects with `overloaded` when
+ * too many wait.
  */
 export function createPointReads<T>(
   fetchMany: (keys: readonly string[]) => Promise<Map<string, T>>,

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 
 /**
- * An object's JSON text apart from its top-level `private_metadata`, and where that stood, in bytes of UTF-8: serving it
- * with or without is then a splice, not a parse. `privateAt` null: the object had no such member.
+ * An object's JSON text without its top-level `private_metadata`, and the place of that in bytes of UTF-8. So serving the
+ * object with or without it needs no parsing. `privateAt` is null when the object has no such member.
  */
 export interface SplitPayload {
   payload: string;
@@ -10,13 +10,13 @@ export interface SplitPayload {
   privateAt: number | null;
 }
 
-/** Stands where private metadata stood. Nobody outside knows it, so that no user can have written it anywhere. */
+/** Takes the place of private metadata. It is random, so no user can have written it anywhere. */
 const MARK = randomUUID();
 const MARKED = `"private_metadata":"${MARK}"`;
 
 /**
- * Key order is kept. The object comes from JSON, and must have at least one other member, which `id` always is. Printed
- * once and cut where the mark stands: printing member by member takes half as long again, and leaves more garbage.
+ * Keeps the order of keys. The object must come from JSON and have at least one other member; `id` always is one. The object
+ * is printed once and cut at the mark: printing member by member takes half as long again and leaves more garbage.
  */
 export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayload {
   if (object.private_metadata === undefined) {
@@ -26,13 +26,13 @@ export function splitPrivateMetadata(object: Record<string, unknown>): SplitPayl
   const text = JSON.stringify({ ...object, private_metadata: MARK });
   const at = text.indexOf(MARKED);
   const end = at + MARKED.length;
-  // One of the commas around it goes with it.
+  // One of the commas around it is removed too.
   const before = text.slice(0, at === 1 ? 1 : at - 1);
   const after = text.slice(at === 1 ? end + 1 : end);
   return { payload: before + after, privateMetadata, privateAt: Buffer.byteLength(before) };
 }
 
-/** The object's JSON again, in pieces to be joined; `privateMetadata` is the JSON to show, `null` for those who may not read it. */
+/** The whole JSON again, in pieces to be joined. `privateMetadata` is the JSON to show: `null` for who may not read it. */
 export function splicePrivateMetadata(
   payload: Buffer,
   privateAt: number | null,
@@ -48,7 +48,7 @@ const COMMA_MEMBER = Buffer.from(',"private_metadata":');
 const COMMA = Buffer.from(",");
 const NOTHING = Buffer.alloc(0);
 
-/** A parsed answer with every `private_metadata`, at whatever depth, replaced by null. */
+/** A copy of a parsed answer in which `private_metadata` is null at every depth. */
 export function hidePrivateMetadata(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(hidePrivateMetadata);
   if (value === null || typeof value !== "object") return value;
@@ -60,7 +60,7 @@ export function hidePrivateMetadata(value: unknown): unknown {
   );
 }
 
-/** Metadata that everyone may read is the user's own: a key in it that happens to be called so is not ours to hide. */
+/** Public and unsafe metadata belong to the user: a key in them that happens to have this name isn't hidden. */
 function hideBelow(key: string, value: unknown): unknown {
   return key === "public_metadata" || key === "unsafe_metadata" ? value : hidePrivateMetadata(value);
 }

@@ -2,12 +2,12 @@ import { readFileSync, statSync } from "node:fs";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** No secret is longer; what is was meant for something else. */
+/** A longer file can't be a secret: another file was meant. */
 const MAX_BYTES = 64 * 1024;
 
 /**
- * The contents of the files that `NAME_FILE` names, by NAME, without the line break at their end. What is wrong with one
- * is told by the variable's name; neither the secret nor the path is, which may be a secret in the wrong variable.
+ * The contents of the files that the variables `NAME_FILE` name, by NAME, without the line break at their end. Problems
+ * name the variable. They contain neither the secret nor the path, since a path may be a secret in the wrong variable.
  */
 export function readSecretFiles(env: Environment, names: readonly string[]) {
   const values: Record<string, string> = {};
@@ -31,7 +31,7 @@ function readSecret(path: string): { text: string; problem: string | null } {
   try {
     const stat = statSync(path);
     if (stat.isDirectory()) return refused("names a folder, not a file");
-    // A pipe or device might never end.
+    // Reading from a pipe or a device might never end.
     if (!stat.isFile()) return refused("names something that isn't an ordinary file");
     if (stat.size > MAX_BYTES)
       return refused(`names a file of more than ${MAX_BYTES / 1024} KiB, which is no secret`);

@@ -1,25 +1,25 @@
 import { AppError } from "./errors.js";
 
-/** For whom something is done: the key that pays for it, and, where that can end, whether somebody still waits. */
+/** For whom work is done: the API key it counts for, and a signal that aborts when the caller has gone. */
 export interface Asker {
   key: string;
   signal?: AbortSignal;
 }
 
-/** Work of the mirror's own, or of a command. */
+/** For work of the mirror itself, or of a command. */
 export const OURSELVES: Asker = { key: "" };
 
-/** Lets so much work go on at a time. What waits is bounded, and no key takes the places of the others. */
+/** Limits how much work goes on at a time. The number that waits is bounded, and no key can take the places of the others. */
 export interface Shares {
   /**
-   * Rejects with `overloaded` instead of waiting where too many do, or for too long, and with `bad_request` once the asker
-   * has gone: then the work was never begun.
+   * Rejects with `overloaded` when too many wait or the wait gets too long, and with `bad_request` when the asker goes away
+   * while waiting. In these cases the work was never begun.
    */
   run<T>(asker: Asker, work: () => Promise<T>): Promise<T>;
 }
 
 export interface SharesOptions {
-  /** So much work at a time. */
+  /** How much work goes on at a time. */
   width: number;
   mostWaiting: number;
   longestWaitMs: number;
@@ -30,9 +30,9 @@ interface Waiter {
   refuse: (reason: AppError) => void;
 }
 
-/** Each key's turn comes in a circle; within a key it is first come, first served. */
+/** Keys take turns in a circle. Within a key it is first come, first served. */
 export function createShares({ width, mostWaiting, longestWaitMs }: SharesOptions): Shares {
-  /** Only keys of whom somebody waits, in the order of their turns. */
+  /** Only keys for which somebody waits, in the order of their turns. */
   const queues = new Map<string, Waiter[]>();
   let waiting = 0;
   let inside = 0;
@@ -53,7 +53,7 @@ export function createShares({ width, mostWaiting, longestWaitMs }: SharesOption
     waiting--;
   }
 
-  /** Who has the most waiting gives a place to whoever has fewer; false: nobody has. */
+  /** Takes a place from the key with the most that wait, for a key with fewer. False when no key has enough more. */
   function makeRoom(key: string): boolean {
     let most: [string, Waiter[]] | null = null;
     for (const queue of queues) if (!most || queue[1].length > most[1].length) most = queue;
@@ -69,7 +69,7 @@ export function createShares({ width, mostWaiting, longestWaitMs }: SharesOption
       const [first] = own;
       if (!first) continue;
       leave(key, first);
-      // To the end of the circle.
+      // The key moves to the end of the circle.
       if (queues.delete(key)) queues.set(key, own);
       first.enter();
       return;
@@ -114,11 +114,11 @@ export function createShares({ width, mostWaiting, longestWaitMs }: SharesOption
   };
 }
 
-/** More is asked than can be done: better told now than kept waiting. */
+/** More is asked for than can be done: it is better to say so at once than to let the caller wait. */
 export const overloaded = () =>
   new AppError("overloaded", "The mirror has more to do than it can.", {
     longMessage: "Too many requests of this kind wait already. Try again in a moment.",
   });
 
-/** Nobody reads what becomes of it. */
+/** The caller has gone, so nobody reads this answer. */
 export const gone = () => new AppError("bad_request", "The caller went away before the answer.");

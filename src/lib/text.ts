@@ -1,6 +1,6 @@
 /**
- * What Postgres text can't hold (U+0000, lone surrogates) becomes U+FFFD. Users can write both into their metadata;
- * the stored payload keeps them escaped, columns derived from it and values compared with those go through here.
+ * Replaces by U+FFFD what Postgres can't store in text (U+0000, lone surrogates). Users can write both into their metadata.
+ * The stored payload keeps them escaped; columns derived from it, and values compared with those columns, go through here.
  */
 export function sqlText(value: string): string {
   return value.isWellFormed() && !value.includes("\0")
@@ -9,7 +9,7 @@ export function sqlText(value: string): string {
 }
 
 /**
- * The mirror's one case folding, done here and stored so that the database's locale doesn't matter. The two
+ * The mirror's only case folding. Its result is stored, so that the database's locale doesn't matter. The two
  * replacements make the Turkish dotted capital and the Greek final sigma equal to their plain forms.
  */
 function foldCase(value: string): string {
@@ -19,21 +19,21 @@ function foldCase(value: string): string {
     : lower;
 }
 
-/** A searched field, or a search term: folded, and without the `\n` that separates fields in the stored text. */
+/** A field that is searched, or a search term: folded, and without `\n`, which separates fields in the stored text. */
 export function searchText(value: string): string {
   const folded = foldCase(sqlText(value));
   return folded.includes("\n") ? folded.replaceAll("\n", "\u2028") : folded;
 }
 
-/** An index entry holds about 2,700 bytes: 600 characters at most 4 bytes each. Longer than anything Clerk allows. */
+/** An index entry holds about 2,700 bytes, and a character takes up to 4. Longer than any value that Clerk allows. */
 const KEY_MAX_CHARS = 600;
 
-/** A value as it stands in an indexed column: exact, but cut where an index could not hold it. */
+/** A value as it is stored in an indexed column: unchanged, but cut when it is too long for an index. */
 export function exactKey(value: string): string {
   return cut(sqlText(value));
 }
 
-/** The same, folded: what sorting and case-insensitive equality use. */
+/** The same, folded, for sorting and for equality that ignores case. */
 export function foldedKey(value: string): string {
   return cut(foldCase(sqlText(value)));
 }

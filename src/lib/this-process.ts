@@ -2,14 +2,14 @@ import { createHash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
-/** This process, told apart from every other on any machine: host, where process ids mean the same, id, and chance. */
+/** A name that no other process on any machine has: host, boot and process namespace, process id, random characters. */
 export const THIS_PROCESS = `${hostname()}/${pidSpace()}/${process.pid}/${randomBytes(4).toString("hex")}`;
 
-/** Whether the process whose name this begins with ran here, where we could see it, and doesn't any more. */
+/** Whether the process with whose name `name` begins ran in our process namespace and has ended. */
 export function hasDied(name: string): boolean {
   const [, space, pid] = name.split("/");
   if (space !== pidSpace() || !/^\d+$/.test(pid ?? "") || name.startsWith(THIS_PROCESS)) return false;
-  // Its id was given to us: it must be gone.
+  // We have its process id now, so it must have ended.
   if (Number(pid) === process.pid) return true;
   try {
     process.kill(Number(pid), 0);
@@ -19,7 +19,7 @@ export function hasDied(name: string): boolean {
   }
 }
 
-/** Containers and machines may share names and process ids; a boot and its namespace of processes are one of a kind. */
+/** Identifies the boot and the process namespace. Host names and process ids alone may repeat between containers and machines. */
 function pidSpace(): string {
   const parts = [
     () => readFileSync("/proc/sys/kernel/random/boot_id", "utf8"),

@@ -1,9 +1,9 @@
-/** What waits for a turn of the event loop of its own, the longest first. */
+/** Those who wait for a turn of the event loop of their own, the longest waiting first. */
 const waiting: (() => void)[] = [];
 
 /**
- * Resolves in a turn of the event loop that no other caller of this gets: whoever has much to do does a part of it, and
- * calls this before the next. So all that can be large, together, holds up everybody else for one part at a time.
+ * Resolves in a turn of the event loop that no other caller of this function gets. Long work calls it between its parts, so
+ * that all long work together holds up everything else for no longer than one part at a time.
  */
 export function nextTurn(): Promise<void> {
   return new Promise((resolve) => {
@@ -13,18 +13,18 @@ export function nextTurn(): Promise<void> {
 }
 
 function letOneGo(): void {
-  // What an immediate schedules runs in the next turn, behind whatever has arrived meanwhile.
+  // An immediate that is set here runs in the next turn, after everything that has arrived meanwhile.
   waiting.shift()?.();
   if (waiting.length > 0) setImmediate(letOneGo);
 }
 
-/** How long one part may take before others have their turn. Ordinary batches are done sooner, and never wait. */
+/** How long one part may take before others get their turn. Ordinary batches take less, and never pause. */
 const PART_MS = 8;
 
-/** Called between the steps of one piece of work: lets others have their turn once the steps have taken long enough. */
+/** To be called between the steps of long work: lets others have their turn when the steps have taken long enough. */
 export type Pause = () => Promise<void> | undefined;
 
-/** Make it where the work begins: the time counts from there. */
+/** Create it where the work begins: the time counts from then on. */
 export function createPause(partMs: number = PART_MS): Pause {
   let begunAtMs = performance.now();
   return () => {
@@ -35,5 +35,5 @@ export function createPause(partMs: number = PART_MS): Pause {
   };
 }
 
-/** What is smaller is read, checked and printed at once. */
+/** Anything smaller is parsed, checked and printed in one go. */
 export const LARGE_BYTES = 64 * 1024;

@@ -1,6 +1,6 @@
 /**
- * An error as it may be logged: its kind, message, code, stack and causes. Postgres adds the failing row to its errors,
- * and Drizzle the statement's parameters, and both are people's data.
+ * An error as it may be logged: its kind, message, code, stack and causes. Its other fields are left out: Postgres adds the
+ * failing row to its errors, and Drizzle the statement's parameters. Both are personal data.
  */
 export function loggableError(error: unknown): unknown {
   if (!(error instanceof Error)) return { message: String(error) };
@@ -13,7 +13,7 @@ export function loggableError(error: unknown): unknown {
   };
 }
 
-/** What an error says without what it quotes: Postgres quotes a value that it can't take, `JSON.parse` a piece of the text. */
+/** An error's message without what it quotes: Postgres quotes a value that it refuses, `JSON.parse` a piece of the text. */
 export function messageOf(error: Error): string {
   const message = withoutParameters(error.message);
   if (error instanceof SyntaxError) return message.replace(/, .*(?= is not valid JSON)/s, ", … ");

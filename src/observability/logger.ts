@@ -11,7 +11,7 @@ export interface LogOptions {
 
 type LogStream = NodeJS.WriteStream & { fd?: number };
 
-/** Secrets are never logged: redaction is the second line behind logging an allow-list. */
+/** Secrets aren't logged in the first place, since only chosen fields are. Redaction is the second line of defence. */
 const REDACT = [
   "authorization",
   "*.authorization",
@@ -22,7 +22,7 @@ const REDACT = [
   "secretKey",
 ];
 
-/** Logs go to standard error in the CLI's commands and to standard output in the server. */
+/** The server logs to standard output; commands log to standard error, since their result goes to standard output. */
 export function createLogger(options: LogOptions, stream: LogStream = process.stdout): Logger {
   const settings = {
     level: options.level,
@@ -32,7 +32,7 @@ export function createLogger(options: LogOptions, stream: LogStream = process.st
     timestamp: pino.stdTimeFunctions.isoTime,
   };
   if (options.format === "pretty") return pino(settings, pinoPretty(stream));
-  // What is logged while a write is under way goes out with the next; a process that ends by itself writes the rest.
+  // Lines that are logged during a write go out with the next one. When the process ends by itself, the rest is written.
   return pino(
     settings,
     stream.fd === undefined ? stream : pino.destination({ dest: stream.fd, sync: false }),

@@ -1,6 +1,6 @@
 import pretty from "pino-pretty";
 
-/** One readable line per entry, for a person at a terminal. */
+/** Prints each entry as one readable line, for a person at a terminal. */
 export function pinoPretty(stream: NodeJS.WriteStream) {
   return pretty({
     colorize: stream.isTTY,
