@@ -1,59 +1,59 @@
-/** How many requests: those that somebody waits for, and those of refetches and walks. */
+/** A number of requests: urgent ones, which a caller waits for, and those of the background (refetches and reconciling). */
 export interface Amount {
   urgent: number;
   background: number;
-  /** How many of the urgent are reads; absent: none. */
+  /** How many of the urgent ones are reads. None when absent. */
   reads?: number;
 }
 
-/** What was spent of a limit lately. Plain JSON, so that processes can share it. */
+/** How much of a limit was used lately. Plain JSON, so that processes can share it. */
 export interface Spending {
-  /** `[start in ms, urgent, background, how many of the urgent are reads]`, the oldest first. */
+  /** `[start in ms, urgent, background, how many of the urgent ones are reads]`, the oldest first. */
   slots: [start: number, urgent: number, background: number, reads?: number][];
   /** The background is granted nothing before this moment. */
   pausedUntilMs: number;
-  /** The part of its share that was left to the background when it was last lowered, and when that was. */
+  /** When the background's share was last lowered, and to what fraction of its full size. */
   lowered: { share: number; atMs: number };
 }
 
 export interface Limits {
   /** The most that may be granted in any `windowMs`. */
   limit: number;
-  /** The most of it that may go to the background. */
+  /** The fraction of the limit that the background may use. */
   backgroundShare: number;
-  /** The most of it that may go to reads; absent: all of it. */
+  /** The fraction of the limit that reads may use. All of it when absent. */
   readShare?: number;
   windowMs: number;
 }
 
 export interface Grant {
   granted: Amount;
-  /** When to ask for the rest; null: everything was granted. */
+  /** When to ask for the rest. Null when everything was granted. */
   retryMs: number | null;
-  /** Granted as it is told, however long ago it was asked for; else it may be as old as the question. */
+  /** Whether it was granted at the moment of the answer. Otherwise it may have been granted at any time since the question. */
   isFresh?: boolean;
 }
 
 export const NOTHING_SPENT: Spending = { slots: [], pausedUntilMs: 0, lowered: { share: 1, atMs: 0 } };
 
-/** What is granted within so small a part of the window is kept as one number. */
+/** Grants within one slot, a hundredth of the window, are stored as one sum. */
 const SLOTS_PER_WINDOW = 100;
 /**
- * Clerk may ask for a day, of all who use the key, because of one of them: after a minute it is asked again. What was
- * stored for longer, or by a clock that was set back since, is cut to this too.
+ * Because of a single user of the key, Clerk may ask all of them to wait for a day. It is asked again after a minute. A stored
+ * pause that is longer, or was stored before the clock was set back, is cut to this too.
  */
 const LONGEST_PAUSE_MS = 60_000;
-/** Whoever shares the limit with us gets room after a 429; what was given up comes back by a twentieth in 10 seconds. */
+/** After a 429 the background's share is lowered, for others who use the same limit. It grows back by 5 % every 10 seconds. */
 const LOWERED_TO = 0.7;
 const LOWEST_SHARE = 0.1;
 const REGAINED_PER_MS = 0.05 / 10_000;
-/** What reads and the background together leave to writes; and what is left to reads, whatever the background has taken. */
+/** The fraction of the limit that reads and background together leave to writes, and the one that the background leaves to reads. */
 const LEFT_TO_WRITES = 0.25;
 const LEFT_TO_READS = 0.1;
 
 /**
- * Grants as much as the limit leaves, the urgent first, and of them writes before reads. No window of `windowMs` ever sees more than the limit, because
- * every grant counts until the whole window has passed since the end of its slot.
+ * Grants as much as the limit leaves: urgent requests first, and among them writes before reads. No window of `windowMs` ever
+ * sees more than the limit, because each grant counts until a whole window has passed since the end of its slot.
  */
 export function spend(
   before: Spending,
@@ -63,7 +63,7 @@ export function spend(
 ): Grant & { after: Spending } {
   const slotMs = Math.max(1, Math.ceil(limits.windowMs / SLOTS_PER_WINDOW));
   const leavesAt = (startMs: number) => startMs + slotMs + limits.windowMs;
-  // A clock that was set back must not make old grants young.
+  // After the clock was set back, old grants must not look new.
   const slots = before.slots.filter(([startMs]) => leavesAt(startMs) > nowMs && startMs <= nowMs + slotMs);
   const used = total(slots);
   const { pausedUntilMs, lowered } = boundedPause(before, nowMs);
@@ -98,8 +98,8 @@ function readsLeft(slots: Spending["slots"], background: number, limits: Limits)
 }
 
 /**
- * After Clerk said 429 to a read of ours: nothing for the background for so long, and then less for a while. Further
- * 429s of the same burst change nothing more. Those whom somebody waits for go on: Clerk tells each of them itself.
+ * To be called when Clerk has answered 429 to a read of ours. The background gets nothing for `ms`, and less than its share for
+ * a while after that; further 429s during the pause don't lower the share again. Urgent requests go on: Clerk itself answers each.
  */
 export function pause(before: Spending, ms: number, nowMs: number): Spending {
   const bounded = boundedPause(before, nowMs);
@@ -109,7 +109,7 @@ export function pause(before: Spending, ms: number, nowMs: number): Spending {
   return { ...bounded, pausedUntilMs, lowered: { share, atMs: pausedUntilMs } };
 }
 
-/** The same, paused no longer than may be. */
+/** The same, with its pause cut to the longest that is allowed. */
 export function boundedPause(spending: Spending, nowMs: number): Spending {
   const latestMs = nowMs + LONGEST_PAUSE_MS;
   const { pausedUntilMs, lowered } = spending;
@@ -121,12 +121,12 @@ export function boundedPause(spending: Spending, nowMs: number): Spending {
   };
 }
 
-/** How much of its share the background may use now, between 0 and 1. */
+/** The fraction of its full share that the background may use now. */
 export function currentShare({ lowered }: Pick<Spending, "lowered">, nowMs: number): number {
   return Math.min(1, lowered.share + Math.max(0, nowMs - lowered.atMs) * REGAINED_PER_MS);
 }
 
-/** What was spent in the last `windowMs`. */
+/** How much was used since then. */
 export function spentSince({ slots }: Spending, sinceMs: number): Amount {
   return total(slots.filter(([startMs]) => startMs >= sinceMs));
 }
@@ -153,6 +153,6 @@ function withGranted(
   return [...slots.slice(0, -1), [at, ofUrgent + urgent, ofBackground + background, ofReads + reads]];
 }
 
-/** At least one: a small share must not stop anything for ever. */
+/** At least one, so that a small share can't stop a kind of request for ever. */
 const part = (whole: number, share: number) => Math.max(1, Math.floor(whole * share));
 const clamp = (wanted: number, room: number) => Math.max(0, Math.min(wanted, room));

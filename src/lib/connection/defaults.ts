@@ -6,7 +6,7 @@ import { ConnectionStringError } from "./string.js";
 type Values = Readonly<Record<string, string>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
-/** libpq's variables, by the keyword that each stands for. */
+/** The environment variables of libpq, by the keyword that each one sets. */
 const VARIABLES = {
   host: "PGHOST",
   hostaddr: "PGHOSTADDR",
@@ -28,8 +28,8 @@ const VARIABLES = {
 } as const;
 
 /**
- * What the environment adds to a connection string, as libpq would: its variables, the socket of a server on this
- * machine, the name of the user, `.pgpass`, and the certificates in `~/.postgresql`. Nothing is left to be found later.
+ * Completes a connection string from the environment, as libpq does: its variables, the socket of a server on this machine,
+ * the name of the user, `.pgpass`, and the certificates in `~/.postgresql`. Nothing has to be looked up later.
  */
 export function completeConnection(given: Values, env: Environment): Record<string, string> {
   if (given.service) {
@@ -58,10 +58,10 @@ export function completeConnection(given: Values, env: Environment): Record<stri
   return values;
 }
 
-/** Where Debian and Postgres itself put its socket. */
+/** Where Postgres puts its socket, on Debian and by default. */
 const SOCKET_FOLDERS = ["/var/run/postgresql", "/tmp"];
 
-/** Without one, libpq would find nothing, and a server may listen on loopback. */
+/** Falls back to localhost when there is no socket, where libpq would fail: a server may listen on loopback. */
 function localSocket(port: string): string {
   return SOCKET_FOLDERS.find((folder) => existsSync(join(folder, `.s.PGSQL.${port}`))) ?? "localhost";
 }
@@ -82,12 +82,12 @@ function homeOf(env: Environment): string | null {
   }
 }
 
-/** The first line of `.pgpass` whose host, port, database and user fit: `*` is any, `\` stands before `:` and `\`. */
+/** From the first line of `.pgpass` whose host, port, database and user match. `*` matches all, `\` escapes `:` and `\`. */
 function passwordFrom(file: string | null, { host = "", port, dbname, user }: Values): string | null {
   if (!file) return null;
   let text: string;
   try {
-    // libpq ignores one that others may read.
+    // Like libpq, ignore a file that other users may read.
     const stat = statSync(file);
     if (!stat.isFile() || (stat.mode & 0o077) !== 0) return null;
     text = readFileSync(file, "utf8");

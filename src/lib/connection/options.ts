@@ -4,7 +4,7 @@ import { type Host, type Tls, tlsOf } from "./tls.js";
 
 type Values = Readonly<Record<string, string>>;
 
-/** What postgres.js takes for a connection string; nothing is left for it to guess or to find in the environment. */
+/** The options of postgres.js for a connection string. They are complete, so that it neither guesses nor reads the environment. */
 interface DriverOptions {
   host: string[];
   port: number[];
@@ -20,16 +20,16 @@ interface DriverOptions {
 export interface ConnectionTarget {
   /** `ssl` is ours (`db/connection/driver.ts`), and not among the driver's types. */
   driver: Omit<DriverOptions, "ssl">;
-  /** Seconds; null: ours. */
+  /** In seconds. Null: our default. */
   connectTimeout: number | null;
-  /** Seconds; 0: none; null: ours. */
+  /** In seconds. 0: no keep-alive. Null: our default. */
   keepAlive: number | null;
   applicationName: string | null;
-  /** Sent along with the connection's start. */
+  /** Sent to the server when the connection starts. */
   startup: Record<string, string>;
 }
 
-/** Throws `ConnectionStringError` when the words can be read and make no sense, or a file that they name can't be used. */
+/** Throws `ConnectionStringError` when the settings make no sense together, or a file that they name can't be used. */
 export function connectionOptions(url: string): ConnectionTarget {
   const { values } = parseConnectionString(url);
   const user = values.user ?? "";
@@ -62,7 +62,7 @@ export function connectionOptions(url: string): ConnectionTarget {
   };
 }
 
-/** Where this leads, for messages: hosts and ports, nothing secret. */
+/** Hosts and ports for messages, without anything secret. */
 export function describeHosts({ driver: { host, port, path } }: ConnectionTarget): string {
   return (
     path ??
@@ -98,7 +98,7 @@ function portOf(text: string): number {
   throw new ConnectionStringError("has a port that isn't a number from 1 to 65535");
 }
 
-/** Under `allow` each host is tried without TLS, then with it: two places in the list. */
+/** With sslmode `allow` each host is in the list twice: it is tried without TLS first, then with TLS. */
 function hostList(hosts: readonly Host[], tls: (false | Tls)[]) {
   const attempts = hosts.flatMap((host) => tls.map((ssl) => ({ host, ssl })));
   return {
@@ -117,7 +117,7 @@ function sessionAttributes(text: string | undefined): Pick<DriverOptions, "targe
   return { target_session_attrs: attributes };
 }
 
-/** As libpq: nothing and what isn't positive is the default. */
+/** As in libpq, a missing number and one that isn't positive mean the default. */
 function number(values: Values, keyword: string): number {
   const text = values[keyword]?.trim() ?? "0";
   if (!/^[+-]?\d{1,9}$/.test(text))

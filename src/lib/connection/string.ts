@@ -1,18 +1,18 @@
-/** The values of a connection string by libpq's keywords, and what of it was left aside. */
+/** The values of a connection string by libpq's keywords, and notes on what was ignored. */
 export interface ConnectionString {
   values: Readonly<Record<string, string>>;
-  /** For the log; without values, which might be secrets. */
+  /** For the log. They contain no values, which might be secrets. */
   notes: string[];
 }
 
-/** Says what is wrong with a connection string, in words that hold nothing of it. */
+/** Says what is wrong with a connection string, without quoting values from it. */
 export class ConnectionStringError extends Error {
   override readonly name = "ConnectionStringError";
 }
 
 /**
- * Reads what libpq reads: `postgres://…`, `postgresql://…`, and `host=… dbname=…`. Pure. An unknown parameter of a URL,
- * as other tools add them, is left aside with a note; everything else that libpq refuses is refused.
+ * Parses the forms that libpq takes: `postgres://…`, `postgresql://…`, and `host=… dbname=…`. Refuses what libpq refuses,
+ * except that an unknown parameter of a URL, such as other tools add, is ignored with a note.
  */
 export function parseConnectionString(text: string): ConnectionString {
   const notes: string[] = [];
@@ -39,7 +39,7 @@ export function parseConnectionString(text: string): ConnectionString {
   return { values, notes };
 }
 
-/** A connection string with these values, for which `parseConnectionString` gives them back. */
+/** A connection string from which `parseConnectionString` reads the same values again. */
 export function formatConnectionString(values: Readonly<Record<string, string>>): string {
   const query = Object.entries(values)
     .map(([keyword, value]) => `${encodeURIComponent(keyword)}=${encodeURIComponent(value)}`)
@@ -47,7 +47,7 @@ export function formatConnectionString(values: Readonly<Record<string, string>>)
   return `postgres://?${query}`;
 }
 
-/** What of libpq's words has a meaning here. */
+/** The keywords of libpq that are used here. */
 const READ = new Set([
   ...["host", "hostaddr", "port", "dbname", "user", "password", "passfile"],
   ...["connect_timeout", "application_name", "fallback_application_name", "options"],
@@ -59,7 +59,7 @@ const READ = new Set([
 const KNOWN_TO_LIBPQ =
   /^(client_encoding|keepalives_(interval|count)|tcp_user_timeout|replication|requiressl|sslcompression|sslcertmode|sslcrldir|sslkeylogfile|requirepeer|require_auth|krbsrvname|gsslib|gssdelegation|load_balance_hosts|(min|max)_protocol_version|scram_(client|server)_key|servicefile|oauth_\w+)$/;
 
-/** What other drivers write in place of `sslmode`. */
+/** Other drivers write `ssl=…`, or `no-verify`, for values of `sslmode`. */
 function translate(keyword: string, value: string): [keyword: string, value: string] {
   if (keyword === "sslmode" && value === "no-verify") return ["sslmode", "require"];
   if (keyword !== "ssl") return [keyword, value];
@@ -70,7 +70,7 @@ function translate(keyword: string, value: string): [keyword: string, value: str
 
 const printable = (name: string) => name.replace(/[^\w.-]/g, "?").slice(0, 40);
 
-/** As libpq cuts it: the first `@` ends the credentials, unless a `/` comes before it; nothing is a fragment. */
+/** As in libpq, the first `@` ends the credentials unless a `/` comes before it, and there are no fragments. */
 function parseUrl(text: string): [string, string][] {
   const rest = text.slice(text.indexOf("://") + 3);
   const found: [string, string][] = [];
@@ -121,7 +121,7 @@ function parseHosts(text: string, begin: number) {
 }
 
 function decode(encoded: string, where: string): string {
-  // libpq decodes bytes, whatever they are; ours are UTF-8.
+  // libpq accepts any bytes; here they must be UTF-8.
   if (/%(?![0-9a-f]{2})/i.test(encoded)) {
     throw new ConnectionStringError(
       `has a % in ${where} that isn't followed by two hexadecimal digits: write % as %25`,
@@ -134,7 +134,7 @@ function decode(encoded: string, where: string): string {
   }
 }
 
-/** `host=localhost password='it\'s'`: white space between, quotes where a value has some, `\` before any character. */
+/** `host=localhost password='it\'s'`: pairs separated by white space, which a quoted value may contain; `\` escapes any character. */
 function parsePairs(text: string): [string, string][] {
   const found: [string, string][] = [];
   const pair = /\s*([^\s=]+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|((?:[^\s\\']|\\.|(?<=[^\s=])')*))(?=\s|$)/gsy;

@@ -13,14 +13,14 @@ type Values = Readonly<Record<string, string>>;
 export interface Host {
   /** Where the connection goes. */
   address: string;
-  /** Whose certificate is expected there. */
+  /** The name that its certificate must have. */
   name: string;
   port: number;
 }
 
-/** How a connection is encrypted (`db/connection/driver.ts` asks these, where postgres.js would take plain options). */
+/** How a connection is encrypted. `db/connection/driver.ts` makes postgres.js ask for it per host. */
 export interface Tls {
-  /** Whether it goes on without, where the server offers none. */
+  /** Whether to connect without TLS when the server doesn't offer it. */
   optional: boolean;
   optionsFor(address: string, port: number): ConnectionOptions;
 }
@@ -28,8 +28,8 @@ export interface Tls {
 const MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 
 /**
- * The attempts that libpq's `sslmode` stands for, in order. Without one it is `prefer`, but towards this same machine
- * `disable`: there TLS costs time and protects from nobody.
+ * The attempts to connect that libpq makes for an `sslmode`, in order. The default is `prefer`, but `disable` for a server
+ * on this machine, where TLS costs time and protects from nobody.
  */
 export function tlsOf(values: Values, hosts: readonly Host[]): (false | Tls)[] {
   const system = values.sslrootcert === "system";
@@ -83,7 +83,7 @@ function optionsFor(values: Values, mode: string, hosts: readonly Host[]): Tls["
     const name = host?.name || address;
     return {
       ...base,
-      // An address isn't sent as a name.
+      // TLS allows only names here, not IP addresses.
       ...(isIP(name) === 0 && values.sslsni !== "0" && { servername: name }),
       checkServerIdentity: (_, certificate) =>
         mode === "verify-full" ? checkName(name, certificate) : undefined,
@@ -91,7 +91,7 @@ function optionsFor(values: Values, mode: string, hosts: readonly Host[]): Tls["
   };
 }
 
-/** libpq takes a common name that is an address too, where no alternative names are given. */
+/** Like libpq, accepts an IP address as the common name of a certificate that has no alternative names. */
 function checkName(name: string, certificate: PeerCertificate): Error | undefined {
   if (isIP(name) !== 0 && !certificate.subjectaltname && certificate.subject?.CN === name) return undefined;
   return checkServerIdentity(name, certificate);
