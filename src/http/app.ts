@@ -3,7 +3,7 @@ import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Versions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
-import { type AnswerByClerkParts, createAnswerByClerk } from "./clerk-answer.js";
+import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
 import {
   authenticated,
@@ -15,42 +15,42 @@ import {
   whileDatabaseAnswers,
 } from "./middleware.js";
 import type { HttpEnv } from "./respond.js";
-import { type AdminParts, adminRoutes } from "./routes/admin.js";
-import { type DeadLetterParts, deadLetterRoutes } from "./routes/dead-letters.js";
+import { type AdminDeps, adminRoutes } from "./routes/admin.js";
+import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { writesRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
-import { type UsersParts, usersRoutes } from "./routes/users.js";
-import { type WebhookParts, webhookRoutes } from "./routes/webhooks.js";
+import { type UsersDeps, usersRoutes } from "./routes/users.js";
+import { type WebhookDeps, webhookRoutes } from "./routes/webhooks.js";
 
-export interface AppParts {
+export interface AppDeps {
   log: Logger;
   authenticate: Authenticate;
   readiness: () => Readiness;
-  webhooks: WebhookParts;
+  webhooks: WebhookDeps;
   availability: Pick<Availability, "guard">;
   versions: Versions;
-  admin: AdminParts;
-  deadLetters: DeadLetterParts;
-  users: Omit<UsersParts, "answerByClerk" | "availability" | "versions">;
-  clerk: Omit<AnswerByClerkParts, "versions">;
+  admin: AdminDeps;
+  deadLetters: DeadLetterDeps;
+  users: Omit<UsersDeps, "answerByClerk" | "availability" | "versions">;
+  clerk: Omit<AnswerByClerkDeps, "versions">;
 }
 
 /** Every route of the mirror. What stands above `authenticated` is open; everything else demands a key first. */
-export function createApp(parts: AppParts): Hono<HttpEnv> {
-  const { availability, versions } = parts;
-  const answerByClerk = createAnswerByClerk({ ...parts.clerk, versions });
+export function createApp(deps: AppDeps): Hono<HttpEnv> {
+  const { availability, versions } = deps;
+  const answerByClerk = createAnswerByClerk({ ...deps.clerk, versions });
   return new Hono<HttpEnv>()
-    .onError(answerErrors(parts.log))
+    .onError(answerErrors(deps.log))
     .use(requestId)
-    .use(logRequests(createRequestLog(parts.log)))
-    .route("/", opsRoutes(parts.readiness))
-    .route("/", webhookRoutes(parts.webhooks))
+    .use(logRequests(createRequestLog(deps.log)))
+    .route("/", opsRoutes(deps.readiness))
+    .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)
-    .use(authenticated(parts.authenticate))
+    .use(authenticated(deps.authenticate))
     .use("/mirror/*", whileDatabaseAnswers(availability))
-    .route("/", adminRoutes(parts.admin))
-    .route("/", deadLetterRoutes(parts.deadLetters))
+    .route("/", adminRoutes(deps.admin))
+    .route("/", deadLetterRoutes(deps.deadLetters))
     .use(classified)
-    .route("/", usersRoutes({ ...parts.users, availability, versions, answerByClerk }))
+    .route("/", usersRoutes({ ...deps.users, availability, versions, answerByClerk }))
     .route("/", writesRoutes(answerByClerk));
 }

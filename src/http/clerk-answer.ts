@@ -14,7 +14,7 @@ import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 /** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
 export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
 
-export interface AnswerByClerkParts {
+export interface AnswerByClerkDeps {
   forward: Forwarder;
   writeThrough: WriteThrough;
   versions: Pick<Versions, "current">;
@@ -28,9 +28,9 @@ const MOST_BODY_BYTES = 128 * 1024 * 1024;
 const MOST_OF_ONE = 16 * 1024 * 1024;
 const OF_UNKNOWN_LENGTH = 4 * 1024 * 1024;
 
-export function createAnswerByClerk(parts: AnswerByClerkParts): AnswerByClerk {
+export function createAnswerByClerk(deps: AnswerByClerkDeps): AnswerByClerk {
   const bodies = createBytesInFlight(MOST_BODY_BYTES);
-  const answer = answerWith(parts);
+  const answer = answerWith(deps);
   return async (c) => {
     const held = bodies.open();
     try {
@@ -47,7 +47,7 @@ function bytesOfBody(headers: Headers): number {
   return Math.min(MOST_OF_ONE, Number(headers.get("content-length") ?? 0) || 0);
 }
 
-function answerWith({ forward, writeThrough, versions }: AnswerByClerkParts): AnswerByClerk {
+function answerWith({ forward, writeThrough, versions }: AnswerByClerkDeps): AnswerByClerk {
   return async (c) => {
     const request = c.req.raw;
     const route = c.get("route");

@@ -12,7 +12,7 @@ import { JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond
 /** Answers a request, or leaves it untouched to what comes behind. */
 export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
 
-export interface ShortcutParts {
+export interface ShortcutDeps {
   log: Logger;
   authenticate: Authenticate;
   users: Pick<UserQueries, "getFromMemory" | "get">;
@@ -28,8 +28,8 @@ const ONE_USER = /^\/v1\/users\/(user_\w+)$/;
  * for the request and the response. Whatever needs a second thought is the app's: other paths and methods, an unknown
  * key, a missing scope, a tombstone, nobody, Postgres away, and headers that change what is read or how it is answered.
  */
-export function createShortcut(parts: ShortcutParts): Shortcut {
-  const { log, authenticate, users, completeness, unapplied } = parts;
+export function createShortcut(deps: ShortcutDeps): Shortcut {
+  const { log, authenticate, users, completeness, unapplied } = deps;
   const logRequest = createRequestLog(log);
   let held: (() => void)[] = [];
 

@@ -1,7 +1,7 @@
 import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
 import { unwatched } from "../../src/db/connection/availability.js";
-import { type AppParts, createApp } from "../../src/http/app.js";
+import { type AppDeps, createApp } from "../../src/http/app.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Run } from "../../src/sync/ledger/runs.js";
 
@@ -59,7 +59,7 @@ type ClerkAnswer = { status: number; body?: unknown; headers?: Headers };
 type ClerkAnswers = (request: ForwardedRequest) => ClerkAnswer | Promise<ClerkAnswer>;
 
 /** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
-export type Overrides = Partial<AppParts> & {
+export type Overrides = Partial<AppDeps> & {
   clerkAnswers?: ClerkAnswers;
 };
 
@@ -67,7 +67,7 @@ export type Overrides = Partial<AppParts> & {
 export function standInApp(overrides: Overrides = {}) {
   const asked: unknown[] = [];
   const clerkAnswers: ClerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
-  const parts: AppParts = {
+  const parts: AppDeps = {
     log: silentLogger(),
     authenticate: createAuthenticator({
       secretKey: SECRET_KEY,

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
-import type { UsersParts } from "../../src/http/routes/users.js";
+import type { UsersDeps } from "../../src/http/routes/users.js";
 import { AppError } from "../../src/lib/errors.js";
 import { bearer, MIRROR_KEY, type Overrides, PRIVATE_USER, principalWith, standInApp } from "./stand-ins.js";
 
-type Users = Omit<UsersParts, "answerByClerk">;
+type Users = Omit<UsersDeps, "answerByClerk">;
 
 async function get(path: string, users: Partial<Users> = {}, overrides: Overrides = {}, headers = {}) {
   const standIns = { ...standInUsers(), ...users };

@@ -21,7 +21,7 @@ export interface Reconciler {
   run(id: string): Promise<Run | null>;
 }
 
-export interface AdminParts {
+export interface AdminDeps {
   status: StatusReader;
   reconciler: Reconciler;
 }
@@ -33,7 +33,7 @@ const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly Rec
 const reconcileBody = z.object({ mode: z.enum(MODES) });
 
 /** What only the mirror can tell or do. */
-export function adminRoutes({ status, reconciler }: AdminParts): Hono<HttpEnv> {
+export function adminRoutes({ status, reconciler }: AdminDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/status", admin, async (c) => respondJson(c, await status.read()))

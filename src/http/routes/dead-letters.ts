@@ -5,7 +5,7 @@ import type { Replay } from "../../sync/webhooks/replay.js";
 import { requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
-export interface DeadLetterParts {
+export interface DeadLetterDeps {
   /** The oldest first. */
   list(limit: number): Promise<ListedDeadLetter[]>;
   replay: Replay;
@@ -18,7 +18,7 @@ const MOST_LISTED = 500;
 const LETTER_ID = /^[!-~]{1,300}$/;
 
 /** What could not be applied: to be looked at, tried again, or given up. Its content stays in the database. */
-export function deadLetterRoutes({ list, replay, drop }: DeadLetterParts): Hono<HttpEnv> {
+export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/dead-letters", admin, async (c) =>

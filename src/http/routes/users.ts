@@ -14,7 +14,7 @@ import { askerOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { type HttpEnv, JSON_TYPE, respond, taggedHeaders } from "../respond.js";
 
-export interface UsersParts {
+export interface UsersDeps {
   users: UserQueries;
   memberships: MembershipQueries;
   readThrough: ReadThrough;
@@ -29,9 +29,9 @@ export interface UsersParts {
  * The four reads that the mirror answers itself, and passes on to Clerk while it can't vouch for its own answer. Stored
  * text goes out as it is: parsing and printing a page of 500 blocks the loop for 6 ms.
  */
-export function usersRoutes(parts: UsersParts): Hono<HttpEnv> {
+export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
   const { users, memberships, readThrough, completeness, availability, unapplied, versions, answerByClerk } =
-    parts;
+    deps;
 
   /** The answer from here; Clerk's where the caller wants that, or where what is here may be old or can't be read. */
   async function answer(

@@ -9,7 +9,7 @@ const MAX_BODY_BYTES = 1024 * 1024;
 /** Of all webhooks together, from the first byte until the answer; what is beyond it is sent again. */
 const MOST_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 
-export interface WebhookParts {
+export interface WebhookDeps {
   /** Several while one is being rotated; none: the route answers 503. */
   secrets: readonly string[];
   ingest: Ingest;
@@ -17,8 +17,8 @@ export interface WebhookParts {
 }
 
 /** Where Clerk sends its events. The signature is the key here. */
-export function webhookRoutes(parts: WebhookParts): Hono<HttpEnv> {
-  const { secrets, ingest, mostBytesInFlight = MOST_BYTES_IN_FLIGHT } = parts;
+export function webhookRoutes(deps: WebhookDeps): Hono<HttpEnv> {
+  const { secrets, ingest, mostBytesInFlight = MOST_BYTES_IN_FLIGHT } = deps;
   const inFlight = createBytesInFlight(mostBytesInFlight);
   const readSignature = createSignatureReader(secrets);
 
