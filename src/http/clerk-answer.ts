@@ -74,9 +74,10 @@ function answerWith({ forward, writeThrough, versions }: AnswerByClerkDeps): Ans
     // What was committed is committed: an answer goes out without the header rather than not at all.
     const version = by === "write" && isApplied ? await versions.current().catch(() => null) : null;
 
+    // What `proxy` opens is shown as Clerk shows it.
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =
-      mayReadPrivate || !isUsersPath(route.path) ? answer.body : await withoutPrivateMetadata(answer.body);
+      mayReadPrivate || route.scope === "proxy" ? answer.body : await withoutPrivateMetadata(answer.body);
     const headers = {
       ...Object.fromEntries(answer.headers),
       "x-mirror-source": "upstream",
@@ -94,8 +95,6 @@ const hasBody = (headers: Headers) =>
 /** It never got to Clerk, or not whole. */
 const wasNotDone = (error: unknown) =>
   error instanceof AppError && /^(rate_limited|overloaded|bad_request)$/.test(error.code);
-
-const isUsersPath = (path: string) => path === "/v1/users" || path.startsWith("/v1/users/");
 
 async function withoutPrivateMetadata(body: Buffer): Promise<Buffer> {
   if (body.length === 0) return body;

@@ -4,6 +4,7 @@ import type { Logger } from "../observability/logger.js";
 import type { LiveUser, UserQueries } from "../query/users.js";
 import type { Unapplied } from "../sync/answers/unapplied.js";
 import type { Completeness } from "../sync/ledger/proof.js";
+import { routeAnsweredBy } from "../upstream/clerk-routes.js";
 import { HOP_HEADER } from "../upstream/client.js";
 import { admit } from "./admission.js";
 import { createRequestLog, headersOf, requestIdFor } from "./middleware.js";
@@ -20,8 +21,10 @@ export interface ShortcutDeps {
   unapplied: Pick<Unapplied, "concerns">;
 }
 
+const ROUTE = routeAnsweredBy("get");
+
 /** Nothing to decode, no query, and none of Clerk's words (`count`, `ban`) that stand where an id does. */
-const ONE_USER = /^\/v1\/users\/(user_\w+)$/;
+const ONE_USER = new RegExp(`^${ROUTE.template.replace("{id}", "(user_\\w+)")}$`);
 
 /**
  * What is asked most, one live user by id, answered as the app would but without its router, its chain and its objects
@@ -70,7 +73,7 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
     function answer(userId: string, known: Principal): void {
       const { name, scopes } = known;
       const view = { privateMetadata: scopes.has("private_metadata:read") };
-      if (!scopes.has("users:read")) {
+      if (!scopes.has(ROUTE.scope)) {
         otherwise();
         return;
       }

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { SCOPES, type Scope } from "../../src/auth/scopes.js";
+import { CLERK_ROUTES } from "../../src/upstream/clerk-routes.js";
+import { examplePath, methodsOf } from "../support/clerk-routes.js";
 import { bearer, MIRROR_KEY, principalWith, SECRET_KEY, standInApp } from "./stand-ins.js";
 
 /** Every kind of route, and the one scope that opens it; `open`: none is needed, not even a key. */
@@ -83,6 +85,24 @@ describe.each(routes)("%s %s", (method, path, needed) => {
     if (method !== "HEAD") expect(answer.code).toBe("authorization_invalid");
     expect(answer.asked).toEqual([]);
   });
+});
+
+const tabled = CLERK_ROUTES.flatMap((route) =>
+  methodsOf(route).map((method) => ({ method, path: examplePath(route), scope: route.scope })),
+);
+
+test.each(tabled)("as the table of Clerk's routes says, $scope alone opens $method $path", async (route) => {
+  const { method, path } = route;
+  const { app, asked } = standInApp();
+  expect((await app.request(path, { method })).status).toBe(401);
+  for (const scope of SCOPES.filter((one) => one !== route.scope)) {
+    const closed = standInApp({ authenticate: principalWith(scope) });
+    expect((await closed.app.request(path, { method })).status).toBe(403);
+    expect(closed.asked).toEqual([]);
+  }
+  expect(asked).toEqual([]);
+  const open = standInApp({ authenticate: principalWith(route.scope) });
+  expect([200, 404]).toContain((await open.app.request(path, { method })).status);
 });
 
 test("names the scope that is missing", async () => {

@@ -10,6 +10,7 @@ import type { LiveUser, UserQueries, View } from "../../query/users.js";
 import type { ReadThrough } from "../../sync/answers/read-through.js";
 import type { Unapplied } from "../../sync/answers/unapplied.js";
 import type { Completeness } from "../../sync/ledger/proof.js";
+import type { LocalRead } from "../../upstream/clerk-routes.js";
 import { askerOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { type HttpEnv, JSON_TYPE, respond, taggedHeaders } from "../respond.js";
@@ -25,9 +26,12 @@ export interface UsersDeps {
   answerByClerk: AnswerByClerk;
 }
 
+type Handler = (c: Context<HttpEnv>) => Response | Promise<Response>;
+
 /**
- * The four reads that the mirror answers itself, and passes on to Clerk while it can't vouch for its own answer. Stored
- * text goes out as it is: parsing and printing a page of 500 blocks the loop for 6 ms.
+ * The reads that the mirror answers itself, by their names in the table of Clerk's routes. They are passed on to Clerk
+ * while the mirror can't vouch for its own answer. Stored text goes out as it is: parsing and printing a page of 500
+ * blocks the loop for 6 ms.
  */
 export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
   const { users, memberships, readThrough, completeness, availability, unapplied, versions, answerByClerk } =
@@ -69,7 +73,8 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
     );
   }
 
-  function get(c: Context<HttpEnv>, id: string): Response | Promise<Response> {
+  function get(c: Context<HttpEnv>): Response | Promise<Response> {
+    const id = idOf(c);
     // A version that was reached says what Postgres holds, and nothing of what was heard of it.
     const mayRemember = !mustAskClerk(c) && c.req.header("X-Mirror-Min-Version") === undefined;
     const ready = mayRemember && !unapplied.concerns(id) ? users.getFromMemory(id, viewOf(c)) : null;
@@ -101,7 +106,8 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
     );
   }
 
-  function listMemberships(c: Context<HttpEnv>, id: string): Promise<Response> {
+  function listMemberships(c: Context<HttpEnv>): Promise<Response> {
+    const id = idOf(c);
     const page = parsePage(c.req.queries());
     return answer(c, completeness.isBackfilled() && !unapplied.concerns(id), async () => {
       const view = viewOf(c);
@@ -113,25 +119,21 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
     });
   }
 
+  const handlers: Record<LocalRead, Handler> = { list, count, get, memberships: listMemberships };
+
   return new Hono<HttpEnv>().get("*", (c, next) => {
-    const { local, userId } = c.get("route");
+    const { local } = c.get("route");
     if (local === null) return next();
     c.get("headers")["x-mirror-source"] = "local";
     c.set("readFrom", "postgres");
     const asOfMs = local === "memberships" ? completeness.membershipsAsOfMs() : completeness.asOfMs();
     if (asOfMs !== null) c.get("headers")["x-mirror-as-of"] = String(asOfMs);
-    switch (local) {
-      case "list":
-        return list(c);
-      case "count":
-        return count(c);
-      case "get":
-        return get(c, userId ?? "");
-      case "memberships":
-        return listMemberships(c, userId ?? "");
-    }
+    return handlers[local](c);
   });
 }
+
+/** The user that the path names. */
+const idOf = (c: Context<HttpEnv>) => c.get("route").id ?? "";
 
 const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toLowerCase() === "upstream";
 

@@ -7,7 +7,7 @@ import { AppError } from "../../lib/errors.js";
 import { parseInParts } from "../../lib/json.js";
 import { createPause } from "../../lib/turns.js";
 import type { Logger } from "../../observability/logger.js";
-import type { AnswerEffect } from "../../upstream/paths.js";
+import type { AnswerEffect } from "../../upstream/clerk-routes.js";
 import type { Item, OnCommitted } from "../apply/batch.js";
 import { applyInChunks } from "../apply/chunks.js";
 import { isPoison } from "../apply/isolate.js";

@@ -7,7 +7,7 @@ import { findDeadLetter, listDeadLetters } from "../../../src/sync/ledger/dead-l
 import { unfenced } from "../../../src/sync/ledger/lease.js";
 import { applyPage } from "../../../src/sync/reconcile/apply-page.js";
 import { createIngest } from "../../../src/sync/webhooks/ingest.js";
-import type { AnswerEffect } from "../../../src/upstream/paths.js";
+import type { AnswerEffect } from "../../../src/upstream/clerk-routes.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { type TestDatabase, test } from "../../support/database.js";
 
