@@ -1,5 +1,4 @@
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import { connect, type Database } from "../src/db/connection/client.js";
@@ -14,6 +13,7 @@ import { GET_BATCHED, scenariosOf, WEBHOOKS_UNCHANGED } from "./http/scenarios.j
 import { LOOP_NOTE, measureLoop } from "./loop/measure.js";
 import { loadPeople } from "./people/load.js";
 import { createStoreFor } from "./people/store.js";
+import { conditions, titleOf } from "./report/conditions.js";
 import { jsonOf, type Line, printSection, type Section, sectionOf } from "./report/table.js";
 import { measureSql } from "./sql/measure.js";
 import { measurePgbench } from "./sql/pgbench.js";
@@ -194,40 +194,6 @@ function chosen(scenarios: readonly Scenario[], only = ""): Scenario[] {
   const wanted = scenarios.filter(({ what }) => what.includes(only));
   const references = new Set(wanted.map(({ reference }) => reference));
   return scenarios.filter((scenario) => wanted.includes(scenario) || references.has(scenario.what));
-}
-
-type Server = "embedded" | "external";
-
-async function conditions(
-  { primary: { sql } }: Database,
-  server: Server,
-  { users, seconds, rounds, connections }: Options,
-) {
-  const [row] = await sql<{ version: string; databaseBytes: number; settings: string }[]>`
-    select pg_database_size(current_database()) as "databaseBytes",
-      split_part(current_setting('server_version'), ' ', 1) as version,
-      (select string_agg(name || ' ' || current_setting(name), ', ' order by name) from pg_settings
-        where name in ('shared_buffers', 'work_mem', 'jit', 'synchronous_commit', 'default_toast_compression')
-      ) as settings`;
-  const [cpu] = cpus();
-  return {
-    ...{ users, seconds, rounds, connections, at: new Date().toISOString().slice(0, 10) },
-    machine: `${cpus().length} × ${cpu?.model.trim()}`,
-    node: process.versions.node,
-    server,
-    postgres: row?.version ?? "",
-    databaseBytes: row?.databaseBytes ?? 0,
-    settings: row?.settings ?? "",
-  };
-}
-
-function titleOf(about: Awaited<ReturnType<typeof conditions>>): string {
-  const { users, server, postgres, databaseBytes, machine, node, settings, at } = about;
-  const where = server === "embedded" ? "the embedded PostgreSQL" : "an external PostgreSQL (DATABASE_URL),";
-  return (
-    `## ${users.toLocaleString("en")} users on ${where} ${postgres}\n\n` +
-    `${machine}, Node ${node}; ${settings}; ${(databaseBytes / 1e6).toFixed(0)} MB of database; ${at}.`
-  );
 }
 
 function save(file: string, markdown: string, json: string): void {
