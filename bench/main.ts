@@ -11,6 +11,7 @@ import { startMirror, startReference, type Target } from "./http/processes.js";
 import { prepareReferenceTables, sampleKeys, webhooks } from "./http/requests.js";
 import { GET_BATCHED, scenariosOf, WEBHOOKS_UNCHANGED } from "./http/scenarios.js";
 import { LOOP_NOTE, measureLoop } from "./loop/measure.js";
+import { measurePeers } from "./peers/part.js";
 import { loadPeople } from "./people/load.js";
 import { createStoreFor } from "./people/store.js";
 import { conditions, titleOf } from "./report/conditions.js";
@@ -39,6 +40,8 @@ interface Report {
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
 const PARTS = ["http", "sql", "writes", "loop"];
+/** `peers` only where it is asked for: it installs others' code. */
+const ALL_PARTS = [...PARTS, "peers"];
 
 const whole = (text: string): number => {
   if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError("must be a whole number above 0");
@@ -47,8 +50,8 @@ const whole = (text: string): number => {
 
 const parts = (text: string): string[] => {
   const chosen = text.split(",");
-  if (chosen.every((part) => PARTS.includes(part))) return chosen;
-  throw new InvalidArgumentError(`must be some of ${PARTS.join(",")}`);
+  if (chosen.every((part) => ALL_PARTS.includes(part))) return chosen;
+  throw new InvalidArgumentError(`must be some of ${ALL_PARTS.join(",")}`);
 };
 
 const command = new Command("bench")
@@ -60,7 +63,7 @@ const command = new Command("bench")
   .option("--seconds <n>", "of load per round", whole, 3)
   .option("--rounds <n>", "each figure is their median", whole, 3)
   .option("--connections <n>", "at once", whole, 64)
-  .option("--parts <names>", `some of ${PARTS.join(",")}`, parts, PARTS)
+  .option("--parts <names>", `some of ${ALL_PARTS.join(",")}`, parts, PARTS)
   .option("--only <text>", "of the requests, those with this in their name, and what they are held against")
   .option("--json", "prints JSON instead of tables")
   .option("--save <file>", "writes the tables to this file, and the JSON beside it")
@@ -89,9 +92,16 @@ async function bench(options: Options): Promise<void> {
       report.sections.push(...sections);
       report.lines.push(...lines);
     }
-    if (options.parts.includes("http")) {
-      const env = { CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, DATABASE_URL: databaseUrl };
-      await benchHttp(store.database, env, options, report);
+    const env = {
+      ...{ CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, DATABASE_URL: databaseUrl },
+      ...{ CLERK_WEBHOOK_SIGNING_SECRET: SECRET, RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
+    };
+    if (options.parts.includes("http")) await benchHttp(store.database, env, options, report);
+    if (options.parts.includes("peers")) {
+      const rest = { url: databaseUrl, env, webhookSecret: SECRET, say };
+      const { sections, lines } = await measurePeers({ ...options, ...rest });
+      report.sections.push(...sections);
+      report.lines.push(...lines);
     }
     if (options.parts.includes("writes")) {
       say("applying pages");
@@ -138,13 +148,9 @@ async function benchHttp(
     return target;
   };
   try {
-    const settings = {
-      ...{ ...env, CLERK_WEBHOOK_SIGNING_SECRET: SECRET },
-      ...{ RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
-    };
     const servers = {
-      mirror: await started(startMirror(settings)),
-      uncached: await started(startMirror({ ...settings, CACHE_MAX_BYTES: "0" })),
+      mirror: await started(startMirror(env)),
+      uncached: await started(startMirror({ ...env, CACHE_MAX_BYTES: "0" })),
       constant: await started(startReference("constant")),
       select: await started(startReference("select", url)),
       transaction: await started(startReference("transaction", url, SECRET)),

@@ -17,6 +17,7 @@ export interface LoadResult {
   perSecond: number;
   p50Ms: number;
   p99Ms: number;
+  answered: number;
   /** How many answers were no 2xx, and how many connections broke. */
   failures: number;
 }
@@ -97,7 +98,7 @@ async function runWrk({ url, requests, connections, seconds }: Load): Promise<Lo
     ];
     const { stdout } = await run("wrk", [...flags, url, "--", file]);
     const { requests: n, us, p50, p99, failures } = JSON.parse(/RESULT (.*)/.exec(stdout)?.[1] ?? "");
-    return { perSecond: (n * 1e6) / us, p50Ms: p50 / 1000, p99Ms: p99 / 1000, failures };
+    return { perSecond: (n * 1e6) / us, p50Ms: p50 / 1000, p99Ms: p99 / 1000, answered: n, failures };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -112,23 +113,23 @@ function wireForm({ method, path, headers, body = "" }: LoadRequest, host: strin
 }
 
 async function runAutocannon({ url, requests, connections, seconds }: Load): Promise<LoadResult> {
-  const all = [...requests];
-  const share = Math.ceil(all.length / connections);
   let next = 0;
   const result = await autocannon({
     url,
     connections,
     duration: seconds,
-    // Each connection sends a part of its own: no request goes out twice before all have gone out once.
+    // Each connection sends a part of its own: no request goes out twice before all have gone out once, and in about the
+    // order in which they stand here.
     setupClient(client) {
-      client.setRequests(all.slice(next, next + share));
-      next += share;
+      client.setRequests(requests.filter((_, n) => n % connections === next % connections));
+      next++;
     },
   });
   return {
     perSecond: result.requests.average,
     p50Ms: result.latency.p50,
     p99Ms: result.latency.p99,
+    answered: result.requests.total,
     failures: result.non2xx + result.errors,
   };
 }

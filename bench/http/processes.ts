@@ -59,8 +59,13 @@ export function startReference(
   what: "constant" | "select" | "transaction" | "verify",
   ...args: string[]
 ): Promise<Target> {
-  const file = join(import.meta.dirname, "references.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", file, what, ...args], {
+  return startScript(["--import", "tsx", join(import.meta.dirname, "references.ts"), what, ...args]);
+}
+
+/** What prints its URL once it listens; with these arguments of Node. */
+export function startScript(args: readonly string[]): Promise<Target> {
+  const child = spawn(process.execPath, args, {
+    env: { ...process.env, NODE_ENV: "production" },
     stdio: ["ignore", "pipe", "inherit"],
   });
   return listening(child, (line) => (line.startsWith("http") ? line : null));

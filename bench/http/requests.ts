@@ -2,10 +2,10 @@ import { Webhook } from "svix";
 import type { Sql } from "../../src/db/connection/sql.js";
 import type { LoadRequest } from "./load.js";
 
-/** How many users are read: as many as the rounds can tell apart. */
-const SAMPLE = 20_000;
+/** How many users are read, or written: as many as the rounds can tell apart. */
+export const SAMPLE = 20_000;
 
-async function sampleIds(sql: Sql): Promise<string[]> {
+export async function sampleIds(sql: Sql): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     select id from mirror_data.user_search order by md5(id) limit ${SAMPLE}`;
   return rows.map(({ id }) => id);
@@ -20,16 +20,19 @@ export type EventKind = "activity" | "identity";
 
 let messages = 0;
 
-/** Signed `user.updated` events of these users, each newer than the one before. */
+/** Signed `user.updated` events of these users in turn, of `distinct` at most, each newer than the one before. */
 export async function webhooks(
   sql: Sql,
-  options: { ids: readonly string[]; count: number; kind: EventKind; secret: string },
+  options: { ids: readonly string[]; count: number; kind: EventKind; secret: string; distinct?: number },
 ): Promise<LoadRequest[]> {
-  const { ids, count, kind, secret } = options;
+  const { ids, count, kind, secret, distinct = 5000 } = options;
   const webhook = new Webhook(secret);
-  const rows = await sql<{ payload: string }[]>`
-    select payload from mirror_data.users where id in ${sql(ids.slice(0, Math.min(count, 5000)))}`;
-  const users = rows.map(({ payload }) => JSON.parse(payload) as Record<string, unknown>);
+  const chosen = ids.slice(0, Math.min(count, distinct));
+  const rows = await sql<{ id: string; payload: string }[]>`
+    select id, payload from mirror_data.users where id in ${sql(chosen)}`;
+  const payloads = new Map(rows.map(({ id, payload }) => [id, payload]));
+  // The order of the ids, not that of the table, where neighbours share pages.
+  const users = chosen.map((id) => JSON.parse(payloads.get(id) ?? "null") as Record<string, unknown>);
   // Later than everything an earlier run has left: older events are stale and cost nothing.
   const [newest] = await sql<{ at: number }[]>`
     select greatest(max(updated_at), ${Date.now()}::bigint) as at from mirror_data.user_activity`;

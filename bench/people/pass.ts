@@ -48,12 +48,12 @@ export async function pass(
   return { perSecond, pagesMs, walBytes: await walSince(sql, lsn) };
 }
 
-async function walPosition(sql: Sql): Promise<string> {
+export async function walPosition(sql: Sql): Promise<string> {
   const [row] = await sql<{ lsn: string }[]>`select pg_current_wal_insert_lsn()::text as lsn`;
   return row?.lsn ?? "";
 }
 
-async function walSince(sql: Sql, lsn: string): Promise<number> {
+export async function walSince(sql: Sql, lsn: string): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select (pg_current_wal_insert_lsn() - ${lsn}::text::pg_lsn)::bigint as n`;
   return row?.n ?? 0;

@@ -13,7 +13,7 @@ export interface SourceFile {
 export function readSources(root: string, folders: readonly string[]): SourceFile[] {
   return folders.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
-      .filter((file) => /\.tsx?$/.test(file))
+      .filter((file) => /\.tsx?$/.test(file) && !file.includes("node_modules"))
       .map((file) => {
         const path = `${folder}/${file.replaceAll("\\", "/")}`;
         return sourceFile(path, readFileSync(join(root, path), "utf8"));
@@ -54,7 +54,7 @@ const ROOMS: Readonly<Record<string, Rows>> = {
   "src/sync": [["schedule", "answers"], ["reconcile", "webhooks", "upkeep"], ["apply"], ["ledger"], ["fold"]],
   "src/db": [["."], ["setup", "embedded"], ["connection"], ["tables"]],
   "src/sandbox": [["."], ["api"], ["faults"], ["world"]],
-  bench: [["."], ["loop"], ["http"], ["sync", "sql"], ["people"], ["report"]],
+  bench: [["."], ["loop", "peers"], ["http"], ["sync", "sql"], ["people"], ["report"]],
 };
 
 /** `src/sync/apply/rows.ts` → `sync`; `src/config.ts` → `config`. */
