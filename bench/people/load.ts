@@ -1,3 +1,4 @@
+import { userCount } from "../../src/changes/counters.js";
 import type { Database } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
 import { buildSearchIndex, dropSearchIndex } from "../../src/db/setup/search-index.js";
@@ -31,8 +32,7 @@ export async function loadPeople(
   onProgress: (done: number) => void,
 ): Promise<Loading | null> {
   const { sql } = database.primary;
-  const [stored] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-  let done = stored?.n ?? 0;
+  let done = await userCount(sql);
   const loading = wanted - done;
   await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, 1)`;
   if (loading <= 0) return null;

@@ -3,24 +3,20 @@ import { NOTIFY_CHANNEL } from "../db/connection/client.js";
 import type { Sql, Tx } from "../db/connection/sql.js";
 import { isLockTimeout } from "../db/connection/trouble.js";
 import { AppError } from "../lib/errors.js";
+import { type Counters, moveCounters } from "./counters.js";
 
+/** What a reader of the feed is told of: that this can be read differently now. */
 export interface Change {
   type: `${"user" | "organization" | "membership"}.${"upserted" | "deleted"}`;
   id: string;
-  /** `updated_at` of what was stored; 0 for a deletion. */
-  version: number;
-}
-
-export interface CounterDeltas {
-  users: number;
-  organizations: number;
-  memberships: number;
+  /** `updated_at` of what was stored; 0 for a deletion. The column and the public feed call it `version`. */
+  updatedAtMs: number;
 }
 
 /** Any two processes of any version agree on this number. */
 const FEED_LOCK = 7_310_214_402;
 
-/** Everybody waits for it in turn, for as long as commits take, so that it has a limit of its own. */
+/** Transactions wait for this lock one after another, each for as long as the commits before it take: it has its own limit. */
 const FEED_LOCK_TIMEOUT_MS = 2000;
 
 /** A NOTIFY payload over 8,000 bytes aborts its transaction; above this many ids one `*` says "everything". */
@@ -28,13 +24,12 @@ const NOTIFY_MAX_BYTES = 7500;
 const NOTIFY_MAX_IDS = 1000;
 
 /**
- * Last of all in an applying transaction: the lock is held through commit, so that the order of positions is the order
- * of commits and a reader of the feed never skips a row. Counters move under the same lock.
- * Throws `database_unavailable` where another session holds these.
+ * Writes the changes of a transaction to the feed, announces them, and moves the counters. It must come last in the
+ * transaction: the lock is held until the commit, so that the order of positions is the order of commits, and a reader of
+ * the feed never skips a row. Throws `database_unavailable` where another session holds the lock or the counters.
  */
-export async function publish(tx: Tx, changes: readonly Change[], deltas: CounterDeltas): Promise<void> {
+export async function publish(tx: Tx, changes: readonly Change[], deltas: Counters): Promise<void> {
   if (changes.length === 0) return;
-  const moved = Object.entries(deltas).filter(([, delta]) => delta !== 0);
   const published = Promise.all([
     tx`
       select set_config('lock_timeout', ${String(FEED_LOCK_TIMEOUT_MS)}, true),
@@ -45,17 +40,15 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
       from unnest(
         ${textArray(changes.map((c) => c.type))}::text::text[],
         ${textArray(changes.map((c) => c.id))}::text::text[],
-        ${plainArray(changes.map((c) => c.version))}::text::bigint[]
+        ${plainArray(changes.map((c) => c.updatedAtMs))}::text::bigint[]
       ) as r(type, id, version)`,
-    ...moved.map(
-      ([name, delta]) => tx`update mirror_data.counters set n = n + ${delta}::bigint where name = ${name}`,
-    ),
+    ...moveCounters(tx, deltas),
     ...notifications(changes.map((c) => c.id)).map(
       (payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`,
     ),
   ]);
   await published.catch((cause) => {
-    // No item's own trouble: nobody could be published.
+    // The items are not to blame: nothing at all can be published while the lock is held.
     if (isLockTimeout(cause)) throw new AppError("database_unavailable", "The feed is locked.", { cause });
     throw cause;
   });
@@ -81,7 +74,7 @@ function notifications(ids: readonly string[]): string[] {
   return payloads;
 }
 
-/** The newest position; 0 before the first. */
+/** The position of the newest change; 0 before the first. */
 export async function feedPosition(sql: Sql): Promise<number> {
   const [row] = await sql<{ position: number }[]>`
     select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;

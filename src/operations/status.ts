@@ -1,4 +1,5 @@
 import type { CacheStats } from "../cache/user-cache.js";
+import { readCounters } from "../changes/counters.js";
 import type { Sql } from "../db/connection/sql.js";
 import { type BudgetState, readBudget } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
@@ -61,7 +62,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
 
   async function read(): Promise<Status> {
     const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
-      sql<{ name: string; n: number }[]>`select name, n from mirror_data.counters`,
+      readCounters(sql),
       sql<UpstreamRow[]>`
         select api_url, environment, instance_id, counted, counted_here, counted_at, backfilled_at, as_of, memberships_as_of
         from mirror_data.upstream`,
@@ -89,11 +90,10 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
       sql<{ version: string }[]>`select current_setting('server_version') as version`,
       readBudget(sql),
     ]);
-    const counted = (name: string) => counters.find((counter) => counter.name === name)?.n ?? 0;
     return {
       state: upstream?.backfilled_at == null ? "backfilling" : isTroubled(runs) ? "degraded" : "live",
-      users: counted("users"),
-      organizations: counted("organizations"),
+      users: counters.users,
+      organizations: counters.organizations,
       memberships: open?.memberships ?? 0,
       as_of: upstream?.as_of ?? null,
       memberships_as_of: upstream?.memberships_as_of ?? null,

@@ -1,5 +1,7 @@
 import { hash } from "node:crypto";
 import { LRUCache } from "lru-cache";
+import { counterNamed } from "../changes/counters.js";
+import { feedPosition } from "../changes/feed.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
 import { createPointReads } from "../lib/point-reads.js";
@@ -45,18 +47,13 @@ const COUNTS_KEPT = 1000;
 export function createCounts(parts: CountParts): Counts {
   const { points, guard, lookUp, searches, termStatistics } = parts;
   const kept = new LRUCache<string, Count>({ max: COUNTS_KEPT });
-  const feedPosition = createPointReads<number>(() =>
-    guard(async () => {
-      const [feed] = await points<{ position: number }[]>`
-        select coalesce(max(position), 0)::bigint as position from mirror_data.changes`;
-      return new Map([[FEED, feed?.position ?? 0]]);
-    }),
+  const currentPosition = createPointReads<number>(() =>
+    guard(async () => new Map([[FEED, await feedPosition(points)]])),
   );
 
   async function all(asker: Asker): Promise<number> {
     const values = new Parameters();
-    const text = `select n from mirror_data.counters where name = ${values.add("users")}`;
-    const [row] = await lookUp(text, values, { asker, isCommon: true });
+    const [row] = await lookUp(counterNamed(values.add("users")), values, { asker, isCommon: true });
     return numberOf(row?.[0]) ?? 0;
   }
 
@@ -72,7 +69,7 @@ export function createCounts(parts: CountParts): Counts {
    * begun before a commit is never the answer to somebody who asks after it.
    */
   async function ofMatches(where: Where, values: Parameters, asker: Asker): Promise<number> {
-    const key = digestOf([await feedPosition(FEED), where.conditions, values.values]);
+    const key = digestOf([await currentPosition(FEED), where.conditions, values.values]);
     const known = kept.get(key);
     if (known && !known.stop.signal.aborted) return join(known, asker);
     const stop = new AbortController();

@@ -1,3 +1,4 @@
+import { USER_COUNT } from "../changes/counters.js";
 import type { OrderBy, OrderField } from "./clerk-params.js";
 import type { Parameters, Where } from "./compile.js";
 import { SHOWN_COLUMNS } from "./present.js";
@@ -119,7 +120,7 @@ function sliceOf({ limit, offset, fromEnd }: PageRequest, params: Parameters) {
   const most = `${params.add(limit)}::bigint`;
   const skipped = `${params.add(offset)}::bigint`;
   if (!fromEnd) return { most, limit: most, offset: skipped };
-  const left = `((select n from mirror_data.counters where name = 'users') - ${skipped})`;
+  const left = `((${USER_COUNT}) - ${skipped})`;
   return {
     most,
     limit: `greatest(0, least(${most}, ${left}))`,

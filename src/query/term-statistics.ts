@@ -1,3 +1,4 @@
+import { userCount } from "../changes/counters.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
 import { hasLettersBeyondAscii } from "../db/setup/search-index.js";
@@ -36,9 +37,9 @@ export function createTermStatistics(
 }
 
 async function read(sql: Sql): Promise<TermStatistics> {
-  const [lettersBeyondAscii, [counted], common] = await Promise.all([
+  const [lettersBeyondAscii, users, common] = await Promise.all([
     hasLettersBeyondAscii(sql),
-    sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`,
+    userCount(sql),
     sql<{ gram: string; share: number }[]>`
       select gram, share
       from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as common(gram, share)
@@ -49,7 +50,7 @@ async function read(sql: Sql): Promise<TermStatistics> {
   const shares = new Map(common.map(({ gram, share }) => [gram, share]));
   return {
     lettersBeyondAscii,
-    users: counted?.n ?? 0,
+    users,
     shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
   };
 }

@@ -1,4 +1,5 @@
-import { type CounterDeltas, publish } from "../../changes/feed.js";
+import type { Counters } from "../../changes/counters.js";
+import { publish } from "../../changes/feed.js";
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { claimDeliveries, markStale } from "../ledger/deliveries.js";
@@ -78,7 +79,7 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
       item.delivery?.outcome === "applied" && statuses[index] === "stale" ? [item.delivery.messageId] : [],
     ),
   );
-  const deltas: CounterDeltas = {
+  const deltas: Counters = {
     users: users.delta,
     organizations: organizations.delta,
     memberships: memberships.delta,

@@ -197,7 +197,7 @@ function changeOf(name: FoldTable<StoredRow>["name"], row: StoredRow): Change {
   return {
     type: `${name}.${row.payload === null ? "deleted" : "upserted"}`,
     id: row.id,
-    version: row.updated_at,
+    updatedAtMs: row.updated_at,
   };
 }
 

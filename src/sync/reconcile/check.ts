@@ -1,3 +1,4 @@
+import { USER_COUNT } from "../../changes/counters.js";
 import { feedPosition, userDeletionsSince } from "../../changes/feed.js";
 import { sleep } from "../../lib/async.js";
 import { fenced } from "../ledger/lease.js";
@@ -194,7 +195,7 @@ async function countBoth(work: RunWork, bounds: Bounds, { theirs }: Look): Promi
 async function ownCount({ sql, foreseen }: RunWork, bounds: Bounds): Promise<number> {
   const beforeMs = bounds.beforeMs ?? Number.MAX_SAFE_INTEGER;
   const [row] = await sql<{ n: number }[]>`
-    select (select n from mirror_data.counters where name = 'users')
+    select (${sql.unsafe(USER_COUNT)})
       - (select count(*) from mirror_data.user_search where created_at >= ${beforeMs}) as n`;
   return (row?.n ?? 0) + [...foreseen.values()].filter((at) => at < beforeMs).length;
 }

@@ -1,3 +1,4 @@
+import { userCount } from "../../changes/counters.js";
 import { feedPosition } from "../../changes/feed.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
 import { buildSearchIndex, dropSearchIndex } from "../../db/setup/search-index.js";
@@ -99,8 +100,8 @@ export async function prepare(work: RunWork): Promise<void> {
   await refuseWrongInstance(sql, api, call);
   await keepsToBounds(work, { again: true });
   const theirs = await countWithin(work, EVERYBODY);
-  const [held] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-  await fenced(sql, fence, (tx) => saveCounted(tx, { theirs, ours: held?.n ?? 0 }, clock.now()));
+  const ours = await userCount(sql);
+  await fenced(sql, fence, (tx) => saveCounted(tx, { theirs, ours }, clock.now()));
   tally.expected = theirs;
   await tally.save();
 }

@@ -1,3 +1,4 @@
+import { userCount } from "../../changes/counters.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import type { Call } from "../../upstream/client.js";
@@ -27,8 +28,7 @@ export async function refusePurge(
   deleting: number,
   { purgeLimit, before }: { purgeLimit: number; before: number },
 ): Promise<void> {
-  const [row] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-  const total = (row?.n ?? 0) + before;
+  const total = (await userCount(sql)) + before;
   const together = deleting + before;
   if (together <= PURGE_AT_LEAST || together <= purgeLimit * total) return;
   throw new AppError(

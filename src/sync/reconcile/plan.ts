@@ -1,3 +1,4 @@
+import { userCount } from "../../changes/counters.js";
 import { type Window, windowsBetween } from "../ledger/windows.js";
 import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
 import { createdAtOf } from "./clerk-pages.js";
@@ -65,8 +66,7 @@ function joined(spans: readonly Span[], most: number): Span[] {
  */
 export async function planByOwnUsers(work: RunWork): Promise<Window[]> {
   const { sql, windowUsers } = work;
-  const [held] = await sql<{ n: number }[]>`select n from mirror_data.counters where name = 'users'`;
-  const parts = Math.ceil((held?.n ?? 0) / windowUsers);
+  const parts = Math.ceil((await userCount(sql)) / windowUsers);
   if (parts < 2 || !(await keepsToBounds(work))) return windowsBetween([]);
   const rows = await sql<{ last: number }[]>`
     select max(created_at)::bigint as last
