@@ -18,19 +18,19 @@ export interface ControlParts {
 }
 
 /**
- * What another process may do to a running stand-in, without a key and only from this machine:
+ * How another process controls a running sandbox. Needs no key, and works only from this machine:
  *
- * - `GET /_sandbox/state`: how many of everything, the clock, the deliveries and what became of them
- * - `PUT /_sandbox/webhook` `{url, secret}`: where events go; `{}`: nowhere
- * - `POST /_sandbox/traffic` `{per_second}`: things that happen by themselves; 0: none
+ * - `GET /_sandbox/state`: the number of users, organizations and memberships, the clock, all deliveries with their attempts
+ * - `PUT /_sandbox/webhook` `{url, secret}`: where events are sent; `{}`: nowhere
+ * - `POST /_sandbox/traffic` `{per_second}`: how many simulated changes happen; 0: none
  * - `POST /_sandbox/clock` `{advance_ms}`
  * - `POST /_sandbox/faults` one fault as in `faults.ts`; `DELETE /_sandbox/faults`: all off
  * - `POST /_sandbox/webhook_faults` any of `drop, duplicate, reorder, delay, lossRate, privateMetadataNull`
- * - `POST /_sandbox/walk_faults` any of `deletions, cursorDeletions, backdated`, each for so many pages of the list
- * - `POST /_sandbox/list_lag` `{ms}`: lists and counts trail what was written; 0: not at all
- * - `POST /_sandbox/count_lag` `{ms}`: counts alone do
- * - `POST /_sandbox/count_ignores` `{names}`: parameters that counts pass over from now on
- * - `POST /_sandbox/settle`: answers when every message was taken or given up
+ * - `POST /_sandbox/walk_faults` any of `deletions, cursorDeletions, backdated`: on how many pages of the list each happens
+ * - `POST /_sandbox/list_lag` `{ms}`: lists and counts show the state of that long ago; 0: the current one
+ * - `POST /_sandbox/count_lag` `{ms}`: the same for counts only
+ * - `POST /_sandbox/count_ignores` `{names}`: parameters that counts ignore from now on
+ * - `POST /_sandbox/settle`: answers when every message was accepted or given up
  */
 export function controlApi(parts: ControlParts): Hono<SandboxEnv> {
   const { store, clock, faults, walkFaults, lags, sender, traffic } = parts;

@@ -31,23 +31,23 @@ export interface SandboxOptions {
   host?: string;
   users?: number;
   organizations?: number;
-  /** The number that the first person's identifiers are made of; 0 unless told. */
+  /** The number from which the first person's identifiers are made. Default 0. */
   firstPerson?: number;
   seed?: number;
-  /** Some people's metadata hold halves of surrogate pairs, which strict clients can't read. */
+  /** Whether some people have halves of surrogate pairs in their metadata, which strict clients can't parse. */
   loneSurrogates?: boolean;
-  /** Starts a virtual clock: ids and times are then reproducible. */
+  /** When given, the sandbox has a virtual clock that starts here, so that ids and times are reproducible. */
   clockMs?: number;
   secretKey?: string;
-  /** Requests in 10 seconds; without a limit where absent. */
+  /** Requests per 10 seconds. No limit when absent. */
   rateLimit?: number;
   webhook?: WebhookEndpoint;
   retryScheduleMs?: readonly number[];
-  /** False: `starting_after` is ignored, as some stand-ins do. */
+  /** False: `starting_after` is ignored, as by some other stand-ins for Clerk. */
   cursorPaging?: boolean;
 }
 
-/** What has been asked, in order. */
+/** A request that the sandbox has received. They are kept in order. */
 export interface SandboxRequest {
   method: string;
   path: string;
@@ -58,13 +58,13 @@ export interface SandboxRequest {
 
 export type Sandbox = Awaited<ReturnType<typeof startSandbox>>;
 
-/** Starts a stand-in for Clerk: its API, its people, and its signed webhooks. */
+/** Starts a stand-in for Clerk: its API, generated people, and signed webhooks. */
 export async function startSandbox(options: SandboxOptions = {}) {
   const { port = 0, host = "127.0.0.1", secretKey = "sk_test_sandbox", cursorPaging = true } = options;
   const clock = createClock(options.clockMs ?? null);
   const random = createRandom(options.seed ?? 1);
   const instanceId = `ins_${random.token(27)}`;
-  // The noise of sending must not shift the people: ids of messages come from a generator of their own.
+  // Message ids have a generator of their own: how many messages are sent must not change which people are generated.
   const sender = createSender({
     clock,
     random: createRandom((options.seed ?? 1) + 1_000_003),
@@ -126,7 +126,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     .notFound((c) => answerError(notFound("resource", c.req.path), c))
     .route("/_sandbox", controlApi({ store, clock, faults, walkFaults: walks.faults, lags, sender, traffic }))
     .use(recorded(requests))
-    // By the sandbox's clock, as Clerk's answers by Clerk's: `advance_ms`, also below zero, puts it apart from others.
+    // `Date` follows the sandbox's clock, as Clerk's does its own. `advance_ms`, which may be negative, moves that clock.
     .use(async (c, next) => {
       await next();
       c.header("Date", new Date(clock.now()).toUTCString());
@@ -146,20 +146,20 @@ export async function startSandbox(options: SandboxOptions = {}) {
     clock,
     faults,
     walkFaults: walks.faults,
-    /** Lists and counts, not single users, trail what was written by so much; 0: not at all. */
+    /** By how many ms lists and counts lag behind what was written. Single users don't. 0: no lag. */
     setListLag: lags.setList,
-    /** Counts alone do. */
+    /** The same for counts only. */
     setCountLag: lags.setCount,
-    /** Parameters that counts pass over from now on. */
+    /** Parameters that counts ignore from now on. */
     setCountIgnores: lags.setCountIgnores,
     requests,
     webhooks: sender,
     traffic,
-    /** Called before each page of `GET /users` is made: for what happens under a walk. */
+    /** Called before each page of `GET /users` is made, for changes while somebody pages through the list. */
     set onListPage(callback: (query: URLSearchParams) => void) {
       onListPage = callback;
     },
-    /** Direct control of what Clerk holds, without HTTP; webhooks are sent all the same. */
+    /** Changes Clerk's data directly, without HTTP. Webhooks are sent all the same. */
     clerk: {
       createUser: users.create,
       updateUser: users.update,

@@ -11,29 +11,29 @@ export interface WebhookEndpoint {
   secret: string;
 }
 
-/** One message and what became of it. */
+/** A message and the attempts to send it. */
 export interface Delivery {
   id: string;
   type: string;
   body: string;
-  /** The status of each attempt; 0: no answer. */
+  /** The status of each attempt. 0: no answer. */
   attempts: number[];
 }
 
-/** What can be made to go wrong on the way; each for the next `times` messages. */
+/** What goes wrong with messages. Numbers and `times` say for how many of the next messages. */
 export interface WebhookFaults {
   drop: number;
   duplicate: number;
-  /** Held back until one more message was sent. */
+  /** The message is held back until another one has been sent. */
   reorder: number;
   delay: { times: number; ms: number };
-  /** The share of all messages that is never sent, from 0 to 1. */
+  /** The fraction of all messages that is never sent, from 0 to 1. */
   lossRate: number;
-  /** User events say null for private metadata, as some of Clerk's do. */
+  /** Private metadata are null in user events, as in some of Clerk's. */
   privateMetadataNull: boolean;
 }
 
-/** Svix's own waits between attempts. */
+/** How long Svix waits between attempts. */
 export const SVIX_SCHEDULE_MS = [5000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 36_000_000];
 const TIMEOUT_MS = 15_000;
 
@@ -44,13 +44,13 @@ export interface SenderOptions {
   retryScheduleMs: readonly number[];
 }
 
-/** Sends signed events as Clerk does through Svix: each message on its own, repeated under one id until it is taken. */
+/** Sends signed events as Clerk does through Svix: each message by itself, repeated with the same id until it is accepted. */
 export function createSender(options: SenderOptions) {
   const { clock, random, instanceId, retryScheduleMs } = options;
   const deliveries: Delivery[] = [];
   const pending = new Set<Promise<void>>();
   const stopping = new AbortController();
-  // Each message under way listens to it.
+  // Every message that is being sent listens to it.
   setMaxListeners(0, stopping.signal);
   const faults: WebhookFaults = {
     drop: 0,
@@ -129,7 +129,7 @@ export function createSender(options: SenderOptions) {
 
   async function attempt({ id, body }: Delivery): Promise<number> {
     if (!endpoint) return 0;
-    // The signature is of the real time of sending: receivers refuse what is five minutes off.
+    // Signed with the real time, not the virtual one: receivers refuse a signature that is five minutes off.
     const now = new Date();
     const signature = new Webhook(endpoint.secret).sign(id, now, body);
     try {
@@ -159,12 +159,12 @@ export function createSender(options: SenderOptions) {
       endpoint = next;
     },
     endpoint: () => endpoint,
-    /** Sends a message once more, under its own id, as from Svix's dashboard. */
+    /** Sends a message again with the same id, as a resend from Svix's dashboard does. */
     redeliver(id: string) {
       const message = deliveries.find((one) => one.id === id);
       if (message) start(message);
     },
-    /** Resolves when every message was taken, given up or dropped; one held back for reordering goes out first. */
+    /** Resolves when every message was accepted, given up or dropped. Sends a message that is held back for reordering first. */
     async settle() {
       if (held) start(held);
       held = null;

@@ -7,7 +7,7 @@ import type { User } from "../world/types.js";
 import type { Users } from "../world/users.js";
 import { jsonBody, queryOf, type SandboxEnv } from "./http.js";
 
-/** Operations on one user that answer no user: passwords, second factors, tokens, and the parts of a user. */
+/** Operations on one user whose answer isn't the user: passwords, second factors, tokens, and deleting a part of a user. */
 export function credentialsApi({ store, users }: { store: Store; users: Users }): Hono<SandboxEnv> {
   const user = (c: Context<SandboxEnv>) => userOf(store, c.req.param("id") ?? "");
 
@@ -59,7 +59,7 @@ export function credentialsApi({ store, users }: { store: Store; users: Users })
       if (!/^\d{6}$/.test(code)) {
         throw new ClerkFailure(422, "totp_invalid_length", "Invalid length", "TOTP codes have 6 digits.");
       }
-      // Not a real authenticator: the code is the last six digits in the secret, or 424242.
+      // Simpler than a real authenticator: the code is the last six digits in the secret, or 424242.
       if (code === (secrets.totp.replace(/\D/g, "").slice(-6) || "424242") || code === "424242") {
         return c.json({ verified: true, code_type: "totp" });
       }

@@ -2,14 +2,14 @@ import { badParam } from "../world/failure.js";
 import type { Store } from "../world/store.js";
 import type { User } from "../world/types.js";
 
-/** Whether a user belongs in a list, and what Clerk answers to a parameter it doesn't take. */
+/** Decides whether a user belongs in a list. Throws Clerk's answer to a parameter that it refuses. */
 export type Test = (user: User) => boolean;
 
 const DAY_MS = 86_400_000;
 const fold = (text: string) =>
   text.normalize("NFC").toLowerCase().replaceAll("i\u0307", "i").replaceAll("ς", "σ");
 
-/** The 22 filters that list and count share: all must hold. */
+/** The 22 filters of list and count. A user must match all that are given. */
 export function userTests(store: Store, query: URLSearchParams): Test[] {
   const tests: Test[] = [];
   const add = (test: Test | null) => {
@@ -87,7 +87,7 @@ export function integer(query: URLSearchParams, name: string): number | null {
   throw badParam(name, "form_param_value_invalid", `${name} must be an integer.`);
 }
 
-/** All values of a repeated parameter; null when it isn't given. */
+/** All values of a parameter that may be repeated. Null when it isn't given. */
 function values(query: URLSearchParams, name: string): string[] | null {
   const keys = [...query.keys()].filter((key) => key === name || /^\[\d*\]$/.test(key.replace(name, "")));
   const all = [...new Set(keys)].flatMap((key) => query.getAll(key));

@@ -6,7 +6,7 @@ import type { Json } from "../world/types.js";
 
 export type SandboxEnv = { Bindings: HttpBindings };
 
-/** A JSON body; nothing at all counts as `{}`, as with Clerk's operations that take none. */
+/** The JSON body. An empty one counts as `{}`, as in Clerk's operations that take no body. */
 export async function jsonBody(c: Context<SandboxEnv>): Promise<Json> {
   const text = await c.req.text();
   if (text === "") return {};
@@ -21,12 +21,12 @@ export async function jsonBody(c: Context<SandboxEnv>): Promise<Json> {
 
 export const queryOf = (c: Context<SandboxEnv>) => new URL(c.req.url).searchParams;
 
-/** A request that names none of Clerk's versions is answered by the first. */
+/** The version that applies to a request that names none: Clerk's first. */
 const VERSIONS = ["2021-02-05", "2024-10-01", "2025-04-10", "2025-11-10", "2026-05-12"];
-/** Metadata in a PATCH of a user left the API with this one. */
+/** The version in which metadata were removed from the PATCH of a user. */
 const METADATA_LEFT = "2026-05-12";
 
-/** By header or by query: both, the same one twice, or one that Clerk never had, is an invalid request. */
+/** Read from the header or the query. Both, the same one twice, or a version that Clerk never had make the request invalid. */
 function versionOf(c: Context<SandboxEnv>): string {
   const header = c.req.header("Clerk-API-Version");
   const named = [...(header === undefined ? [] : [header]), ...queryOf(c).getAll("__clerk_api_version")];

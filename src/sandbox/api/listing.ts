@@ -25,7 +25,7 @@ const KEYS: Record<string, Key> = {
     fold(user.web3_wallets.find((one) => one.id === user.primary_web3_wallet_id)?.web3_wallet),
 };
 
-/** Lists of users, sorted once and kept while nothing changes: a walk of 100,000 asks for 200 pages of one list. */
+/** Lists of users. A list is sorted once and kept until something changes: reading 100,000 users takes 200 pages of it. */
 export function createListing(
   store: Store,
   { listed, counted }: { listed: ListedUsers; counted: ListedUsers },
@@ -77,7 +77,7 @@ export function createListing(
   return {
     list,
     count,
-    /** Parameters that counts, not lists, pass over from now on, as some stand-ins do. */
+    /** Parameters that counts, but not lists, ignore from now on, as in some other stand-ins. */
     setCountIgnores(names: readonly string[]) {
       countIgnores = names;
     },

@@ -81,7 +81,7 @@ export function organizationsApi({
     .get("/organization_memberships", (c) => c.json(shown(queryOf(c), [...store.memberships.values()])));
 }
 
-/** The lists come newest first; `order_by` may turn them round. */
+/** Newest first, unless `order_by` reverses it. */
 function inOrder<T extends Row>(query: URLSearchParams, newest: T[]): T[] {
   const orderBy = (query.get("order_by") ?? "-created_at").replace(/^ /, "+");
   if (

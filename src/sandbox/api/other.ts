@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { jsonBody, type SandboxEnv } from "./http.js";
 
-/** What else an application asks of Clerk under the same address: enough to see that it is passed on. */
+/** Other routes of Clerk's that an application uses: just enough to see that requests for them are passed on. */
 export function otherApi(instanceId: string): Hono<SandboxEnv> {
   const page = { data: [], total_count: 0 };
   return new Hono<SandboxEnv>()
@@ -16,5 +16,5 @@ export function otherApi(instanceId: string): Hono<SandboxEnv> {
     .post("/oauth_applications/access_tokens/verify", async (c) => c.json({ received: await jsonBody(c) }));
 }
 
-/** The shape of a key set; no token is signed with it. */
+/** Has the shape of a key set, but no token is signed with it. */
 const JWK = { use: "sig", kty: "RSA", kid: "ins_sandbox", alg: "RS256", n: "sandbox", e: "AQAB" };

@@ -4,7 +4,7 @@ import type { SandboxEnv } from "./http.js";
 
 const WINDOW_MS = 10_000;
 
-/** Clerk's limit: so many requests in 10 seconds, then 429 with the seconds to wait. Null: no limit. */
+/** Clerk's limit on requests per 10 seconds. Beyond it the answer is 429 with the seconds to wait. Null: no limit. */
 export function createRateLimit(limit: number | null) {
   const times: number[] = [];
   return async (c: Context<SandboxEnv>, next: Next) => {

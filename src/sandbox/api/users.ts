@@ -17,7 +17,7 @@ export interface UsersApiParts {
   onListPage: (query: URLSearchParams) => void;
 }
 
-/** `/v1/users` and the operations on one user that answer the user. */
+/** `/v1/users`, and the operations on one user whose answer is the user. */
 export function usersApi({ store, users, listing, onListPage }: UsersApiParts): Hono<SandboxEnv> {
   const show = (c: Context<SandboxEnv>, user: User) => c.json(showUser(store, user));
   const idOf = (c: Context<SandboxEnv>) => c.req.param("id") ?? "";
@@ -86,7 +86,7 @@ export function newestFirst(a: Membership, b: Membership): number {
   return b.created_at - a.created_at || (a.id < b.id ? 1 : -1);
 }
 
-/** The name of the stored image: made from its bytes, so that the same picture gives the same answer. */
+/** The name of the stored image. It is made from the image's bytes, so that the same image gets the same answer. */
 async function imageOf(c: Context<SandboxEnv>, store: Store): Promise<string> {
   userOf(store, c.req.param("id") ?? "");
   const form = await c.req.formData().catch(() => null);
@@ -105,7 +105,7 @@ async function imageOf(c: Context<SandboxEnv>, store: Store): Promise<string> {
     );
   }
   const bytes = Buffer.from(await file.arrayBuffer());
-  // Some clients name no type for the part, or `application/octet-stream`: the picture itself says what it is.
+  // Some clients send no type for this part, or `application/octet-stream`. Then the image's bytes tell its type.
   const kind = /^image\//.test(file.type) ? file.type : imageTypeOf(bytes);
   if (!/^image\/(png|jpeg|gif|webp)$/.test(kind)) {
     throw new ClerkFailure(400, "request_body_invalid", "Request body invalid", "The image can't be read.");
@@ -114,7 +114,7 @@ async function imageOf(c: Context<SandboxEnv>, store: Store): Promise<string> {
   return Buffer.from(digest).toString("hex").slice(0, 24);
 }
 
-/** By the first bytes of each format; empty for anything else. */
+/** The image type, told by its first bytes. Empty for anything else. */
 function imageTypeOf(bytes: Buffer): string {
   const starts = (hex: string, at = 0) => bytes.subarray(at, at + hex.length / 2).toString("hex") === hex;
   if (starts("89504e470d0a1a0a")) return "image/png";

@@ -1,27 +1,27 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Random } from "../world/random.js";
 
-/** What a request to the stand-in meets before it is answered. */
+/** A fault that happens to requests before they are answered. */
 export interface HttpFault {
-  /** A regular expression over `METHOD /path`; all requests where absent. */
+  /** A regular expression that `METHOD /path` must match. All requests when absent. */
   match?: string;
-  /** How many requests it hits; without an end where absent. */
+  /** How many requests it hits. All when absent. */
   times?: number;
-  /** Passed over before the first is hit. */
+  /** How many requests pass before the first is hit. */
   after?: number;
-  /** It hits this share of them, by chance: from 0 to 1; all where absent. */
+  /** The chance, from 0 to 1, that it hits a request. Always when absent. */
   share?: number;
   delayMs?: number;
-  /** Answered with this instead of being handled. */
+  /** The request isn't handled, but answered with this status. */
   status?: number;
   retryAfter?: number;
-  /** With `status`; not JSON, where it is text. */
+  /** The body that goes with `status`. A string is sent as plain text, not as JSON. */
   body?: unknown;
-  /** The connection is cut: before the request is handled, or after it, without an answer. */
+  /** The connection is cut without an answer, before the request is handled or after. */
   cut?: "before" | "after";
 }
 
-/** The faults that are switched on, asked once for each request. */
+/** The active faults. They are asked once for each request. */
 export function createFaults(random: Pick<Random, "chance">) {
   const active: HttpFault[] = [];
 

@@ -1,13 +1,13 @@
 import type { Store } from "../world/store.js";
 import type { ClerkEvent, User } from "../world/types.js";
 
-/** The users as lists and counts show them: as they are, or, with a lag, as they were that long ago. */
+/** The users as lists and counts show them: the current ones or, with a lag, those of that long ago. */
 export interface ListedUsers {
   users(): ReadonlyMap<string, User>;
-  /** Changes whenever what is shown does. */
+  /** Changes whenever the users that are shown change. */
   version(): number;
   setLag(ms: number): void;
-  /** Takes note of a change that was just made. */
+  /** To be called after each change. */
   note(event: ClerkEvent): void;
 }
 
@@ -39,7 +39,7 @@ export function createListedUsers(store: Store): ListedUsers {
       return -1 - shownVersion;
     },
     setLag(ms) {
-      // What is on its way stays on its way: a lag that is set twice must not hide a change for ever.
+      // Changes that are waiting keep their time: setting the lag again and again must not hide a change for ever.
       if (lagMs === 0 || ms === 0) {
         shown = new Map(ms > 0 ? structuredClone([...store.users]) : []);
         due = [];

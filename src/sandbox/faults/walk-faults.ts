@@ -1,13 +1,13 @@
 import type { Store } from "../world/store.js";
 import type { Users } from "../world/users.js";
 
-/** What happens to those who walk the list, each before the next so many pages of it. */
+/** What happens while a client pages through the list: for each, before how many of the next pages. */
 export interface WalkFaults {
-  /** Somebody is deleted. */
+  /** A user is deleted. */
   deletions: number;
-  /** The user that the page is asked for by is deleted: its cursor will be refused. */
+  /** The user whose id is the page's cursor is deleted, so the cursor is refused. */
   cursorDeletions: number;
-  /** Somebody is created who came long ago: behind whoever walks from the oldest on. */
+  /** A user is created with an old date, which puts it before the place of a client that reads the oldest first. */
   backdated: number;
 }
 

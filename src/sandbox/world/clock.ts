@@ -1,13 +1,13 @@
-/** The stand-in's own clock, in milliseconds since 1970. */
+/** The sandbox's clock, in milliseconds since 1970. */
 export interface SandboxClock {
   now(): number;
-  /** The time of a write: later than that of every write before. */
+  /** The time for a write: later than that of every earlier write. */
   tick(): number;
-  /** Moves a virtual clock on; a real one goes by itself, and is ahead from then on. */
+  /** Moves the clock. A real clock goes on by itself too, and is ahead by that much from then on. */
   advance(ms: number): void;
 }
 
-/** With `startMs` a virtual clock, which moves by `advance` and by 1 ms for each write: times are reproducible. */
+/** With `startMs`: a virtual clock, which moves only by `advance` and by 1 ms for each write, so that times are reproducible. */
 export function createClock(startMs: number | null): SandboxClock {
   let virtual = startMs;
   let aheadMs = 0;

@@ -1,4 +1,4 @@
-/** An error as Clerk answers it. */
+/** An error in the form in which Clerk answers it. */
 export class ClerkFailure extends Error {
   override readonly name = "ClerkFailure";
 

@@ -5,7 +5,7 @@ export const METADATA = ["public_metadata", "private_metadata", "unsafe_metadata
 
 const MOST_BYTES = 8 * 1024;
 
-/** Objects are merged at every depth, null deletes a key, everything else replaces. */
+/** Merges objects at every depth. Null deletes a key, any other value replaces it. */
 export function merge(into: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch;
   const merged: Json = isObject(into) ? { ...into } : {};
@@ -20,10 +20,10 @@ export function merge(into: unknown, patch: unknown): unknown {
   return merged;
 }
 
-/** A key may be called `__proto__`: assigning it would not make it one. */
+/** Works for the key `__proto__` too, for which an assignment would not create a property. */
 const PLAIN = { configurable: true, enumerable: true, writable: true };
 
-/** A metadata parameter's value; throws what Clerk answers for what it doesn't take. */
+/** The value of a metadata parameter. Throws Clerk's answer when Clerk would refuse it. */
 export function metadataParam(name: string, value: unknown): Json {
   if (!isObject(value)) throw badParam(name, "form_param_value_invalid", `${name} must be an object.`);
   const bytes = Buffer.byteLength(JSON.stringify(value));

@@ -9,7 +9,7 @@ const PERMISSIONS: Record<string, string[]> = {
   "org:member": ["org:sys_memberships:read"],
 };
 
-/** Operations on organizations and memberships; each tells the webhook sender. */
+/** Operations on organizations and memberships. Each one also sends its webhook. */
 export function createOrganizations(store: Store) {
   const { clock, random } = store;
 
@@ -138,7 +138,7 @@ export function createOrganizations(store: Store) {
     return emitMembership("updated", membership);
   }
 
-  /** The whole membership is what Clerk answers, and what the event holds. */
+  /** Clerk's answer and its event both contain the whole membership. */
   function deleteMembership(organizationId: string, userId: string): Json {
     const membership = membershipOf(organizationId, userId);
     membership.updated_at = clock.tick();

@@ -2,12 +2,12 @@ import { badParam, unknownParam } from "./failure.js";
 import { METADATA, metadataParam } from "./metadata.js";
 import type { Json } from "./types.js";
 
-/** The parameters of a request's body, read one by one; what Clerk would refuse throws. */
+/** Reads the parameters of a request's body one by one. Throws Clerk's answer for those it would refuse. */
 export function refuseUnknown(body: Json, known: ReadonlySet<string>): void {
   for (const name of Object.keys(body)) if (!known.has(name)) throw unknownParam(name);
 }
 
-/** Undefined: not given. Null or empty removes. */
+/** Undefined when it isn't given. Null and the empty string both remove the value. */
 export function textParam(body: Json, name: string): string | null | undefined {
   const value = body[name];
   if (value === undefined) return undefined;
@@ -29,7 +29,7 @@ export function listParam(body: Json, name: string): string[] {
   throw badParam(name, "form_param_type_invalid", `${name} must be an array of strings.`);
 }
 
-/** RFC 3339 in, milliseconds out. */
+/** Milliseconds from a date in RFC 3339. */
 export function timeParam(body: Json, name: string): number | undefined {
   const value = body[name];
   if (value === undefined || value === null) return undefined;
@@ -61,7 +61,7 @@ export function phoneParam(value: string): string {
   );
 }
 
-/** Throws `form_identifier_exists` and the like when somebody else has it. */
+/** Throws the matching error of Clerk's, such as `form_identifier_exists`, when another user has it. */
 export function refuseTaken(isTaken: boolean, name: string, code = "form_identifier_exists"): void {
   if (isTaken) throw badParam(name, code, `That ${name.replaceAll("_", " ")} is taken. Please try another.`);
 }

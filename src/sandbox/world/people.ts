@@ -3,7 +3,7 @@ import type { Json } from "./types.js";
 
 type Names = readonly [string, ...string[]];
 
-/** In many scripts, with what folding, searching and sorting trip over. The first are the most common. */
+/** Names in many scripts, with characters that are hard for case folding, searching and sorting. The first are the most common. */
 const FIRST: Names = [
   ...([
     "Anna",
@@ -105,7 +105,7 @@ const DOMAINS: Names = [
 const PLANS: Names = ["free", "free", "free", "pro", "pro", "enterprise"];
 const PROVIDERS: Names = ["oauth_google", "oauth_google", "oauth_github", "oauth_microsoft"];
 
-/** The body of a `POST /users`, and what no such body can say. */
+/** The body of a `POST /users`, and data that such a body can't set. */
 export interface Person {
   body: Json;
   accounts: { provider: string; providerUserId: string }[];
@@ -116,11 +116,11 @@ export interface Person {
 }
 
 export interface Awkwardness {
-  /** Halves of surrogate pairs in some metadata: JSON takes them, strict parsers (Ruby's, Rust's) don't. */
+  /** Puts halves of surrogate pairs into some metadata. JSON allows them, but strict parsers (Ruby's, Rust's) refuse them. */
   loneSurrogates?: boolean | undefined;
 }
 
-/** The n-th person of a seed: realistic as a whole, awkward in the details. */
+/** The n-th person for a seed. People are realistic on the whole, with difficult values in the details. */
 export function makePerson(random: Random, n: number, awkwardness: Awkwardness = {}): Person {
   const first = random.chance(0.92) ? zipf(random, FIRST) : null;
   const last = random.chance(0.9) ? zipf(random, LAST) : null;
@@ -166,7 +166,7 @@ export function makePerson(random: Random, n: number, awkwardness: Awkwardness =
   };
 }
 
-/** The first of a list comes often, the last seldom, as with real names. */
+/** Picks the first of a list often and the last seldom, as real names are distributed. */
 function zipf(random: Random, values: Names): string {
   return values[Math.floor(values.length * random.next() ** 2.5)] ?? values[0];
 }

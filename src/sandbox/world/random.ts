@@ -1,12 +1,12 @@
 /** A small seeded generator (mulberry32): the same seed gives the same people. */
 export interface Random {
-  /** From 0 up to, not including, 1. */
+  /** A number from 0 to 1, 1 excluded. */
   next(): number;
-  /** A whole number from 0 up to, not including, `below`. */
+  /** A whole number from 0 to `below`, which is excluded. */
   int(below: number): number;
   chance(probability: number): boolean;
   pick<T>(values: readonly [T, ...T[]]): T;
-  /** As ids are made: letters and digits. */
+  /** Letters and digits, as in ids. */
   token(length: number): string;
 }
 

@@ -8,7 +8,7 @@ import type { Users } from "./users.js";
 const DAY_MS = 86_400_000;
 const YEARS_MS = 4 * 365 * DAY_MS;
 
-/** Fills an empty stand-in with people who have been around for years, and the organizations they are in. */
+/** Fills an empty sandbox with people who signed up over some years, and with their organizations. */
 export function seed(
   store: Store,
   users: Users,
@@ -19,7 +19,7 @@ export function seed(
   const now = clock.now();
   const ids: string[] = [];
   for (let nth = 0; nth < wanted.users; nth++) {
-    // Now and then two were created in the same millisecond, as by an import.
+    // Some people have the same creation time as another, as after an import.
     const back = random.chance(0.02) && nth > 0 ? null : Math.floor(random.next() * YEARS_MS);
     const previous = store.users.get(ids.at(-1) ?? "")?.created_at ?? now;
     const createdAt = back === null ? previous : now - back;
@@ -42,7 +42,7 @@ export function seed(
   }
 }
 
-/** One more person, created at that time. */
+/** Creates one more person, with that creation time. */
 export function addPerson(
   store: Store,
   users: Users,

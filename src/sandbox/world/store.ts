@@ -3,7 +3,7 @@ import { notFound } from "./failure.js";
 import type { Random } from "./random.js";
 import type { ClerkEvent, Json, Membership, Organization, Secrets, User } from "./types.js";
 
-/** All that the stand-in holds, in memory. */
+/** All data of the sandbox, in memory. */
 export interface Store {
   readonly clock: SandboxClock;
   readonly random: Random;
@@ -11,9 +11,9 @@ export interface Store {
   readonly secrets: Map<string, Secrets>;
   readonly organizations: Map<string, Organization>;
   readonly memberships: Map<string, Membership>;
-  /** Tells whoever listens what has happened: the webhook sender. */
+  /** Sends an event to the listener, which is the webhook sender. */
   emit(event: ClerkEvent): void;
-  /** Counts every change, for answers that are worked out once and kept while nothing changes. */
+  /** The number of changes so far, for answers that are kept until the next change. */
   version: number;
 }
 
@@ -34,7 +34,7 @@ export function createStore(clock: SandboxClock, random: Random, emit: (event: C
   return store;
 }
 
-/** Throws what Clerk answers about an id that it doesn't know. */
+/** Throws Clerk's answer when no user has this id. */
 export function userOf(store: Store, id: string): User {
   const user = store.users.get(id);
   if (!user) throw notFound("user", id);
@@ -53,7 +53,7 @@ export function organizationOf(store: Store, id: string): Organization {
   return organization;
 }
 
-/** A user as the API shows it now: a lockout counts down by itself. */
+/** A user as the API shows it now: the remaining time of a lockout depends on the clock. */
 export function showUser(store: Store, user: User): User {
   const until = store.secrets.get(user.id)?.lockedUntilMs ?? null;
   if (!user.locked || until === null) return user;
@@ -65,7 +65,7 @@ export function showUser(store: Store, user: User): User {
   };
 }
 
-/** A membership with the copies in it, taken now. */
+/** A membership with current copies of its organization and its user. */
 export function showMembership(store: Store, membership: Membership): Json {
   const { organization_id, user_id, created_at, updated_at, ...rest } = membership;
   const user = userOf(store, user_id);

@@ -3,7 +3,7 @@ import { addPerson } from "./seed.js";
 import type { Store } from "./store.js";
 import type { Users } from "./users.js";
 
-/** Makes the stand-in live: sign-ups, visits, changes and now and then a deletion, each told by a webhook. */
+/** Simulates traffic: sign-ups, visits, changes and now and then a deletion. Each sends its webhook. */
 export function createTraffic(store: Store, users: Users, organizations: Organizations) {
   let timer: NodeJS.Timeout | null = null;
   let made = 0;
@@ -13,7 +13,7 @@ export function createTraffic(store: Store, users: Users, organizations: Organiz
     timer = null;
   }
 
-  /** So many things happen in a second; 0: none. */
+  /** How many events happen in a second. 0: none. */
   function start(perSecond: number): void {
     stop();
     if (perSecond <= 0) return;

@@ -19,7 +19,7 @@ export interface ExternalAccount extends Identification {
   provider_user_id: string;
 }
 
-/** A user exactly as the API shows it: no secret is in it. */
+/** A user exactly as the API shows it. It contains no secrets. */
 export interface User extends Json {
   id: string;
   object: "user";
@@ -56,7 +56,7 @@ export interface User extends Json {
   updated_at: number;
 }
 
-/** What Clerk knows of a user and never shows. */
+/** What Clerk stores about a user and never shows. */
 export interface Secrets {
   password: string | null;
   totp: string | null;
@@ -76,7 +76,7 @@ export interface Organization extends Json {
   updated_at: number;
 }
 
-/** Without the copies of the organization and the user that an answer holds. */
+/** A membership without the copies of its organization and its user that an answer contains. */
 export interface Membership extends Json {
   id: string;
   role: string;

@@ -38,7 +38,7 @@ const UPDATE = new Set([
   ...["notify_primary_email_address_changed", "profile_image_id", "sign_out_of_other_sessions"],
 ]);
 
-/** Operations on users, as Clerk's API has them; each tells the webhook sender. Bodies as on the wire. */
+/** The operations of Clerk's API on users. Each one also sends its webhook. Bodies are as on the wire. */
 export function createUsers(store: Store) {
   const { clock, random } = store;
 
@@ -77,7 +77,7 @@ export function createUsers(store: Store) {
     }
   }
 
-  /** `complete`: adds what no body can say, for people whom the stand-in makes itself; they are distinct without a look. */
+  /** `complete` adds data that a body can't set. It is for generated people, whose identifiers need no check for uniqueness. */
   function create(body: Json, complete?: (user: User) => void): User {
     refuseUnknown(body, CREATE);
     if (!complete) refuseTakenIdentifiers(body, null);
@@ -181,7 +181,7 @@ export function createUsers(store: Store) {
     return touch(Object.assign(user, changed));
   }
 
-  /** Deep merge, or `replace` whole. */
+  /** Merges deeply, or replaces the whole metadata. */
   function updateMetadata(id: string, body: Json, { replace = false } = {}): User {
     const user = userOf(store, id);
     refuseUnknown(body, new Set(METADATA));
@@ -235,7 +235,7 @@ export function createUsers(store: Store) {
     return touch(user);
   }
 
-  /** Times move without `updated_at`; a session event tells. */
+  /** Moves the times of the last sign-in and activity, but not `updated_at`. Sends only a session event. */
   function signIn(id: string): User {
     const user = userOf(store, id);
     const at = clock.tick();
@@ -287,7 +287,7 @@ export function createUsers(store: Store) {
 
 export type Users = ReturnType<typeof createUsers>;
 
-/** The values of an identifier list with whether each is only reserved. */
+/** The values in a list of identifiers, each with whether it is only reserved. */
 function withStatus(body: Json, name: string): [value: string, isReserved: boolean][] {
   const values = listParam(body, name);
   const statusName = `${name}_identification_status`;
