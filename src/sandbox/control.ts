@@ -7,7 +7,7 @@ import type { SandboxClock } from "./world/clock.js";
 import type { Store } from "./world/store.js";
 import type { Traffic } from "./world/traffic.js";
 
-export interface ControlParts {
+export interface ControlDeps {
   store: Store;
   clock: SandboxClock;
   faults: Faults;
@@ -32,8 +32,8 @@ export interface ControlParts {
  * - `POST /_sandbox/count_ignores` `{names}`: parameters that counts ignore from now on
  * - `POST /_sandbox/settle`: answers when every message was accepted or given up
  */
-export function controlApi(parts: ControlParts): Hono<SandboxEnv> {
-  const { store, clock, faults, walkFaults, lags, sender, traffic } = parts;
+export function controlApi(deps: ControlDeps): Hono<SandboxEnv> {
+  const { store, clock, faults, walkFaults, lags, sender, traffic } = deps;
   return new Hono<SandboxEnv>()
     .get("/state", (c) =>
       c.json({

@@ -10,7 +10,7 @@ import { type Listing, page } from "./listing.js";
 const MOST_IN_BULK = 50;
 const MOST_IMAGE_BYTES = 10 * 1024 * 1024;
 
-export interface UsersApiParts {
+export interface UsersApiDeps {
   store: Store;
   users: Users;
   listing: Listing;
@@ -18,7 +18,7 @@ export interface UsersApiParts {
 }
 
 /** `/v1/users`, and the operations on one user whose answer is the user. */
-export function usersApi({ store, users, listing, onListPage }: UsersApiParts): Hono<SandboxEnv> {
+export function usersApi({ store, users, listing, onListPage }: UsersApiDeps): Hono<SandboxEnv> {
   const show = (c: Context<SandboxEnv>, user: User) => c.json(showUser(store, user));
   const idOf = (c: Context<SandboxEnv>) => c.req.param("id") ?? "";
 
