@@ -7,7 +7,11 @@ import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { createWalks } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
-import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
+import {
+  createLocalQuotaStore,
+  createRequestQueue,
+  type RequestQueue,
+} from "../../src/upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
 import { createStoreFor } from "../people/store.js";
 import { markdown } from "../report/table.js";
@@ -77,11 +81,11 @@ async function measured(
   await ensureUpstreamIdentity(sql, { apiUrl: sandbox.url, environment: "test", instanceId: null });
   await sandbox.control("DELETE", "faults");
   for (const fault of faults) await sandbox.control("POST", "faults", { match: "GET /v1/users", ...fault });
-  const spent = { budget: 0, asking: 0, storing: 0 };
-  const budget = timed(createBudget(createLocalAllowance({ limit, backgroundShare: 0.5 })), spent);
+  const spent = { waiting: 0, asking: 0, storing: 0 };
+  const queue = timed(createRequestQueue(createLocalQuotaStore({ limit, backgroundShare: 0.5 })), spent);
   const upstream = createUpstream({
     ...{ apiUrl: sandbox.url, secretKey: sandbox.secretKey, apiVersion: "2026-05-12", timeoutMs: 30_000 },
-    ...{ budget, now: Date.now, log: silentLogger() },
+    ...{ queue, now: Date.now, log: silentLogger() },
   });
   const walks = createWalks({
     ...{ primary: database.primary, clock: { now: Date.now }, lagMs: 0, purgeLimit: 1, log: silentLogger() },
@@ -108,18 +112,18 @@ async function measured(
   const percent = (part: number) => `${Math.round((100 * part) / all)} %`;
   return [
     ...[name, Math.round(users / seconds).toLocaleString("en")],
-    ...[percent(spent.budget), percent(spent.asking - spent.budget), percent(spent.storing)],
+    ...[percent(spent.waiting), percent(spent.asking - spent.waiting), percent(spent.storing)],
     ...[`${Math.round((user + system) / 10_000 / seconds)} % of a core`, rss.stop()],
   ];
 }
 
-function timed(budget: Budget, spent: { budget: number }): Budget {
+function timed(queue: RequestQueue, spent: { waiting: number }): RequestQueue {
   return {
-    ...budget,
+    ...queue,
     async take(priority, signal) {
       const begun = performance.now();
-      await budget.take(priority, signal);
-      spent.budget += performance.now() - begun;
+      await queue.take(priority, signal);
+      spent.waiting += performance.now() - begun;
     },
   };
 }

@@ -3,22 +3,16 @@ import {
   type Amount,
   boundedPause,
   currentShare,
-  type Grant,
   NOTHING_SPENT,
   pause,
-  type Spending,
+  type QuotaState,
+  type QuotaStore,
   spend,
   spentSince,
 } from "../lib/quota.js";
 import type { Availability } from "./connection/availability.js";
 import { limitLocks } from "./connection/session.js";
 import type { Sql, Tx } from "./connection/sql.js";
-
-/** What all processes together may send to Clerk, kept in one row of the primary. */
-export interface SharedAllowance {
-  spend(wanted: Amount): Promise<Grant>;
-  pause(ms: number): Promise<void>;
-}
 
 export interface SharedLimits {
   sql: Sql;
@@ -28,23 +22,26 @@ export interface SharedLimits {
   backgroundShare: number;
   readShare?: number;
   /** Asked while Postgres can't be: what a process may spend when it knows of no other. */
-  alone: SharedAllowance;
+  alone: QuotaStore;
 }
 
 const CLERKS_WINDOW_MS = 10_000;
 /** A grant may be used up to a second after it was given, so what Clerk sees in 10 seconds was granted within 11. */
 const WINDOW_MS = CLERKS_WINDOW_MS + 1000;
 
-/** The row is held for a round trip. Whoever can't have it for so long spends as if alone. */
+/** The row is locked for one round trip. A process that doesn't get it within this time spends as if it were alone. */
 const LOCK_TIMEOUT_MS = 500;
 /**
- * Whoever asks has 5 seconds of patience, and connections that swallow what they are sent are found out later than that: he
- * is told in time what this process may spend alone.
+ * A caller waits 5 seconds, and it takes longer than that to notice a connection that swallows what it is sent. So after
+ * this time the process is told what it may spend alone.
  */
 const ANSWER_MS = 3000;
 
-/** Never grants more than `limit` in any 10 seconds, to however many processes; the urgent come before the background. */
-export function createSharedAllowance(options: SharedLimits): SharedAllowance {
+/**
+ * The quota of all processes together, kept in one row of the primary. It never grants more than `limit` in any 10 seconds,
+ * however many processes ask, and serves urgent requests before the background.
+ */
+export function createSharedQuotaStore(options: SharedLimits): QuotaStore {
   const { sql, availability, limit, backgroundShare, readShare, alone } = options;
   const limits = {
     limit,
@@ -54,17 +51,17 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
   };
 
   function update<T>(
-    change: (spending: Spending, nowMs: number) => { after: Spending; result: T },
+    change: (state: QuotaState, nowMs: number) => { after: QuotaState; result: T },
   ): Promise<T> {
     return availability.guard(
       () =>
         sql.begin(async (tx) => {
           limitLocks(tx, LOCK_TIMEOUT_MS);
-          const spending = await lockSpending(tx);
+          const state = await lockState(tx);
           // In a statement of its own: the one that waits for the lock may have read the time before.
           const [clock] = await tx<{ now: number }[]>`
             select (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
-          const { after, result } = change(spending, clock?.now ?? 0);
+          const { after, result } = change(state, clock?.now ?? 0);
           await tx`update mirror_data.budget set spending = ${JSON.stringify({ ...after, limit })}::text::jsonb`;
           return result;
         }) as Promise<T>,
@@ -73,26 +70,24 @@ export function createSharedAllowance(options: SharedLimits): SharedAllowance {
 
   return {
     async spend(wanted) {
-      const asked = update((spending, nowMs) => {
-        const { after, ...result } = spend(spending, wanted, limits, nowMs);
+      const asked = update((state, nowMs) => {
+        const { after, ...result } = spend(state, wanted, limits, nowMs);
         return { after, result };
       });
       const isTold = await endsWithin(asked, ANSWER_MS).catch(() => false);
-      // Nobody looks any more at what comes of it later.
+      // The late answer is ignored, also when it is an error.
       if (!isTold) asked.catch(() => {});
       return isTold ? asked : { ...(await alone.spend(wanted)), isFresh: true };
     },
     async pause(ms) {
       await alone.pause(ms);
-      await update((spending, nowMs) => ({ after: pause(spending, ms, nowMs), result: null })).catch(
-        () => {},
-      );
+      await update((state, nowMs) => ({ after: pause(state, ms, nowMs), result: null })).catch(() => {});
     },
   };
 }
 
-async function lockSpending(tx: Tx): Promise<Spending> {
-  const lock = () => tx<{ spending: Spending }[]>`select spending from mirror_data.budget for update`;
+async function lockState(tx: Tx): Promise<QuotaState> {
+  const lock = () => tx<{ spending: QuotaState }[]>`select spending from mirror_data.budget for update`;
   const [row] = await lock();
   if (row) return row.spending;
   await tx`
@@ -101,8 +96,8 @@ async function lockSpending(tx: Tx): Promise<Spending> {
   return (await lock())[0]?.spending ?? NOTHING_SPENT;
 }
 
-/** How the budget stands, for people. */
-export interface BudgetState {
+/** How much of the quota is used, for people. */
+export interface QuotaUse {
   /** UPSTREAM_RATE_LIMIT of whoever asked last; null: nobody has. */
   limit: number | null;
   /** Requests granted in the last 10 seconds. */
@@ -113,17 +108,17 @@ export interface BudgetState {
   paused_until: number | null;
 }
 
-export async function readBudget(sql: Sql): Promise<BudgetState> {
-  const [row] = await sql<{ spending: (Spending & { limit?: number }) | null; now: number }[]>`
+export async function readQuotaUse(sql: Sql): Promise<QuotaUse> {
+  const [row] = await sql<{ spending: (QuotaState & { limit?: number }) | null; now: number }[]>`
     select (select spending from mirror_data.budget) as spending,
       (extract(epoch from clock_timestamp()) * 1000)::bigint as now`;
   const { limit = null, ...stored } = row?.spending ?? { ...NOTHING_SPENT };
   const nowMs = row?.now ?? 0;
-  const spending = boundedPause(stored, nowMs);
+  const state = boundedPause(stored, nowMs);
   return {
     limit,
-    used: spentSince(spending, nowMs - CLERKS_WINDOW_MS),
-    share: currentShare(spending, nowMs),
-    paused_until: spending.pausedUntilMs > nowMs ? spending.pausedUntilMs : null,
+    used: spentSince(state, nowMs - CLERKS_WINDOW_MS),
+    share: currentShare(state, nowMs),
+    paused_until: state.pausedUntilMs > nowMs ? state.pausedUntilMs : null,
   };
 }

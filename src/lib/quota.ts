@@ -7,7 +7,7 @@ export interface Amount {
 }
 
 /** How much of a limit was used lately. Plain JSON, so that processes can share it. */
-export interface Spending {
+export interface QuotaState {
   /** `[start in ms, urgent, background, how many of the urgent ones are reads]`, the oldest first. */
   slots: [start: number, urgent: number, background: number, reads?: number][];
   /** The background is granted nothing before this moment. */
@@ -34,7 +34,14 @@ export interface Grant {
   isFresh?: boolean;
 }
 
-export const NOTHING_SPENT: Spending = { slots: [], pausedUntilMs: 0, lowered: { share: 1, atMs: 0 } };
+/** Where requests are granted: for this process alone, or for all processes together. */
+export interface QuotaStore {
+  spend(wanted: Amount): Promise<Grant>;
+  /** Grants the background nothing for so long, and less than before for a while. */
+  pause(ms: number): Promise<void>;
+}
+
+export const NOTHING_SPENT: QuotaState = { slots: [], pausedUntilMs: 0, lowered: { share: 1, atMs: 0 } };
 
 /** Grants within one slot, a hundredth of the window, are stored as one sum. */
 const SLOTS_PER_WINDOW = 100;
@@ -56,11 +63,11 @@ const LEFT_TO_READS = 0.1;
  * sees more than the limit, because each grant counts until a whole window has passed since the end of its slot.
  */
 export function spend(
-  before: Spending,
+  before: QuotaState,
   wanted: Amount,
   limits: Limits,
   nowMs: number,
-): Grant & { after: Spending } {
+): Grant & { after: QuotaState } {
   const slotMs = Math.max(1, Math.ceil(limits.windowMs / SLOTS_PER_WINDOW));
   const leavesAt = (startMs: number) => startMs + slotMs + limits.windowMs;
   // After the clock was set back, old grants must not look new.
@@ -89,7 +96,7 @@ export function spend(
   return { after, granted, retryMs: Math.max(1, mayAtMs - nowMs) };
 }
 
-function readsLeft(slots: Spending["slots"], background: number, limits: Limits): number {
+function readsLeft(slots: QuotaState["slots"], background: number, limits: Limits): number {
   const { limit, readShare } = limits;
   if (readShare === undefined) return limit;
   const spent = slots.reduce((sum, [, , , reads = 0]) => sum + reads, 0);
@@ -101,7 +108,7 @@ function readsLeft(slots: Spending["slots"], background: number, limits: Limits)
  * To be called when Clerk has answered 429 to a read of ours. The background gets nothing for `ms`, and less than its share for
  * a while after that; further 429s during the pause don't lower the share again. Urgent requests go on: Clerk itself answers each.
  */
-export function pause(before: Spending, ms: number, nowMs: number): Spending {
+export function pause(before: QuotaState, ms: number, nowMs: number): QuotaState {
   const bounded = boundedPause(before, nowMs);
   const pausedUntilMs = Math.max(bounded.pausedUntilMs, nowMs + Math.min(ms, LONGEST_PAUSE_MS));
   if (nowMs < bounded.pausedUntilMs) return { ...bounded, pausedUntilMs };
@@ -110,28 +117,28 @@ export function pause(before: Spending, ms: number, nowMs: number): Spending {
 }
 
 /** The same, with its pause cut to the longest that is allowed. */
-export function boundedPause(spending: Spending, nowMs: number): Spending {
+export function boundedPause(state: QuotaState, nowMs: number): QuotaState {
   const latestMs = nowMs + LONGEST_PAUSE_MS;
-  const { pausedUntilMs, lowered } = spending;
-  if (pausedUntilMs <= latestMs && lowered.atMs <= latestMs) return spending;
+  const { pausedUntilMs, lowered } = state;
+  if (pausedUntilMs <= latestMs && lowered.atMs <= latestMs) return state;
   return {
-    ...spending,
+    ...state,
     pausedUntilMs: Math.min(pausedUntilMs, latestMs),
     lowered: { ...lowered, atMs: Math.min(lowered.atMs, latestMs) },
   };
 }
 
 /** The fraction of its full share that the background may use now. */
-export function currentShare({ lowered }: Pick<Spending, "lowered">, nowMs: number): number {
+export function currentShare({ lowered }: Pick<QuotaState, "lowered">, nowMs: number): number {
   return Math.min(1, lowered.share + Math.max(0, nowMs - lowered.atMs) * REGAINED_PER_MS);
 }
 
 /** How much was used since then. */
-export function spentSince({ slots }: Spending, sinceMs: number): Amount {
+export function spentSince({ slots }: QuotaState, sinceMs: number): Amount {
   return total(slots.filter(([startMs]) => startMs >= sinceMs));
 }
 
-function total(slots: Spending["slots"]): Amount {
+function total(slots: QuotaState["slots"]): Amount {
   return slots.reduce(
     (sum, [, urgent, background]) => ({
       urgent: sum.urgent + urgent,
@@ -142,10 +149,10 @@ function total(slots: Spending["slots"]): Amount {
 }
 
 function withGranted(
-  slots: Spending["slots"],
+  slots: QuotaState["slots"],
   { urgent, background, reads = 0 }: Amount,
   startMs: number,
-): Spending["slots"] {
+): QuotaState["slots"] {
   if (urgent + background === 0) return slots;
   const last = slots.at(-1);
   if (!last || last[0] < startMs) return [...slots, [startMs, urgent, background, reads]];

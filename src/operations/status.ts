@@ -1,7 +1,7 @@
 import type { CacheStats } from "../cache/user-cache.js";
 import { readCounters } from "../changes/counters.js";
 import type { Sql } from "../db/connection/sql.js";
-import { type BudgetState, readBudget } from "../db/quota-store.js";
+import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
 import { version } from "../lib/package.js";
 
@@ -33,7 +33,7 @@ export type Status = {
   drift: { found: Drift; repaired: Drift };
   /** Which process walks; null: none at present. */
   walker: { holder: string; expires_at: number } | null;
-  budget: BudgetState;
+  budget: QuotaUse;
   /** Of the process that answers; null where only a server knows. */
   cache: CacheStats | null;
   dead_letters: number;
@@ -88,7 +88,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
         select outcome, sum(n)::bigint as n from mirror_data.delivery_counts
         group by outcome having sum(n) > 0 order by outcome`,
       sql<{ version: string }[]>`select current_setting('server_version') as version`,
-      readBudget(sql),
+      readQuotaUse(sql),
     ]);
     return {
       state: upstream?.backfilled_at == null ? "backfilling" : isTroubled(runs) ? "degraded" : "live",

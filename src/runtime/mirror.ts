@@ -12,7 +12,7 @@ import { createWalks, type Walks } from "../sync/schedule/leader.js";
 import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
 import { createUpstream, type Upstream } from "../upstream/client.js";
 import { type ClerkApi, createClerkApi } from "../upstream/users.js";
-import { openBudget } from "./request-queue.js";
+import { openRequestQueue } from "./request-queue.js";
 import type { Store } from "./store.js";
 
 /** Everything that talks to Clerk or changes the mirror. The server and the commands both use it. */
@@ -37,13 +37,13 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const { sql } = database.primary;
   const { clerk, upstream: limits, reconcile } = config;
   const availability = createAvailability({ database, log });
-  const budget = openBudget(sql, availability, limits);
+  const queue = openRequestQueue(sql, availability, limits);
   const upstream = createUpstream({
     apiUrl: clerk.apiUrl,
     secretKey: clerk.secretKey,
     apiVersion: clerk.apiVersion,
     timeoutMs: limits.timeoutMs,
-    budget,
+    queue,
     now: clock.now,
     log,
   });

@@ -4,7 +4,7 @@ import type { Logger } from "../observability/logger.js";
 import { createClerkClock } from "./clerk-clock.js";
 import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
 import { templateOf } from "./paths.js";
-import type { Budget, Priority } from "./request-queue.js";
+import type { Priority, RequestQueue } from "./request-queue.js";
 
 /** Who sends a request, and until when. */
 export interface Call {
@@ -37,7 +37,7 @@ export interface UpstreamResponse {
 /** The only way to Clerk. */
 export interface Upstream {
   /**
-   * Sends a request once and unchanged, but for the key. The caller has taken its place in the budget before. A
+   * Sends a request once and unchanged, but for the key. The caller has waited in the request queue before. A
    * connection that failed before a byte was written is tried once more. Rejects with an AppError if there is no
    * answer.
    */
@@ -63,7 +63,7 @@ export interface UpstreamOptions {
   /** For the mirror's own reads. */
   apiVersion: string;
   timeoutMs: number;
-  budget: Budget;
+  queue: RequestQueue;
   now: () => number;
   log: Logger;
 }
@@ -94,7 +94,7 @@ const BUDGET_PATIENCE_MS = 5000;
 const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
 
 export function createUpstream(options: UpstreamOptions): Upstream {
-  const { apiUrl, secretKey, apiVersion, timeoutMs, budget, now, log } = options;
+  const { apiUrl, secretKey, apiVersion, timeoutMs, queue, now, log } = options;
   const clerkClock = createClerkClock();
   let requests = 0;
 
@@ -119,12 +119,12 @@ export function createUpstream(options: UpstreamOptions): Upstream {
     return { status, headers: received, body, startedAtMs, dateMs: dateMs(received) };
   }
 
-  /** A caller who waits for an answer is soon told that the budget is spent. Walks wait. */
+  /** A caller who waits for an answer is soon told that the quota is spent. Walks wait. */
   async function takeInTime({ priority, signal, key }: Call): Promise<void> {
-    if (isPatient(priority)) return budget.take(priority, signal);
+    if (isPatient(priority)) return queue.take(priority, signal);
     const patience = AbortSignal.timeout(BUDGET_PATIENCE_MS);
     try {
-      await budget.take(priority, signal ? AbortSignal.any([patience, signal]) : patience, key);
+      await queue.take(priority, signal ? AbortSignal.any([patience, signal]) : patience, key);
     } catch (cause) {
       signal?.throwIfAborted();
       throw new AppError("rate_limited", "The mirror's budget of requests to Clerk is used up.", {
@@ -172,7 +172,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
       // Clerk's answer to one of our callers concerns that caller: a limit may be about one endpoint or one user, and
       // slows nobody else down.
       if (!(outcome instanceof AppError) && outcome.status === 429) {
-        budget.pause(retryAfterMs(outcome.headers) ?? FIRST_PAUSE_MS);
+        queue.pause(retryAfterMs(outcome.headers) ?? FIRST_PAUSE_MS);
       }
       const failure = outcome instanceof AppError ? outcome : failureOf(outcome);
       const wait = waitMs(outcome, attempt, call.priority);

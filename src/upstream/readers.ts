@@ -7,7 +7,7 @@ export interface ReaderLimits {
   windowMs: number;
 }
 
-/** Reads that wait for the budget, by the key on whose behalf they are made; keys take turns. */
+/** Reads in the request queue, by the key on whose behalf they are made. The keys take turns. */
 export interface Readers<Waiter> {
   readonly length: number;
   /** Throws `rate_limited` where the key has had its share, or too many wait: nobody is kept waiting for nothing. */

@@ -1,12 +1,12 @@
-import { type Amount, type Grant, type Limits, NOTHING_SPENT, pause, spend } from "../lib/quota.js";
+import { type Limits, NOTHING_SPENT, pause, type QuotaStore, spend } from "../lib/quota.js";
 import { createReaders, OWN, type ReaderLimits } from "./readers.js";
 
 /** Who waits for a request to Clerk, the most urgent first: a caller of ours, …, a walk in the background. */
 export const PRIORITIES = ["caller", "read", "refetch", "repair", "walk"] as const;
 export type Priority = (typeof PRIORITIES)[number];
 
-/** How many requests Clerk may still be sent. One for all parts of a process. */
-export interface Budget {
+/** Where requests to Clerk wait until the quota has room for them. A process has one. */
+export interface RequestQueue {
   /**
    * Resolves when one request may start now; rejects with the signal's reason, and at once where `key`, for whom something
    * is read, has had its share. The more urgent come first.
@@ -16,17 +16,11 @@ export interface Budget {
   pause(ms: number): void;
 }
 
-/** Where a budget's requests are granted: in this process, or by all of them together. */
-export interface Allowance {
-  spend(wanted: Amount): Promise<Grant>;
-  pause(ms: number): Promise<void>;
-}
-
 type Waiter = () => void;
 
-/** What was granted longer ago isn't used any more: those who granted it count on that. */
+/** A grant that is older isn't used any more: the store counts on that. */
 const GRANT_EXPIRES_MS = 1000;
-/** Somebody may have paused, or given back, meanwhile. */
+/** After so long the store is asked again, since another process may have paused, or a pause may have ended. */
 const LONGEST_WAIT_MS = 1000;
 
 /** What is granted apart: the first two are urgent. */
@@ -38,7 +32,7 @@ function kindOf(priority: Priority): Kind {
   return priority === "read" ? "reads" : "background";
 }
 
-export interface BudgetOptions {
+export interface RequestQueueOptions {
   now?: () => number;
   readers?: ReaderLimits;
 }
@@ -46,10 +40,11 @@ export interface BudgetOptions {
 const UNLIMITED: ReaderLimits = { mostPerKey: Number.POSITIVE_INFINITY, windowMs: 0 };
 
 /**
- * Those who wait, by priority, and then by age; reads by key, in turn. Whoever waits while an allowance is being asked goes
- * into the next question: many requests cost one question, and a single one is never put off.
+ * Requests start in the order of their priorities, and within one in the order in which they came; reads take turns by key.
+ * The store is asked one question at a time, for all that wait. What comes meanwhile is in the next question: so many
+ * requests cost one question, and a single request is never delayed in order to collect more.
  */
-export function createBudget(allowance: Allowance, options: BudgetOptions = {}): Budget {
+export function createRequestQueue(store: QuotaStore, options: RequestQueueOptions = {}): RequestQueue {
   const { now = () => performance.now(), readers: limits = UNLIMITED } = options;
   const readers = createReaders<Waiter>(limits, now);
   const others = new Map<Priority, Waiter[]>(
@@ -57,7 +52,7 @@ export function createBudget(allowance: Allowance, options: BudgetOptions = {}):
   );
   let timer: NodeJS.Timeout | null = null;
   let asking = false;
-  /** No use asking earlier for anything of the kind. */
+  /** Before this moment the store grants nothing of the kind. */
   const emptyUntilMs: Record<Kind, number> = { writes: 0, reads: 0, background: 0 };
 
   function waiting(): Record<Kind, number> {
@@ -79,7 +74,7 @@ export function createBudget(allowance: Allowance, options: BudgetOptions = {}):
       for (let amount = wanted(); KINDS.some((kind) => amount[kind] > 0); amount = wanted()) {
         const askedAtMs = now();
         const { writes, reads, background } = amount;
-        const { granted, retryMs, isFresh } = await allowance.spend({
+        const { granted, retryMs, isFresh } = await store.spend({
           ...{ urgent: writes + reads, background },
           ...(reads > 0 && { reads }),
         });
@@ -136,7 +131,7 @@ export function createBudget(allowance: Allowance, options: BudgetOptions = {}):
       });
     },
     pause(ms) {
-      void allowance.pause(ms);
+      void store.pause(ms);
     },
   };
 }
@@ -146,18 +141,18 @@ export interface LocalLimits extends Omit<Limits, "windowMs"> {
   now?: () => number;
 }
 
-/** An allowance that only this process spends. */
-export function createLocalAllowance(options: LocalLimits): Allowance {
+/** A quota that only this process spends. */
+export function createLocalQuotaStore(options: LocalLimits): QuotaStore {
   const { windowMs = 10_000, now = () => performance.now(), ...limits } = options;
-  let spending = NOTHING_SPENT;
+  let state = NOTHING_SPENT;
   return {
     async spend(wanted) {
-      const { after, ...grant } = spend(spending, wanted, { ...limits, windowMs }, now());
-      spending = after;
+      const { after, ...grant } = spend(state, wanted, { ...limits, windowMs }, now());
+      state = after;
       return grant;
     },
     async pause(ms) {
-      spending = pause(spending, ms, now());
+      state = pause(state, ms, now());
     },
   };
 }

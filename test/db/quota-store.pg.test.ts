@@ -2,30 +2,31 @@ import { describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { connect } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
-import { createSharedAllowance, readBudget, type SharedAllowance } from "../../src/db/quota-store.js";
+import { createSharedQuotaStore, readQuotaUse } from "../../src/db/quota-store.js";
 import { AppError } from "../../src/lib/errors.js";
+import type { QuotaStore } from "../../src/lib/quota.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
+import { createLocalQuotaStore, createRequestQueue } from "../../src/upstream/request-queue.js";
 import { test } from "../support/database.js";
 
-const alone = () => createLocalAllowance({ limit: 4, backgroundShare: 0.5 });
+const alone = () => createLocalQuotaStore({ limit: 4, backgroundShare: 0.5 });
 const shared = (
   sql: Sql,
   limit: number,
-  options: Partial<Parameters<typeof createSharedAllowance>[0]> = {},
+  options: Partial<Parameters<typeof createSharedQuotaStore>[0]> = {},
 ) =>
-  createSharedAllowance({
+  createSharedQuotaStore({
     ...{ sql, availability: unwatched, limit, backgroundShare: 0.5, alone: alone() },
     ...options,
   });
 const urgent = (n: number) => ({ urgent: n, background: 0 });
 
 /** Sends so many requests as one process would, and says what Clerk answered. */
-async function send(sandbox: Sandbox, allowance: SharedAllowance, n: number): Promise<number[]> {
-  const budget = createBudget(allowance);
+async function send(sandbox: Sandbox, store: QuotaStore, n: number): Promise<number[]> {
+  const queue = createRequestQueue(store);
   return Promise.all(
     Array.from({ length: n }, async () => {
-      await budget.take("caller");
+      await queue.take("caller");
       const headers = { Authorization: `Bearer ${sandbox.secretKey}` };
       return (await fetch(`${sandbox.url}/v1/users/count`, { headers })).status;
     }),
@@ -54,7 +55,7 @@ describe("the budget of all processes", () => {
     const second = await other.spend({ urgent: 15, background: 100 });
     expect(second.granted).toEqual({ urgent: 10, background: 0 });
     expect(second.retryMs).toBeGreaterThan(5000);
-    expect(await readBudget(db.sql)).toEqual({
+    expect(await readQuotaUse(db.sql)).toEqual({
       limit: 20,
       used: { urgent: 10, background: 10 },
       share: 1,
@@ -107,14 +108,14 @@ describe("the budget of all processes", () => {
     await db.sql`
       insert into mirror_data.budget (spending) values (${JSON.stringify(stored)}::text::jsonb)
       on conflict (one) do update set spending = excluded.spending`;
-    const shown = await readBudget(db.sql);
+    const shown = await readQuotaUse(db.sql);
     expect(shown.paused_until).toBeLessThan(hour - 3_500_000);
 
-    const allowance = shared(db.sql, 20);
-    expect((await allowance.spend({ urgent: 1, background: 1 })).granted).toEqual(urgent(1));
-    const cut = (await readBudget(db.sql)).paused_until;
-    await allowance.spend({ urgent: 0, background: 1 });
-    expect((await readBudget(db.sql)).paused_until).toBe(cut);
+    const store = shared(db.sql, 20);
+    expect((await store.spend({ urgent: 1, background: 1 })).granted).toEqual(urgent(1));
+    const cut = (await readQuotaUse(db.sql)).paused_until;
+    await store.spend({ urgent: 0, background: 1 });
+    expect((await readQuotaUse(db.sql)).paused_until).toBe(cut);
   });
 
   test("gives a process a little of its own while Postgres can't be asked", async ({ db }) => {

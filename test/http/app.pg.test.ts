@@ -18,7 +18,7 @@ import { createWriteThrough } from "../../src/sync/answers/write-through.js";
 import { createIngest } from "../../src/sync/webhooks/ingest.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder } from "../../src/upstream/forward.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
+import { createLocalQuotaStore, createRequestQueue } from "../../src/upstream/request-queue.js";
 import { createClerkApi } from "../../src/upstream/users.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { test } from "../support/database.js";
@@ -103,7 +103,7 @@ async function startMirror(database: Database) {
     secretKey: UPSTREAM_KEY,
     apiVersion: "2026-05-12",
     timeoutMs: 5000,
-    budget: createBudget(createLocalAllowance({ limit: 1000, backgroundShare: 0.5 })),
+    queue: createRequestQueue(createLocalQuotaStore({ limit: 1000, backgroundShare: 0.5 })),
     now: clock.now,
     log,
   });

@@ -5,7 +5,7 @@ import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
 import { createWalks } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
-import { createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
+import { createLocalQuotaStore, createRequestQueue } from "../../src/upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
 import type { TestDatabase } from "./database.js";
 
@@ -43,7 +43,7 @@ export async function walksOver(
     secretKey: sandbox.secretKey,
     apiVersion: "2026-05-12",
     timeoutMs: 10_000,
-    budget: createBudget(createLocalAllowance({ limit: 100_000, backgroundShare: 1 })),
+    queue: createRequestQueue(createLocalQuotaStore({ limit: 100_000, backgroundShare: 1 })),
     now: Date.now,
     log,
   });

@@ -52,9 +52,9 @@ describe("a read of the mirror's own", () => {
     [undefined, 1000],
   ])("that meets a 429 pauses the background (Retry-After: %s)", async (retryAfter, ms) => {
     const paused: number[] = [];
-    const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
+    const queue = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
     const headers = retryAfter === undefined ? undefined : { "retry-after": retryAfter };
-    const { upstream } = await clerk({ budget }, answer(429, "<html>", headers));
+    const { upstream } = await clerk({ queue }, answer(429, "<html>", headers));
     const asked = upstream.get("/v1/users/user_1", [], { priority: "read" });
     await expect(asked).rejects.toMatchObject({ code: "rate_limited" });
     expect(paused[0]).toBe(ms);
@@ -228,8 +228,8 @@ describe("a request that is sent on", () => {
     "slows nobody else when Clerk's limit is reached: %s",
     async (method) => {
       const paused: number[] = [];
-      const budget = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
-      const { forward } = await clerk({ budget }, answer(429, {}, { "retry-after": "3600" }));
+      const queue = { take: async () => {}, pause: (ms: number) => void paused.push(ms) };
+      const { forward } = await clerk({ queue }, answer(429, {}, { "retry-after": "3600" }));
       const { status, headers } = await forward(request({ method, path: "/v1/invitations" }));
       expect([status, headers.get("retry-after"), paused]).toEqual([429, "3600", []]);
     },

@@ -1,26 +1,26 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import {
-  type Budget,
-  createBudget,
-  createLocalAllowance,
+  createLocalQuotaStore,
+  createRequestQueue,
   type LocalLimits,
   PRIORITIES,
   type Priority,
+  type RequestQueue,
 } from "../../src/upstream/request-queue.js";
 
 beforeEach(() => vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] }));
 afterEach(() => vi.useRealTimers());
 
-const localBudget = (limits: LocalLimits) => createBudget(createLocalAllowance(limits));
+const localQueue = (limits: LocalLimits) => createRequestQueue(createLocalQuotaStore(limits));
 
 /** Who started, and when. */
-function recorder(budget: Budget) {
+function recorder(queue: RequestQueue) {
   const starts: { atMs: number; priority: Priority }[] = [];
   return {
     starts,
     take: (priority: Priority, signal?: AbortSignal) =>
-      budget.take(priority, signal).then(() => {
+      queue.take(priority, signal).then(() => {
         starts.push({ atMs: performance.now(), priority });
       }),
   };
@@ -41,7 +41,7 @@ describe("a budget", () => {
     await fc.assert(
       fc.asyncProperty(arrivals, settings, async (asked, { limit, share }) => {
         const windowMs = 1000;
-        const { starts, take } = recorder(localBudget({ limit, backgroundShare: share, windowMs }));
+        const { starts, take } = recorder(localQueue({ limit, backgroundShare: share, windowMs }));
         const all: Promise<void>[] = [];
         for (const { afterMs, priority } of asked) {
           await vi.advanceTimersByTimeAsync(afterMs);
@@ -62,7 +62,7 @@ describe("a budget", () => {
   });
 
   test("lets the more urgent go first, and among equals who came first", async () => {
-    const { starts, take } = recorder(localBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    const { starts, take } = recorder(localQueue({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
     await take("caller");
     const waiting = (["walk", "repair", "caller", "read", "refetch", "caller"] as const).map((one) =>
       take(one),
@@ -75,9 +75,9 @@ describe("a budget", () => {
   });
 
   test("starts nothing of the background during a pause, and goes on by itself after it; who is waited for goes on", async () => {
-    const budget = localBudget({ limit: 10, backgroundShare: 1 });
-    const { starts, take } = recorder(budget);
-    budget.pause(3000);
+    const queue = localQueue({ limit: 10, backgroundShare: 1 });
+    const { starts, take } = recorder(queue);
+    queue.pause(3000);
     const begun = performance.now();
     const all = PRIORITIES.map((priority) => take(priority));
     await vi.advanceTimersByTimeAsync(2999);
@@ -90,9 +90,9 @@ describe("a budget", () => {
   test.each([3_600_000, 1e23, Number.POSITIVE_INFINITY])(
     "pauses for a minute at most, whatever is asked for (%d ms)",
     async (ms) => {
-      const budget = localBudget({ limit: 10, backgroundShare: 1 });
-      const { starts, take } = recorder(budget);
-      budget.pause(ms);
+      const queue = localQueue({ limit: 10, backgroundShare: 1 });
+      const { starts, take } = recorder(queue);
+      queue.pause(ms);
       const walk = take("walk");
       await vi.advanceTimersByTimeAsync(59_000);
       expect(starts).toEqual([]);
@@ -102,7 +102,7 @@ describe("a budget", () => {
   );
 
   test("who gives up leaves the queue, rejects with the reason, and costs nothing", async () => {
-    const { starts, take } = recorder(localBudget({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
+    const { starts, take } = recorder(localQueue({ limit: 1, backgroundShare: 1, windowMs: 1000 }));
     await take("caller");
     const leaving = new AbortController();
     const left = take("caller", leaving.signal);
@@ -116,10 +116,10 @@ describe("a budget", () => {
   });
 
   test("starts less of the background for a while after a pause, and all of it again later", async () => {
-    const budget = localBudget({ limit: 10, backgroundShare: 1, windowMs: 1000 });
-    const { starts, take } = recorder(budget);
-    budget.pause(1000);
-    budget.pause(1000);
+    const queue = localQueue({ limit: 10, backgroundShare: 1, windowMs: 1000 });
+    const { starts, take } = recorder(queue);
+    queue.pause(1000);
+    queue.pause(1000);
     const all = Array.from({ length: 14 }, () => take("walk"));
     await vi.advanceTimersByTimeAsync(1500);
     expect(starts).toHaveLength(7);
@@ -134,7 +134,7 @@ describe("a budget", () => {
 
   test("asks once for all who wait, and uses no grant that came too late", async () => {
     const asked: number[] = [];
-    const budget = createBudget({
+    const queue = createRequestQueue({
       spend: async ({ urgent }) => {
         asked.push(urgent);
         // The first answer takes longer than a grant is good for.
@@ -143,7 +143,7 @@ describe("a budget", () => {
       },
       pause: async () => {},
     });
-    const { starts, take } = recorder(budget);
+    const { starts, take } = recorder(queue);
     const all = Array.from({ length: 5 }, () => take("caller"));
     await vi.advanceTimersByTimeAsync(1400);
     expect(starts).toEqual([]);
@@ -153,17 +153,17 @@ describe("a budget", () => {
   });
 
   test("lets keys read in turn, tells at once whoever has had his share, and writes go first", async () => {
-    const allowance = createLocalAllowance({
+    const store = createLocalQuotaStore({
       limit: 10,
       backgroundShare: 1,
       readShare: 0.5,
       windowMs: 10_000,
     });
-    const budget = createBudget(allowance, { readers: { mostPerKey: 4, windowMs: 10_000 } });
+    const queue = createRequestQueue(store, { readers: { mostPerKey: 4, windowMs: 10_000 } });
     const begun: string[] = [];
     const refused: string[] = [];
     const read = (key: string) =>
-      budget.take("read", undefined, key).then(
+      queue.take("read", undefined, key).then(
         () => begun.push(key),
         (error) => refused.push(`${key} ${error.code}`),
       );
@@ -175,17 +175,17 @@ describe("a budget", () => {
     await vi.advanceTimersByTimeAsync(1);
     // Its share of reads is spent, and half of the limit is left to those who write.
     expect(begun.join("")).toBe("aaaab");
-    for (let n = 0; n < 5; n++) await budget.take("caller");
+    for (let n = 0; n < 5; n++) await queue.take("caller");
     await vi.advanceTimersByTimeAsync(11_000);
     expect(begun.join("")).toBe("aaaabcb");
   });
 
   test("keeps a hundred reads waiting at most, and fifty of a key", async () => {
-    const budget = createBudget({ spend: () => new Promise(() => {}), pause: async () => {} });
+    const queue = createRequestQueue({ spend: () => new Promise(() => {}), pause: async () => {} });
     const refused = new Map<string, number>();
     for (const key of ["a", "b", "c"]) {
       for (let n = 0; n < 60; n++) {
-        budget.take("read", undefined, key).catch(() => refused.set(key, (refused.get(key) ?? 0) + 1));
+        queue.take("read", undefined, key).catch(() => refused.set(key, (refused.get(key) ?? 0) + 1));
       }
     }
     await vi.advanceTimersByTimeAsync(1);

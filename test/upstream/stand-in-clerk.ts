@@ -4,13 +4,17 @@ import type { AddressInfo } from "node:net";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createForwarder, type Places } from "../../src/upstream/forward.js";
-import { type Budget, createBudget, createLocalAllowance } from "../../src/upstream/request-queue.js";
+import {
+  createLocalQuotaStore,
+  createRequestQueue,
+  type RequestQueue,
+} from "../../src/upstream/request-queue.js";
 
 type Received = IncomingMessage & { body: string };
 export type Handler = (request: Received, response: ServerResponse) => void;
 
 export interface ClerkOptions {
-  budget?: Budget;
+  queue?: RequestQueue;
   timeoutMs?: number;
   places?: Places;
   /** Called when a request's head is there, and its body may not be. */
@@ -43,10 +47,11 @@ export async function clerk(options: ClerkOptions, ...handlers: Handler[]) {
   servers.push(server);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const budget = options.budget ?? createBudget(createLocalAllowance({ limit: 1000, backgroundShare: 1 }));
+  const queue =
+    options.queue ?? createRequestQueue(createLocalQuotaStore({ limit: 1000, backgroundShare: 1 }));
   const upstream = createUpstream({
     ...{ apiUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, secretKey: "sk_test_ours" },
-    ...{ apiVersion: "2026-05-12", timeoutMs: options.timeoutMs ?? 300, budget, now: Date.now },
+    ...{ apiVersion: "2026-05-12", timeoutMs: options.timeoutMs ?? 300, queue, now: Date.now },
     log: silentLogger(),
   });
   return { server, upstream, forward: createForwarder(upstream, options.places), received };

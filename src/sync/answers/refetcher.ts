@@ -31,7 +31,7 @@ export interface RefetcherOptions {
   log: Logger;
 }
 
-/** As many questions at once as one batch takes; small, so that the budget's other users are never far behind. */
+/** As many questions at once as one batch takes; small, so that other requests never wait long behind them. */
 const BATCH = 8;
 const IDLE_MS = 1000;
 /** Eight that wait for locks would hold all connections: they are asked about again later. */

@@ -11,7 +11,7 @@ import { refusePurge } from "./guards.js";
 import type { RunWork } from "./run-context.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
-/** So many windows are walked side by side: enough to use the budget although each answer takes its time. */
+/** So many windows are walked side by side: enough to use the quota although each answer takes its time. */
 const AT_ONCE = 8;
 const DELETIONS_PER_BATCH = 500;
 const DAY_MS = 86_400_000;
