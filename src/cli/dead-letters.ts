@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Config } from "../config.js";
 import { unwatched } from "../db/connection/availability.js";
-import { createVersions } from "../db/connection/commit-position.js";
+import { createCommitPositions } from "../db/connection/commit-position.js";
 import type { Sql } from "../db/connection/sql.js";
 import { AppError } from "../lib/errors.js";
 import type { Store } from "../runtime/store.js";
@@ -96,7 +96,7 @@ async function replay({ database, clock }: Store, config: Config, id: string, fl
     ...{
       sql,
       availability: unwatched,
-      versions: createVersions(sql, unwatched),
+      positions: createCommitPositions(sql, unwatched),
       clock,
       lagMs: config.upstream.lagMs,
       instanceId: null,

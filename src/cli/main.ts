@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { AppError, reasonOf } from "../lib/errors.js";
-import { howToRun, version } from "../lib/package.js";
+import { howToRun, packageVersion } from "../lib/package.js";
 import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
@@ -27,7 +27,7 @@ const COLUMN = Math.max(...FIRST_STEPS.map(([command]) => command.length));
 
 const program = new Command("user-mirror")
   .description("An exact local copy of your Clerk users in Postgres, with the Clerk API in front of it.")
-  .version(version())
+  .version(packageVersion())
   .exitOverride()
   .configureHelp({ sortSubcommands: true })
   .addHelpText(

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
-import type { Versions } from "../db/connection/commit-position.js";
+import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
@@ -28,17 +28,17 @@ export interface AppDeps {
   readiness: () => Readiness;
   webhooks: WebhookDeps;
   availability: Pick<Availability, "guard">;
-  versions: Versions;
+  positions: CommitPositions;
   admin: AdminDeps;
   deadLetters: DeadLetterDeps;
-  users: Omit<UsersDeps, "answerByClerk" | "availability" | "versions">;
-  clerk: Omit<AnswerByClerkDeps, "versions">;
+  users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
+  clerk: Omit<AnswerByClerkDeps, "positions">;
 }
 
 /** Every route of the mirror. What stands above `authenticated` is open; everything else demands a key first. */
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
-  const { availability, versions } = deps;
-  const answerByClerk = createAnswerByClerk({ ...deps.clerk, versions });
+  const { availability, positions } = deps;
+  const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
   return new Hono<HttpEnv>()
     .onError(answerErrors(deps.log))
     .use(requestId)
@@ -51,6 +51,6 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", adminRoutes(deps.admin))
     .route("/", deadLetterRoutes(deps.deadLetters))
     .use(classified)
-    .route("/", usersRoutes({ ...deps.users, availability, versions, answerByClerk }))
+    .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", writesRoutes(answerByClerk));
 }

@@ -1,5 +1,5 @@
 import type { Context } from "hono";
-import type { Versions } from "../db/connection/commit-position.js";
+import type { CommitPositions } from "../db/connection/commit-position.js";
 import { AppError } from "../lib/errors.js";
 import { parseInParts, printInParts } from "../lib/json.js";
 import { hidePrivateMetadata } from "../lib/private-metadata.js";
@@ -17,7 +17,7 @@ export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
 export interface AnswerByClerkDeps {
   forward: Forwarder;
   writeThrough: WriteThrough;
-  versions: Pick<Versions, "current">;
+  positions: Pick<CommitPositions, "current">;
 }
 
 /**
@@ -47,7 +47,7 @@ function bytesOfBody(headers: Headers): number {
   return Math.min(MOST_OF_ONE, Number(headers.get("content-length") ?? 0) || 0);
 }
 
-function answerWith({ forward, writeThrough, versions }: AnswerByClerkDeps): AnswerByClerk {
+function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): AnswerByClerk {
   return async (c) => {
     const request = c.req.raw;
     const route = c.get("route");
@@ -72,7 +72,7 @@ function answerWith({ forward, writeThrough, versions }: AnswerByClerkDeps): Ans
     c.set("readFrom", "clerk");
     const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
     // What was committed is committed: an answer goes out without the header rather than not at all.
-    const version = by === "write" && isApplied ? await versions.current().catch(() => null) : null;
+    const version = by === "write" && isApplied ? await positions.current().catch(() => null) : null;
 
     // What `proxy` opens is shown as Clerk shows it.
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");

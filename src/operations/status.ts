@@ -3,7 +3,7 @@ import { readCounters } from "../changes/counters.js";
 import type { Sql } from "../db/connection/sql.js";
 import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
-import { version } from "../lib/package.js";
+import { packageVersion } from "../lib/package.js";
 
 /** How many users were other here than at Clerk, by what the mirror should have been told of. */
 type Drift = { missed_create: number; missed_update: number; missed_delete: number };
@@ -110,7 +110,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
         configured: webhooks,
         outcomes: Object.fromEntries(outcomes.map(({ outcome, n }) => [outcome, n])),
       },
-      versions: { mirror: version(), node: process.versions.node, postgres: server?.version ?? "" },
+      versions: { mirror: packageVersion(), node: process.versions.node, postgres: server?.version ?? "" },
       database: { embedded: embedded && { location: embedded.location, locale: embedded.locale } },
     };
   }

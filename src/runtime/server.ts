@@ -3,7 +3,7 @@ import { createAuthenticator } from "../auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "../auth/stored-keys.js";
 import type { ConfigWithSecretKey } from "../config.js";
 import { findApiKeys } from "../db/api-keys.js";
-import { createVersions } from "../db/connection/commit-position.js";
+import { createCommitPositions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
@@ -80,14 +80,14 @@ async function serve(
     return completeness.isBackfilled() ? "live" : "backfilling";
   };
 
-  const versions = createVersions(sql, availability);
+  const positions = createCommitPositions(sql, availability);
   const unapplied = createUnapplied(log);
   availability.onReturn(unapplied.retry);
   availability.onReturn(store.settle);
   // Clerk may have given up sending some webhooks while Postgres was away.
   availability.onReturn(async () => walks.checkSoon());
   const ingest = createIngest({
-    ...{ sql, availability, versions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
+    ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
   const authenticate = withStoredKeys(
     createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
@@ -105,7 +105,7 @@ async function serve(
       ingest,
     },
     availability,
-    versions,
+    positions,
     admin: {
       status: createStatusReader({
         ...{ sql: database.readers.points, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },

@@ -5,7 +5,7 @@ import { afterEach, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { connect, type Database } from "../../src/db/connection/client.js";
-import { createVersions } from "../../src/db/connection/commit-position.js";
+import { createCommitPositions } from "../../src/db/connection/commit-position.js";
 import { createApp } from "../../src/http/app.js";
 import { listen } from "../../src/http/server.js";
 import { silentLogger } from "../../src/observability/logger.js";
@@ -108,8 +108,8 @@ async function startMirror(database: Database) {
     log,
   });
   const api = createClerkApi(upstream);
-  const versions = createVersions(sql, unwatched);
-  const shared = { sql, availability: unwatched, versions, clock, api, log, lagMs: 60_000 };
+  const positions = createCommitPositions(sql, unwatched);
+  const shared = { sql, availability: unwatched, positions, clock, api, log, lagMs: 60_000 };
   const unapplied = createUnapplied(log);
   const refetcher = createRefetcher(shared);
   const { authenticate } = standInApp().parts;
@@ -117,7 +117,7 @@ async function startMirror(database: Database) {
   const app = createApp({
     ...standInApp().parts,
     authenticate: (header) => (header === `Bearer ${LIMITED_KEY}` ? limited() : authenticate(header)),
-    versions,
+    positions,
     webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
     users: {
       users: createUserQueries(database.readers, {

@@ -85,7 +85,7 @@ export function standInApp(overrides: Overrides = {}) {
       },
     },
     availability: unwatched,
-    versions: { current: async () => "1-0/1", isReached: async () => true },
+    positions: { current: async () => "1-0/1", isReached: async () => true },
     admin: {
       status: { read: async () => ({ state: "live" }) },
       reconciler: {

@@ -1,6 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { Availability } from "../../db/connection/availability.js";
-import type { Versions } from "../../db/connection/commit-position.js";
+import type { CommitPositions } from "../../db/connection/commit-position.js";
 import { AppError } from "../../lib/errors.js";
 import { isNamedBy } from "../../lib/etag.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
@@ -22,7 +22,7 @@ export interface UsersDeps {
   completeness: Pick<Completeness, "isBackfilled" | "asOfMs" | "membershipsAsOfMs">;
   availability: Pick<Availability, "guard">;
   unapplied: Pick<Unapplied, "concerns">;
-  versions: Pick<Versions, "isReached">;
+  positions: Pick<CommitPositions, "isReached">;
   answerByClerk: AnswerByClerk;
 }
 
@@ -34,7 +34,7 @@ type Handler = (c: Context<HttpEnv>) => Response | Promise<Response>;
  * blocks the loop for 6 ms.
  */
 export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
-  const { users, memberships, readThrough, completeness, availability, unapplied, versions, answerByClerk } =
+  const { users, memberships, readThrough, completeness, availability, unapplied, positions, answerByClerk } =
     deps;
 
   /** The answer from here; Clerk's where the caller wants that, or where what is here may be old or can't be read. */
@@ -46,7 +46,7 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
     if (mustAskClerk(c) || !isKnownHere) return answerByClerk(c);
     try {
       const minVersion = c.req.header("X-Mirror-Min-Version");
-      if (minVersion !== undefined && !(await versions.isReached(minVersion))) return answerByClerk(c);
+      if (minVersion !== undefined && !(await positions.isReached(minVersion))) return answerByClerk(c);
       return await local();
     } catch (error) {
       if (error instanceof AppError && error.code === "database_unavailable") return answerByClerk(c);

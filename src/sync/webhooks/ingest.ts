@@ -2,7 +2,7 @@ import { isUtf8 } from "node:buffer";
 import { parseWebhookEvent, type WebhookEvent } from "../../clerk.js";
 import type { Availability } from "../../db/connection/availability.js";
 import type { Clock } from "../../db/connection/clock.js";
-import type { Versions } from "../../db/connection/commit-position.js";
+import type { CommitPositions } from "../../db/connection/commit-position.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import { type Skimmed, skim } from "../../lib/json.js";
@@ -43,7 +43,7 @@ export interface Ingest {
 export interface IngestOptions {
   sql: Sql;
   availability: Pick<Availability, "guard">;
-  versions: Pick<Versions, "current">;
+  positions: Pick<CommitPositions, "current">;
   clock: Pick<Clock, "now">;
   lagMs: number;
   onCommitted?: OnCommitted;
@@ -55,7 +55,7 @@ export interface IngestOptions {
 }
 
 export function createIngest(options: IngestOptions): Ingest {
-  const { sql, availability, versions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = options;
+  const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = options;
   const group = createGroupCommit<Item, Committed>({
     ...{ commit, keysOf },
     ...(patienceMs !== undefined && { patienceMs }),
@@ -67,7 +67,7 @@ export function createIngest(options: IngestOptions): Ingest {
       applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }),
     );
     // Not waited for here: the next batch can begin meanwhile.
-    const version = versions.current().catch(() => null);
+    const version = positions.current().catch(() => null);
     const locked = results.flatMap((result) => (result.kind === "locked" ? result.ids : []));
     if (locked.length > 0 && !again) {
       log.warn({ ids: locked.slice(0, 10) }, "another session holds rows: the webhooks that write them wait");

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import { createVersions } from "../../../src/db/connection/commit-position.js";
+import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { createWriteThrough } from "../../../src/sync/answers/write-through.js";
@@ -56,7 +56,7 @@ describe("what is no user's id", () => {
 
   test("gets none by a webhook, which is told to be stale", async ({ db }) => {
     const ingest = createIngest({
-      ...{ sql: db.sql, availability: unwatched, versions: createVersions(db.sql, unwatched) },
+      ...{ sql: db.sql, availability: unwatched, positions: createCommitPositions(db.sql, unwatched) },
       ...{ instanceId: null, lagMs: 0, log: silentLogger(), clock: { now: () => 1_750_000_000_000 } },
     });
     const receive = async (id: string) =>

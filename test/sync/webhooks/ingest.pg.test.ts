@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import { createVersions } from "../../../src/db/connection/commit-position.js";
+import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import {
   dropDeadLetters,
@@ -20,7 +20,7 @@ function ingestOf(db: TestDatabase, instanceId: string | null = null) {
     ...{
       sql: db.sql,
       availability: unwatched,
-      versions: createVersions(db.sql, unwatched),
+      positions: createCommitPositions(db.sql, unwatched),
       instanceId,
       lagMs: 60_000,
       log: silentLogger(),

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import { createVersions } from "../../../src/db/connection/commit-position.js";
+import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
 import type { Tx } from "../../../src/db/connection/sql.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
@@ -23,7 +23,7 @@ const hold: typeof holdLocks = async (url, take) => {
 
 function ingestOf(db: TestDatabase, patienceMs?: number) {
   const ingest = createIngest({
-    ...{ sql: db.sql, availability: unwatched, versions: createVersions(db.sql, unwatched) },
+    ...{ sql: db.sql, availability: unwatched, positions: createCommitPositions(db.sql, unwatched) },
     ...{ clock: { now: Date.now }, lagMs: 60_000, instanceId: null, log: silentLogger() },
     ...(patienceMs !== undefined && { patienceMs }),
   });

@@ -1,6 +1,6 @@
 import { describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import { createVersions } from "../../../src/db/connection/commit-position.js";
+import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { createWriteThrough } from "../../../src/sync/answers/write-through.js";
 import { findDeadLetter, listDeadLetters } from "../../../src/sync/ledger/dead-letters.js";
@@ -125,7 +125,7 @@ describe("an answer that somebody gets through the mirror", () => {
 describe("a webhook that can't be applied", () => {
   const send = async (db: TestDatabase, type: string, data: unknown) => {
     const ingest = createIngest({
-      ...{ sql: db.sql, availability: unwatched, versions: createVersions(db.sql, unwatched) },
+      ...{ sql: db.sql, availability: unwatched, positions: createCommitPositions(db.sql, unwatched) },
       ...{ instanceId: null, lagMs: 0, log: silentLogger(), clock: { now: () => 1_750_000_000_000 } },
     });
     const raw = Buffer.from(JSON.stringify({ type, data }));
