@@ -1,4 +1,4 @@
-import { ORDER_FIELDS } from "../../src/query/clerk-params.js";
+import { ORDER_FIELDS } from "../../src/query/order.js";
 import { type Line, milliseconds, type Section } from "../report/table.js";
 import { atMost, pair, type SqlBench, verdict } from "./sql-bench.js";
 

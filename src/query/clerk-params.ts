@@ -1,62 +1,18 @@
 import { AppError } from "../lib/errors.js";
+import {
+  accountKey,
+  type Bound,
+  type Compare,
+  type Condition,
+  type Contains,
+  hasKey,
+  type TextField,
+  type TimeField,
+} from "./condition.js";
+import { ORDER_FIELDS, type OrderBy } from "./order.js";
 
 /** A decoded query string: `c.req.queries()`. */
 export type RawParams = Readonly<Record<string, readonly string[]>>;
-
-/** Values to keep and values to leave out; `include` null: everybody not left out. */
-export interface Signed {
-  include: string[] | null;
-  exclude: string[];
-}
-
-/** Strict on both sides; null: open. */
-export interface TimeRange {
-  beforeMs: number | null;
-  afterMs: number | null;
-}
-
-/** What `GET /users` and `GET /users/count` filter by. Null, or an open range: no filter. All parts must hold. */
-export interface UserFilter {
-  emailAddress: string[] | null;
-  phoneNumber: string[] | null;
-  username: string[] | null;
-  web3Wallet: string[] | null;
-  externalId: Signed | null;
-  userId: Signed | null;
-  organizationId: Signed | null;
-  /** Of a linked account: the provider and any of these ids there. */
-  account: { provider: string; userIds: string[] } | null;
-  query: string | null;
-  emailAddressQuery: string | null;
-  phoneNumberQuery: string | null;
-  usernameQuery: string | null;
-  nameQuery: string | null;
-  banned: boolean | null;
-  createdAt: TimeRange;
-  lastActiveAt: TimeRange;
-  lastSignInAt: TimeRange;
-  /** Inclusive; already the start of a UTC day. */
-  lastActiveSinceMs: number | null;
-}
-
-export const ORDER_FIELDS = [
-  "created_at",
-  "updated_at",
-  "email_address",
-  "web3wallet",
-  "first_name",
-  "last_name",
-  "phone_number",
-  "username",
-  "last_active_at",
-  "last_sign_in_at",
-] as const;
-export type OrderField = (typeof ORDER_FIELDS)[number];
-
-export interface OrderBy {
-  field: OrderField;
-  descending: boolean;
-}
 
 export interface Page {
   limit: number;
@@ -64,7 +20,7 @@ export interface Page {
 }
 
 export interface ListParams extends Page {
-  filter: UserFilter;
+  filter: Condition;
   orderBy: OrderBy;
   /** The id of the user before the page. */
   startingAfter: string | null;
@@ -74,39 +30,45 @@ const MOST_VALUES = 100;
 const MOST_ROWS = 500;
 const DAY_MS = 86_400_000;
 
-/** Throws `invalid_request`, naming the parameter. Unknown parameters, and those of lists alone, are ignored. */
-export function parseUserFilter(params: RawParams): UserFilter {
+/**
+ * The filters of `GET /users` and `GET /users/count`: all of them must hold. They stand in one order, however the parameters
+ * stood, so that the same filters always become the same statement. Throws `invalid_request`, naming the parameter. Unknown
+ * parameters, and those that only lists have, are ignored.
+ */
+export function parseUserFilter(params: RawParams): Condition {
+  const identifiers = [
+    ...elementOf(params, "email_address", "email"),
+    ...elementOf(params, "phone_number", "phone"),
+    ...usernameOf(params),
+    ...elementOf(params, "web3_wallet", "wallet"),
+  ];
+  const signed = [
+    ...signedOf(params, "external_id", (values) => oneOf("external_id", values)),
+    ...signedOf(params, "user_id", (values) => oneOf("id", values)),
+    ...signedOf(params, "organization_id", (values) => hasKey("membership", values)),
+  ];
   return {
-    emailAddress: listOf(params, "email_address"),
-    phoneNumber: listOf(params, "phone_number")?.map(decodedPlus) ?? null,
-    username: listOf(params, "username"),
-    web3Wallet: listOf(params, "web3_wallet"),
-    externalId: signedOf(params, "external_id"),
-    userId: signedOf(params, "user_id"),
-    organizationId: signedOf(params, "organization_id"),
-    account: accountOf(params),
-    query: termOf(params, "query"),
-    emailAddressQuery: termOf(params, "email_address_query"),
-    phoneNumberQuery: termOf(params, "phone_number_query"),
-    usernameQuery: termOf(params, "username_query"),
-    nameQuery: termOf(params, "name_query"),
-    banned: booleanOf(params, "banned"),
-    createdAt: rangeOf(params, "created_at"),
-    lastActiveAt: rangeOf(params, "last_active_at"),
-    lastSignInAt: rangeOf(params, "last_sign_in_at"),
-    lastActiveSinceMs: sinceOf(params),
+    kind: "and",
+    all: [
+      ...identifiers,
+      // What is wrong with these is told after what is wrong with the signed ones.
+      ...accountOf(params),
+      ...signed,
+      ...bannedOf(params),
+      ...rangeOf(params, "created_at"),
+      ...termOf(params, "query", "any"),
+      ...termOf(params, "email_address_query", "email"),
+      ...termOf(params, "phone_number_query", "phone"),
+      ...termOf(params, "username_query", "username"),
+      ...termOf(params, "name_query", "name"),
+      ...rangeOf(params, "last_active_at"),
+      ...rangeOf(params, "last_sign_in_at"),
+      ...activeSinceOf(params),
+    ],
   };
 }
 
-/** Whether it keeps everybody. */
-export function isUnfiltered(filter: UserFilter): boolean {
-  return Object.values(filter).every(
-    (part) =>
-      part === null || ("beforeMs" in Object(part) && part.beforeMs === null && part.afterMs === null),
-  );
-}
-
-/** The same for a list. A cursor goes only with the order it was made for, and without an offset. */
+/** The same for a list. A cursor is accepted only with the order it was made for, and without an offset. */
 export function parseListParams(params: RawParams): ListParams {
   const filter = parseUserFilter(params);
   const page = parsePage(params);
@@ -152,30 +114,59 @@ function isNameOf(key: string, name: string): boolean {
 }
 
 /** An empty value matches nothing; it never means "no filter". */
-function listOf(params: RawParams, name: string): string[] | null {
-  return valuesOf(params, name)?.filter((value) => value !== "") ?? null;
+const withoutEmpty = (values: readonly string[]) => values.filter((value) => value !== "");
+
+const oneOf = (field: TextField, values: readonly string[]): Compare => ({
+  kind: "compare",
+  field,
+  operator: "in",
+  values,
+});
+
+function elementOf(params: RawParams, name: string, list: "email" | "phone" | "wallet"): Condition[] {
+  const values = valuesOf(params, name);
+  if (!values) return [];
+  return [hasKey(list, withoutEmpty(list === "phone" ? values.map(decodedPlus) : values))];
+}
+
+function usernameOf(params: RawParams): Condition[] {
+  const values = valuesOf(params, "username");
+  return values ? [oneOf("username", withoutEmpty(values))] : [];
 }
 
 /** `+a` and `a` include, `-a` excludes. Exactly one sign is taken off: `++7` finds `+7`. */
-function signedOf(params: RawParams, name: string): Signed | null {
+function signedOf(
+  params: RawParams,
+  name: string,
+  isAmong: (values: readonly string[]) => Condition,
+): Condition[] {
   const values = valuesOf(params, name)?.map(decodedPlus);
-  if (!values) return null;
-  const excluded = values.filter((value) => value.startsWith("-"));
+  if (!values) return [];
   const included = values.filter((value) => !value.startsWith("-"));
-  const bare = (list: string[]) =>
-    list.map((value) => value.replace(/^[+-]/, "")).filter((value) => value !== "");
-  return { include: included.length > 0 ? bare(included) : null, exclude: bare(excluded) };
+  const excluded = withoutSigns(values.filter((value) => value.startsWith("-")));
+  return [
+    ...(included.length > 0 ? [isAmong(withoutSigns(included))] : []),
+    ...(excluded.length > 0 ? [{ kind: "not", condition: isAmong(excluded) } as const] : []),
+  ];
 }
+
+const withoutSigns = (values: readonly string[]) =>
+  withoutEmpty(values.map((value) => value.replace(/^[+-]/, "")));
 
 /** A `+` that the sender forgot to escape arrives as a space. */
 const decodedPlus = (value: string) => (value.startsWith(" ") ? `+${value.slice(1)}` : value);
 
-function accountOf(params: RawParams): UserFilter["account"] {
+function accountOf(params: RawParams): Condition[] {
   const provider = params.provider?.[0];
   const userIds = valuesOf(params, "provider_user_id");
-  if (provider === undefined && userIds === null) return null;
+  if (provider === undefined && userIds === null) return [];
   if (provider !== undefined && userIds !== null) {
-    return { provider, userIds: userIds.filter((id) => id !== "") };
+    return [
+      hasKey(
+        "account",
+        withoutEmpty(userIds).map((id) => accountKey(provider, id)),
+      ),
+    ];
   }
   const [given, missing] =
     provider === undefined ? ["provider_user_id", "provider"] : ["provider", "provider_user_id"];
@@ -183,28 +174,39 @@ function accountOf(params: RawParams): UserFilter["account"] {
 }
 
 /** An empty term filters nothing. */
-function termOf(params: RawParams, name: string): string | null {
-  return params[name]?.[0] || null;
+function termOf(params: RawParams, name: string, field: Contains["field"]): Condition[] {
+  const text = params[name]?.[0];
+  return text ? [{ kind: "contains", field, text }] : [];
 }
 
-function booleanOf(params: RawParams, name: string): boolean | null {
-  const value = params[name]?.[0];
-  if (value === undefined) return null;
-  if (value === "true" || value === "false") return value === "true";
-  throw invalid(name, `${name} must be true or false.`);
+function bannedOf(params: RawParams): Condition[] {
+  const value = params.banned?.[0];
+  if (value === undefined) return [];
+  if (value !== "true" && value !== "false") throw invalid("banned", "banned must be true or false.");
+  return [{ kind: "compare", field: "banned", operator: "eq", value: value === "true" }];
 }
 
-function rangeOf(params: RawParams, name: string): TimeRange {
-  return {
-    beforeMs: integerOf(params, `${name}_before`),
-    afterMs: integerOf(params, `${name}_after`),
-  };
+function rangeOf(params: RawParams, field: TimeField): Condition[] {
+  const beforeMs = integerOf(params, `${field}_before`);
+  const afterMs = integerOf(params, `${field}_after`);
+  return [
+    ...(beforeMs === null ? [] : [bound(field, "lt", beforeMs)]),
+    ...(afterMs === null ? [] : [bound(field, "gt", afterMs)]),
+  ];
 }
 
-function sinceOf(params: RawParams): number | null {
+/** From the start of that UTC day. */
+function activeSinceOf(params: RawParams): Condition[] {
   const sinceMs = integerOf(params, "last_active_at_since");
-  return sinceMs === null ? null : Math.floor(sinceMs / DAY_MS) * DAY_MS;
+  return sinceMs === null ? [] : [bound("last_active_at", "gte", Math.floor(sinceMs / DAY_MS) * DAY_MS)];
 }
+
+const bound = (field: TimeField, operator: Bound, valueMs: number): Compare => ({
+  kind: "compare",
+  field,
+  operator,
+  valueMs,
+});
 
 function integerOf(params: RawParams, name: string): number | null {
   const text = params[name]?.[0];

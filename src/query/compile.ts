@@ -1,183 +1,222 @@
-import { textArray } from "../db/connection/bulk.js";
 import { exactKey, foldedKey } from "../lib/text.js";
-import type { Signed, TimeRange, UserFilter } from "./clerk-params.js";
+import { COLUMNS, type Column } from "./columns.js";
+import {
+  type Bound,
+  type Compare,
+  type Condition,
+  type Contains,
+  conjuncts,
+  type Element,
+  type Identifiers,
+  type TextField,
+} from "./condition.js";
+import type { Parameters } from "./parameters.js";
 import { type SearchTerm, searchTerm } from "./search-term.js";
 import type { TermStatistics } from "./term-statistics.js";
 
-/** Values of a statement, in the order of their `$n`. */
-export class Parameters {
-  readonly values: (string | number | boolean)[] = [];
-
-  add(value: string | number | boolean): string {
-    this.values.push(value);
-    return `$${this.values.length}`;
-  }
-
-  /** As a literal, which needs no type known to the driver. */
-  texts(values: readonly string[]): string {
-    return `${this.add(textArray(values))}::text::text[]`;
-  }
-}
-
-/** The conditions of a filter over `user_search s` and `user_activity a`, and which of the two they speak of. */
-export interface Where {
-  /** One for each filter, or bound, that was given. */
-  conditions: string[];
+/** What can be told of a filter without asking the database: `strategy.ts` decides by it how a statement is run. */
+export interface Traits {
+  /** Which of the two tables the conditions speak of. */
   search: boolean;
   activity: boolean;
-  /** Kept are at most a few, told by values that are indexed. */
+  /** At most a few users are kept: they are named by values that are indexed. */
   few: boolean;
-  /** How those with the terms are found; null: no term. */
+  /** How users with the terms are found; null: there is no term. */
   terms: "by index" | "by looking" | null;
-  /** Pieces of a term, whose index would know the matches, were passed over for being common. */
+  /** A term has pieces that an index knows, but too many users have them: that index wasn't used. */
   hasCommonPieces: boolean;
+  /** How many comparisons there are, and `or`s and `not`s of whole conditions, which make a statement as rare. */
+  size: number;
+}
+
+/** A filter in SQL, over `user_search s` and `user_activity a`. */
+export interface Where extends Traits {
+  /** All of them must hold. */
+  conditions: string[];
 }
 
 /** How terms are looked for. */
 export interface Search {
   statistics: TermStatistics;
-  /** Pieces that a larger share of users have aren't worth their index. */
+  /** Where a larger share of users has the pieces of a term, their index isn't used. */
   mostByPieces: number;
 }
 
-/** The one builder of WHERE, for lists and counts alike. Values are always parameters. */
-export function compileFilter(filter: UserFilter, params: Parameters, search: Search): Where {
-  const { statistics, mostByPieces } = search;
-  let terms: Where["terms"] = null;
-  let hasCommonPieces = false;
-  const term = (value: string | null): SearchTerm | null => {
-    if (value === null) return null;
-    const found = searchTerm(value, statistics.lettersBeyondAscii);
-    if (found.kind === "rare" && statistics.shareOf(found.grams) > mostByPieces) {
-      hasCommonPieces = true;
-      terms ??= "by looking";
-      return { ...found, kind: "common" };
-    }
-    if (found.kind !== "common") terms = "by index";
-    else terms ??= "by looking";
-    return found;
-  };
-  const onSearch = [
-    ...(filter.emailAddress ? [ownsFolded("email", filter.emailAddress, params)] : []),
-    ...(filter.phoneNumber ? [ownsExactly("phone", filter.phoneNumber, params)] : []),
-    ...(filter.username ? [among("s.username_key", filter.username.map(foldedKey), params)] : []),
-    ...(filter.web3Wallet ? [ownsFolded("wallet", filter.web3Wallet, params)] : []),
-    ...(filter.account ? [ownsExactly("account", accounts(filter.account), params)] : []),
-    ...signed("s.external_id", filter.externalId, params),
-    ...signed("s.id", filter.userId, params),
-    ...organizations(filter.organizationId, params),
-    ...(filter.banned === null ? [] : [filter.banned ? "s.banned" : "not s.banned"]),
-    ...range("s.created_at", filter.createdAt, params),
-    ...found(term(filter.query), null, params),
-    ...found(term(filter.emailAddressQuery), ownsPart("email"), params),
-    ...found(term(filter.phoneNumberQuery), ownsPart("phone"), params),
-    ...found(term(filter.usernameQuery), (text) => `position(${text} in s.username_key) > 0`, params),
-    ...found(term(filter.nameQuery), (text) => `position(${text} in s.name_search) > 0`, params),
-  ];
-  const activity = [
-    ...range("a.last_active_at", filter.lastActiveAt, params),
-    ...range("a.last_sign_in_at", filter.lastSignInAt, params),
-    ...(filter.lastActiveSinceMs === null
-      ? []
-      : [`a.last_active_at >= ${params.add(filter.lastActiveSinceMs)}::bigint`]),
-  ];
-  return {
-    conditions: [...onSearch, ...activity],
-    search: onSearch.length > 0,
-    activity: activity.length > 0,
-    terms,
-    hasCommonPieces,
-    few:
-      NAMING.some((name) => filter[name] !== null) ||
-      [filter.externalId, filter.userId].some((one) => one?.include),
-  };
+/** Builds every WHERE, whatever it is for. Values are always parameters. */
+export function compileFilter(filter: Condition, params: Parameters, search: Search): Where {
+  const traits = { search: false, activity: false, few: false, terms: null, hasCommonPieces: false, size: 0 };
+  const where: Where = { conditions: [], ...traits };
+  for (const condition of conjuncts(filter)) {
+    where.few ||= namesUsers(condition);
+    where.conditions.push(compile(condition, { where, params, search, mustHold: true }));
+  }
+  return where;
 }
 
-/** Filters that name users. */
-const NAMING = ["emailAddress", "phoneNumber", "username", "web3Wallet", "account"] as const;
+/** Such conditions are met by a few users at most. Members of an organization can be many. */
+function namesUsers(condition: Condition): boolean {
+  if (condition.kind === "element") return condition.list !== "membership";
+  return condition.kind === "compare" && condition.operator === "in";
+}
 
-type Kind = "email" | "phone" | "wallet" | "account";
+interface Context {
+  where: Where;
+  params: Parameters;
+  search: Search;
+  /** Whether all users that are kept meet the condition. What stands inside `or` and `not` is no way to find them. */
+  mustHold: boolean;
+}
 
-function ownsFolded(kind: Kind, values: readonly string[], params: Parameters): string {
-  return `s.id in (select i.user_id from mirror_data.user_identifiers i
-    where i.kind = '${kind}' and ${among("i.folded", values.map(foldedKey), params)})`;
+function compile(condition: Condition, context: Context): string {
+  switch (condition.kind) {
+    case "and":
+      return joined(condition.all, " and ", "true", context);
+    case "or":
+      return joined(condition.any, " or ", "false", context);
+    case "not":
+      return complement(condition.condition, context);
+    case "compare":
+      return compare(condition, context);
+    case "contains":
+      return contains(condition, context);
+    case "element":
+      return element(condition, context, HAS_ELEMENT);
+  }
+}
+
+function joined(conditions: readonly Condition[], by: string, ofNone: string, context: Context): string {
+  context.where.size++;
+  const inside = { ...context, mustHold: false };
+  const parts = conditions.map((condition) => `(${compile(condition, inside)})`);
+  return parts.length > 0 ? `(${parts.join(by)})` : ofNone;
+}
+
+/** Keeps the users who have no such value. */
+function complement(condition: Condition, context: Context): string {
+  if (condition.kind === "element") return element(condition, context, HAS_NO_ELEMENT);
+  if (condition.kind === "compare" && condition.operator === "in") {
+    const { column, key } = TEXTS[condition.field];
+    const { sql } = speakOf(column, context);
+    return `(${sql} is null or ${sql} <> all(${context.params.texts(condition.values.map(key))}))`;
+  }
+  context.where.size++;
+  return `(${compile(condition, { ...context, mustHold: false })}) is not true`;
+}
+
+const TEXTS: Record<TextField, { column: Column; key: (value: string) => string }> = {
+  id: { column: COLUMNS.id, key: exactKey },
+  external_id: { column: COLUMNS.external_id, key: exactKey },
+  username: { column: COLUMNS.username, key: foldedKey },
+};
+
+const BOUNDS: Record<Bound, string> = { lt: "<", gt: ">", gte: ">=" };
+
+function compare(condition: Compare, context: Context): string {
+  const { params } = context;
+  switch (condition.operator) {
+    case "in": {
+      const { column, key } = TEXTS[condition.field];
+      return among(speakOf(column, context).sql, condition.values.map(key), params);
+    }
+    case "eq": {
+      const { sql } = speakOf(COLUMNS[condition.field], context);
+      return condition.value ? sql : `not ${sql}`;
+    }
+    default: {
+      const { sql } = speakOf(COLUMNS[condition.field], context);
+      return `${sql} ${BOUNDS[condition.operator]} ${params.add(condition.valueMs)}::bigint`;
+    }
+  }
+}
+
+/** Notes that a comparison is made, and which table it needs. */
+function speakOf(column: Column, { where }: Context): Column {
+  where.size++;
+  where[column.table] = true;
+  return column;
 }
 
 /** One value has a statement of its own, whose plan can be kept: it is as good for every other. */
-function among(column: string, values: readonly string[], params: Parameters): string {
+function among(sql: string, values: readonly string[], params: Parameters): string {
   const [only] = values;
   return values.length === 1 && only !== undefined
-    ? `${column} = ${params.add(only)}`
-    : `${column} = any(${params.texts(values)})`;
+    ? `${sql} = ${params.add(only)}`
+    : `${sql} = any(${params.texts(values)})`;
 }
 
-/** Looked up by the folded value, which is indexed, then compared as it is spelled. */
-function ownsExactly(kind: Kind, values: readonly string[], params: Parameters): string {
-  return `s.id in (select i.user_id from mirror_data.user_identifiers i
-    where i.kind = '${kind}' and ${among("i.folded", values.map(foldedKey), params)}
-      and ${among("i.value", values.map(exactKey), params)})`;
+/** A user's elements: which rows they are, and what must hold of them. */
+interface Rows {
+  from: string;
+  userId: string;
+  condition: string;
 }
 
-/** As `sync/apply/derive.ts` spells a linked account. */
-function accounts({ provider, userIds }: { provider: string; userIds: string[] }): string[] {
-  return userIds.map((id) => `${provider.replace(/^oauth_/, "")}\n${id}`);
+/** Starts from the elements, which have an index. */
+const HAS_ELEMENT = ({ from, userId, condition }: Rows) => `s.id in (select ${userId} from ${from}
+    where ${condition})`;
+
+/** Starts from the user: `not in` would gather the elements of all others first. */
+const HAS_NO_ELEMENT = (rows: Rows) => `not ${whoHas(rows)}`;
+const whoHas = ({ from, userId, condition }: Rows) => `exists (select from ${from}
+    where ${userId} = s.id and ${condition})`;
+
+function element({ list, where }: Element, context: Context, spelled: (rows: Rows) => string): string {
+  const { params } = context;
+  speakOf(COLUMNS.id, context);
+  if (list === "membership") {
+    const condition = `m.organization_id = any(${params.texts(where.values.map(exactKey))})`;
+    return spelled({ from: "mirror.organization_memberships m", userId: "m.user_id", condition });
+  }
+  const folded = among("i.folded", where.values.map(foldedKey), params);
+  if (!EXACT.has(list)) return spelled(identifiers(list, folded));
+  // Found by the folded value, which is indexed, then compared as it is spelled.
+  const exact = among("i.value", where.values.map(exactKey), params);
+  return spelled(identifiers(list, `${folded}\n      and ${exact}`));
 }
 
-function ownsPart(kind: Kind): (text: string) => string {
-  return (text) => `exists (select from mirror_data.user_identifiers i
-    where i.user_id = s.id and i.kind = '${kind}' and position(${text} in i.folded) > 0)`;
-}
+/** Phone numbers and ids at providers; the others fold case. */
+const EXACT: ReadonlySet<Identifiers> = new Set(["phone", "account"] as const);
 
-/** Those left out keep the users who have no such value. */
-function signed(column: string, filter: Signed | null, params: Parameters): string[] {
-  if (!filter) return [];
-  const { include, exclude } = filter;
-  return [
-    ...(include ? [among(column, include.map(exactKey), params)] : []),
-    ...(exclude.length > 0
-      ? [`(${column} is null or ${column} <> all(${params.texts(exclude.map(exactKey))}))`]
-      : []),
-  ];
-}
-
-function organizations(filter: Signed | null, params: Parameters): string[] {
-  if (!filter) return [];
-  const isMember = (ids: string[]) => `exists (select from mirror.organization_memberships m
-    where m.user_id = s.id and m.organization_id = any(${params.texts(ids.map(exactKey))}))`;
-  const members = (ids: string[]) => `s.id in (select m.user_id from mirror.organization_memberships m
-    where m.organization_id = any(${params.texts(ids.map(exactKey))}))`;
-  return [
-    ...(filter.include ? [members(filter.include)] : []),
-    ...(filter.exclude.length > 0 ? [`not ${isMember(filter.exclude)}`] : []),
-  ];
-}
-
-function range(column: string, { beforeMs, afterMs }: TimeRange, params: Parameters): string[] {
-  return [
-    ...(beforeMs === null ? [] : [`${column} < ${params.add(beforeMs)}::bigint`]),
-    ...(afterMs === null ? [] : [`${column} > ${params.add(afterMs)}::bigint`]),
-  ];
-}
+const identifiers = (kind: Identifiers, condition: string): Rows => ({
+  from: "mirror_data.user_identifiers i",
+  userId: "i.user_id",
+  condition: `i.kind = '${kind}' and ${condition}`,
+});
 
 /** Narrowed by the searched text as a whole, which is indexed, then looked for in the one field it must be in. */
-function found(
-  term: SearchTerm | null,
-  inField: ((text: string) => string) | null,
-  params: Parameters,
-): string[] {
-  if (!term) return [];
-  const text = () => params.add(term.text);
+function contains({ field, text }: Contains, context: Context): string {
+  const { params } = context;
+  const term = termOf(text, context);
+  const own = field === "any" ? null : FIELDS_OF_TERMS[field];
+  const inField = () => own?.(params.add(term.text)) ?? null;
+  speakOf(COLUMNS.id, context);
   switch (term.kind) {
     case "trigrams":
-      return [bothOf(`s.search like ${params.add(term.pattern)}`, inField ? inField(text()) : null)];
+      return bothOf(`s.search like ${params.add(term.pattern)}`, inField());
     case "rare":
-      return [
-        bothOf(hasGrams(term.grams, params), inField ? inField(text()) : inSearch(term.pattern, params)),
-      ];
+      return bothOf(hasGrams(term.grams, params), inField() ?? inSearch(term.pattern, params));
     case "common":
-      return [inField ? inField(text()) : inSearch(term.pattern, params)];
+      return inField() ?? inSearch(term.pattern, params);
   }
 }
+
+/** The term, and how it is looked for: pieces that many users have are no reason to read their index. */
+function termOf(value: string, { where, search, mustHold }: Context): SearchTerm {
+  const { statistics, mostByPieces } = search;
+  const term = searchTerm(value, statistics.lettersBeyondAscii);
+  const isPassedOver = term.kind === "rare" && statistics.shareOf(term.grams) > mostByPieces;
+  where.hasCommonPieces ||= isPassedOver && mustHold;
+  if (term.kind !== "common" && !isPassedOver && mustHold) where.terms = "by index";
+  else where.terms ??= "by looking";
+  return isPassedOver ? { ...term, kind: "common" } : term;
+}
+
+const FIELDS_OF_TERMS: Record<Exclude<Contains["field"], "any">, (text: string) => string> = {
+  email: (text) => whoHas(identifiers("email", `position(${text} in i.folded) > 0`)),
+  phone: (text) => whoHas(identifiers("phone", `position(${text} in i.folded) > 0`)),
+  username: (text) => `position(${text} in ${COLUMNS.username.sql}) > 0`,
+  name: (text) => `position(${text} in ${COLUMNS.names.sql}) > 0`,
+};
 
 const bothOf = (one: string, other: string | null) => (other === null ? one : `${one} and ${other}`);
 

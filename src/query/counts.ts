@@ -6,75 +6,72 @@ import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
 import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
-import { isUnfiltered, type UserFilter } from "./clerk-params.js";
-import { compileFilter, Parameters, type Search, type Where } from "./compile.js";
-import type { Lookups } from "./lookups.js";
-import { countStatement, isCommonCount } from "./page.js";
+import { compileFilter, type Search, type Where } from "./compile.js";
+import { type Condition, conjuncts } from "./condition.js";
+import { countStatement } from "./page.js";
+import { Parameters } from "./parameters.js";
 import { numberOf } from "./present.js";
-import type { Searches } from "./search-pool.js";
+import type { Run } from "./run.js";
+import { countStrategy, MOST_BY_PIECES } from "./strategy.js";
 import type { TermStatistics } from "./term-statistics.js";
 
 /** How many users a filter keeps. */
 export interface Counts {
   all(asker: Asker): Promise<number>;
-  of(filter: UserFilter, asker: Asker): Promise<number>;
+  of(filter: Condition, asker: Asker): Promise<number>;
 }
 
-export interface CountParts {
+export interface CountDeps {
   points: Sql;
   guard: Availability["guard"];
-  lookUp: Lookups;
-  searches: Searches;
+  run: Run;
   termStatistics: () => Promise<TermStatistics>;
 }
 
-/** A count under way, or made. It is stopped when the last of those who wait for it has gone. */
+/** A count under way, or made. It is stopped when nobody waits for it any more. */
 interface Count {
   made: Promise<number>;
   waiting: number;
   stop: AbortController;
 }
 
-/** A user found by a piece takes 4 µs, one looked through 0.1: beyond this share all are looked through. */
-export const MOST_BY_PIECES = 1 / 40;
-
-/** The one that there is. */
+/** There is only one feed to read the position of. */
 const FEED = "changes";
 
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
-export function createCounts(parts: CountParts): Counts {
-  const { points, guard, lookUp, searches, termStatistics } = parts;
+export function createCounts({ points, guard, run, termStatistics }: CountDeps): Counts {
   const kept = new LRUCache<string, Count>({ max: COUNTS_KEPT });
   const currentPosition = createPointReads<number>(() =>
     guard(async () => new Map([[FEED, await feedPosition(points)]])),
   );
 
   async function all(asker: Asker): Promise<number> {
-    const values = new Parameters();
-    const [row] = await lookUp(counterNamed(values.add("users")), values, { asker, isCommon: true });
+    const params = new Parameters();
+    const statement = { text: counterNamed(params.add("users")), params };
+    const [row] = await run(statement, { how: "lookup", isCommon: true }, asker);
     return numberOf(row?.[0]) ?? 0;
   }
 
-  async function of(filter: UserFilter, asker: Asker): Promise<number> {
-    if (isUnfiltered(filter)) return all(asker);
-    const values = new Parameters();
-    const by: Search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
-    return ofMatches(compileFilter(filter, values, by), values, asker);
+  async function of(filter: Condition, asker: Asker): Promise<number> {
+    if (conjuncts(filter).length === 0) return all(asker);
+    const params = new Parameters();
+    const search: Search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
+    return ofMatches(compileFilter(filter, params, search), params, asker);
   }
 
   /**
    * Counted once for all who ask while nothing changes. The feed's position is part of the key, and read first: a count
    * begun before a commit is never the answer to somebody who asks after it.
    */
-  async function ofMatches(where: Where, values: Parameters, asker: Asker): Promise<number> {
-    const key = digestOf([await currentPosition(FEED), where.conditions, values.values]);
+  async function ofMatches(where: Where, params: Parameters, asker: Asker): Promise<number> {
+    const key = digestOf([await currentPosition(FEED), where.conditions, params.values]);
     const known = kept.get(key);
     if (known && !known.stop.signal.aborted) return join(known, asker);
     const stop = new AbortController();
-    // Its place is that of whoever asked first.
-    const made = begin(where, values, { key: asker.key, signal: stop.signal });
+    // It waits its turn under the key of the caller who asked first.
+    const made = begin(where, params, { key: asker.key, signal: stop.signal });
     const count: Count = { made, waiting: 0, stop };
     kept.set(key, count);
     made.catch(() => {
@@ -83,12 +80,10 @@ export function createCounts(parts: CountParts): Counts {
     return join(count, asker);
   }
 
-  /** Guarded itself: whoever asks for the same waits for it, after Postgres has returned too. */
-  async function begin(where: Where, values: Parameters, asker: Asker): Promise<number> {
-    const text = countStatement(where);
-    const [row] = where.few
-      ? await lookUp(text, values, { asker, isCommon: isCommonCount(where) })
-      : await guard(() => searches.patiently(text, values, asker));
+  /** Guarded by itself: others who ask for the same wait for it, also those who come after Postgres has returned. */
+  async function begin(where: Where, params: Parameters, asker: Asker): Promise<number> {
+    const statement = { text: countStatement(where), params };
+    const [row] = await guard(() => run(statement, countStrategy(where), asker));
     return numberOf(row?.[0]) ?? 0;
   }
 

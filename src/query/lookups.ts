@@ -5,7 +5,7 @@ import type { Sql } from "../db/connection/sql.js";
 import { createGate } from "../lib/async.js";
 import { createPointReads, type PointReads } from "../lib/point-reads.js";
 import { type Asker, createShares } from "../lib/shares.js";
-import type { Parameters } from "./compile.js";
+import type { Parameters } from "./parameters.js";
 import type { RawRow } from "./present.js";
 
 export interface LookupOptions {

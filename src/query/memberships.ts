@@ -4,8 +4,8 @@ import type { Readers } from "../db/connection/client.js";
 import { type Asker, OURSELVES } from "../lib/shares.js";
 import { createPause } from "../lib/turns.js";
 import type { Page } from "./clerk-params.js";
-import { Parameters } from "./compile.js";
 import { createLookups } from "./lookups.js";
+import { Parameters } from "./parameters.js";
 import { numberOf, type RawRow, type View } from "./present.js";
 import { memberSeenBy, overlaidMember, wholeMember } from "./public-user-data.js";
 

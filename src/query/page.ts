@@ -1,26 +1,9 @@
 import { USER_COUNT } from "../changes/counters.js";
-import type { OrderBy, OrderField } from "./clerk-params.js";
-import type { Parameters, Where } from "./compile.js";
+import type { Column } from "./columns.js";
+import type { Where } from "./compile.js";
+import { ORDER_COLUMNS, type OrderBy } from "./order.js";
+import type { Parameters } from "./parameters.js";
 import { SHOWN_COLUMNS } from "./present.js";
-
-interface OrderColumn {
-  column: string;
-  table: "search" | "activity";
-  nullable: boolean;
-}
-
-const ORDERS: Record<OrderField, OrderColumn> = {
-  created_at: { column: "s.created_at", table: "search", nullable: false },
-  email_address: { column: "s.email_key", table: "search", nullable: true },
-  phone_number: { column: "s.phone_key", table: "search", nullable: true },
-  username: { column: "s.username_key", table: "search", nullable: true },
-  web3wallet: { column: "s.wallet_key", table: "search", nullable: true },
-  first_name: { column: "s.first_name_key", table: "search", nullable: true },
-  last_name: { column: "s.last_name_key", table: "search", nullable: true },
-  updated_at: { column: "a.updated_at", table: "activity", nullable: false },
-  last_active_at: { column: "a.last_active_at", table: "activity", nullable: true },
-  last_sign_in_at: { column: "a.last_sign_in_at", table: "activity", nullable: true },
-};
 
 export interface PageRequest {
   orderBy: OrderBy;
@@ -39,7 +22,7 @@ export interface PageRequest {
  * last both ways.
  */
 export function pageStatement(where: Where, request: PageRequest, params: Parameters): string {
-  const order = ORDERS[request.orderBy.field];
+  const order = ORDER_COLUMNS[request.orderBy.field];
   const tables = fromTables(where, order);
   return `with ${pageOfIds(where, order, tables, request, params)}
     select ${SHOWN_COLUMNS}
@@ -53,19 +36,8 @@ export function countStatement(where: Where): string {
   return `select count(*)::bigint as n from ${fromTables(where, null)} ${whereClause(where.conditions)}`;
 }
 
-/**
- * Whether the statement is one of the hundred or so that may stay with a connection: any order of everybody, or one filter
- * in the order of creation. Each that stays holds 50 to 200 KB of its server process for as long as that lives, and of
- * filters with each other and with orders there are more than anybody can count.
- */
-export const isCommonPage = ({ conditions }: Where, { field }: OrderBy): boolean =>
-  conditions.length === 0 || (conditions.length === 1 && field === "created_at");
-
-/** The same for a count. */
-export const isCommonCount = ({ conditions }: Where): boolean => conditions.length <= 1;
-
 /** Both tables hold exactly the live users, so either alone will do. */
-function fromTables(where: Where, order: OrderColumn | null): string {
+function fromTables(where: Where, order: Column | null): string {
   const search = where.search || order?.table === "search";
   const activity = where.activity || order?.table === "activity";
   if (search && activity) return "mirror_data.user_search s join mirror_data.user_activity a on a.id = s.id";
@@ -74,12 +46,12 @@ function fromTables(where: Where, order: OrderColumn | null): string {
 
 function pageOfIds(
   where: Where,
-  order: OrderColumn,
+  order: Column,
   tables: string,
   request: PageRequest,
   params: Parameters,
 ): string {
-  const { column, nullable } = order;
+  const { sql: column, nullable } = order;
   const { fromEnd } = request;
   const id = order.table === "search" ? "s.id" : "a.id";
   const direction = request.orderBy.descending === fromEnd ? "asc" : "desc";

@@ -3,8 +3,8 @@ import { describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import type { Sql } from "../../src/db/connection/sql.js";
 import { OURSELVES } from "../../src/lib/shares.js";
-import { Parameters } from "../../src/query/compile.js";
 import { createLookups } from "../../src/query/lookups.js";
+import { Parameters } from "../../src/query/parameters.js";
 import { type TestDatabase, test } from "../support/database.js";
 
 /** Each brings as many rows as its first value says, in another order. */

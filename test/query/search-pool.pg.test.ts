@@ -1,21 +1,36 @@
 import { describe, expect } from "vitest";
-import { OURSELVES } from "../../src/lib/shares.js";
-import { Parameters } from "../../src/query/compile.js";
+import { type Asker, OURSELVES } from "../../src/lib/shares.js";
+import { Parameters } from "../../src/query/parameters.js";
 import type { RawRow } from "../../src/query/present.js";
-import { createSearches, type SearchOptions } from "../../src/query/search-pool.js";
+import { createRun } from "../../src/query/run.js";
+import { createSearches } from "../../src/query/search-pool.js";
+import { guess } from "../../src/query/strategy.js";
 import { type TestDatabase, test } from "../support/database.js";
 
 const SETTINGS = `current_setting('statement_timeout') as timeout, current_setting('enable_indexscan') as scans`;
 /** Longer than a first attempt may take. */
 const SLOW = `select ${SETTINGS} from (select pg_sleep(0.4)) as slept`;
 
+interface Given {
+  byIndex: boolean;
+  hasTerm: boolean;
+  rows: number;
+  instead?: () => Promise<RawRow[]>;
+}
+
+const noLookups = () => Promise.reject(new Error("no lookup"));
+
 const searching = ({ database }: TestDatabase) => {
-  const { search, patiently } = createSearches(database.readers);
-  const common = { asker: OURSELVES, prepare: true };
+  const searches = createSearches(database.readers);
+  const run = createRun({ lookUp: noLookups, searches });
   return {
-    search: (text: string, options: Omit<SearchOptions, keyof typeof common>) =>
-      search(text, new Parameters(), { ...common, ...options }),
-    patiently: (text: string) => patiently(text, new Parameters(), OURSELVES),
+    search(text: string, { byIndex, hasTerm, rows, instead }: Given) {
+      const terms = byIndex ? "by index" : hasTerm ? "by looking" : null;
+      const strategy = guess({ terms, hasCommonPieces: instead !== undefined }, rows, true);
+      return run({ text, params: new Parameters() }, strategy, OURSELVES, instead);
+    },
+    patiently: (text: string, asker: Asker = OURSELVES) =>
+      run({ text, params: new Parameters() }, { how: "patiently" }, asker),
   };
 };
 
@@ -77,10 +92,10 @@ describe("a search", () => {
   });
 
   test("nobody waits for any more is cancelled, and its connection does the next", async ({ db }) => {
-    const { patiently } = createSearches(db.database.readers);
+    const { patiently } = searching(db);
     const leaving = new AbortController();
     const asker = { key: "a", signal: leaving.signal };
-    const left = patiently("select pg_sleep(25)", new Parameters(), asker).catch((error) => error);
+    const left = patiently("select pg_sleep(25)", asker).catch((error) => error);
     const sleeping = async () => {
       const [row] = await db.sql<{ n: number }[]>`
         select count(*)::bigint as n from pg_stat_activity
@@ -91,7 +106,7 @@ describe("a search", () => {
     leaving.abort();
     expect(await left).toMatchObject({ code: "bad_request" });
     expect(await sleeping()).toBe(0);
-    expect(await rowsOf(patiently("select 1", new Parameters(), OURSELVES))).toEqual([["1"]]);
+    expect(await rowsOf(patiently("select 1"))).toEqual([["1"]]);
   });
 
   test("that is wrong is told, and not repeated", async ({ db }) => {

@@ -3,13 +3,9 @@ import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { connect, type Database } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
-import {
-  ORDER_FIELDS,
-  parseListParams,
-  parseUserFilter,
-  type RawParams,
-} from "../../src/query/clerk-params.js";
+import { parseListParams, parseUserFilter, type RawParams } from "../../src/query/clerk-params.js";
 import { createMembershipQueries } from "../../src/query/memberships.js";
+import { ORDER_FIELDS } from "../../src/query/order.js";
 import { createUserQueries } from "../../src/query/users.js";
 import { test } from "../support/database.js";
 

@@ -1,0 +1,94 @@
+import type { Traits } from "./compile.js";
+import type { OrderBy } from "./order.js";
+import type { PageRequest } from "./page.js";
+
+/** How a statement is run. `run.ts` does what is decided here. */
+export type Strategy = Lookup | Guess | Thorough;
+
+/** Brings few rows by what is indexed: on the pool for such reads, together with others that differ in their values alone. */
+export interface Lookup {
+  how: "lookup";
+  /** Its plan is kept: it is as good for all values, and planning it each time would take longer than running it. */
+  isCommon: boolean;
+}
+
+/**
+ * By the plan that Postgres thinks best for these very values, and given up when its time is over. Postgres expects the
+ * matches to be spread evenly over every order; where they aren't, a page that should take milliseconds takes seconds.
+ */
+export interface Guess {
+  how: "guess";
+  /** The slowest long page that guesses right takes 130 ms. */
+  limit: "short page" | "long page" | "long walk";
+  prepare: boolean;
+  /** What is run when the guess was wrong. `by pieces`: the same compiled anew, with the index of pieces used. */
+  otherwise: Thorough["how"] | "by pieces";
+}
+
+/**
+ * For what takes its time. `without order`: never in the order of an index; all matches are read and then ordered, which
+ * costs the same however they are spread.
+ */
+export interface Thorough {
+  how: "patiently" | "without order";
+}
+
+/** Up to this many rows, those before the page included, a page has to be quick. */
+const SHORT_PAGE = 20;
+
+/** A user found by a piece takes 4 µs, one looked through 0.1: beyond this share all are looked through. */
+export const MOST_BY_PIECES = 1 / 40;
+
+/**
+ * The same for a page, which is read in its order until it is full: the more users have the pieces, the sooner that is, and
+ * the longer it would take to read all of them by the index.
+ */
+export function mostByPiecesOfPage({ offset, limit }: Slice, users: number): number {
+  return Math.sqrt((offset + limit) / (3 * Math.max(1, users)));
+}
+
+type Slice = Pick<PageRequest, "offset" | "limit">;
+
+/**
+ * One or two letters are everywhere, because of ids alone: they are looked for in the page's order, and there is no other way
+ * to take when that is slow. Pieces that many users have are tried like that first.
+ */
+export function pageStrategy(traits: Traits, request: Slice & Pick<PageRequest, "orderBy">): Strategy {
+  const isCommon = isCommonPage(traits, request.orderBy);
+  if (traits.few) return { how: "lookup", isCommon };
+  if (traits.terms === "by looking" && !traits.hasCommonPieces) return { how: "patiently" };
+  return guess(traits, request.offset + request.limit, isCommon);
+}
+
+export function guess(
+  { terms, hasCommonPieces }: Pick<Traits, "terms" | "hasCommonPieces">,
+  rows: number,
+  prepare: boolean,
+): Guess {
+  const long = terms === null ? "long walk" : "long page";
+  const thorough = terms === "by index" ? "without order" : "patiently";
+  return {
+    how: "guess",
+    limit: rows > SHORT_PAGE ? long : "short page",
+    prepare,
+    otherwise: hasCommonPieces ? "by pieces" : thorough,
+  };
+}
+
+/** For a page whose guess was wrong, compiled anew. Pieces that even so are too common have no index to go by. */
+export function pageByPiecesStrategy({ hasCommonPieces }: Traits): Strategy {
+  return { how: hasCommonPieces ? "without order" : "patiently" };
+}
+
+/** A count looks at all matches, and there is one way to do that. */
+export function countStrategy({ few, size }: Traits): Strategy {
+  return few ? { how: "lookup", isCommon: size <= 1 } : { how: "patiently" };
+}
+
+/**
+ * Whether the statement is one of the hundred or so that may stay with a connection: any order of everybody, or one
+ * comparison in the order of creation. Each that stays holds 50 to 200 KB of its server process for as long as that lives,
+ * and combinations of filters and orders are more than anybody can count.
+ */
+const isCommonPage = ({ size }: Traits, { field }: OrderBy): boolean =>
+  size === 0 || (size === 1 && field === "created_at");
