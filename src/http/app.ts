@@ -5,15 +5,8 @@ import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors } from "./errors.js";
-import {
-  authenticated,
-  classified,
-  createRequestLog,
-  logRequests,
-  refuseLoops,
-  requestId,
-  whileDatabaseAnswers,
-} from "./middleware.js";
+import { authenticated, classified, refuseLoops, requestId, whileDatabaseAnswers } from "./middleware.js";
+import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
@@ -24,6 +17,7 @@ import { type WebhookDeps, webhookRoutes } from "./routes/webhooks.js";
 
 export interface AppDeps {
   log: Logger;
+  observe: RequestObserver;
   authenticate: Authenticate;
   readiness: () => Readiness;
   webhooks: WebhookDeps;
@@ -42,7 +36,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   return new Hono<HttpEnv>()
     .onError(answerErrors(deps.log))
     .use(requestId)
-    .use(logRequests(createRequestLog(deps.log)))
+    .use(observeRequests(deps.observe))
     .route("/", opsRoutes(deps.readiness))
     .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)

@@ -5,9 +5,8 @@ import type { Authenticate, Principal } from "../auth/keys.js";
 import type { Scope } from "../auth/scopes.js";
 import type { Availability } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
-import type { Logger } from "../observability/logger.js";
 import { HOP_HEADER } from "../upstream/client.js";
-import { classify, normalisePath, templateOf } from "../upstream/paths.js";
+import { classify, normalisePath } from "../upstream/paths.js";
 import { admit } from "./admission.js";
 import { notAPathOfClerks } from "./errors.js";
 import { requestTarget } from "./request-target.js";
@@ -36,41 +35,6 @@ export const requestId: MiddlewareHandler<HttpEnv> = (c, next) => {
   c.set("headers", headersOf(id));
   return next();
 };
-
-/** An answered request, as far as it is logged: no header, query or body is ever among it. */
-export interface RequestLine {
-  method: string;
-  path: string;
-  status: number;
-  startedAtMs: number;
-  requestId: string;
-  key: string | undefined;
-}
-
-/** Writes one line per request. */
-export type LogRequest = (line: RequestLine) => void;
-
-export function createRequestLog(log: Logger): LogRequest {
-  // Nothing in these lines needs redacting, which would cost half as much as the line itself.
-  const lines = log.child({}, { redact: [] });
-  return ({ method, path, status, startedAtMs, requestId, key }) => {
-    const ms = Math.round((performance.now() - startedAtMs) * 10) / 10;
-    const entry = { method, path: templateOf(path), status, ms, requestId, key };
-    if (status >= 500) lines.warn(entry, "request");
-    else lines.info(entry, "request");
-  };
-}
-
-export function logRequests(log: LogRequest): MiddlewareHandler<HttpEnv> {
-  return async (c, next) => {
-    await next();
-    log({
-      ...{ method: c.req.method, path: c.req.path, status: c.res.status },
-      ...{ startedAtMs: c.get("startedAtMs"), requestId: c.get("requestId") },
-      key: c.get("principal")?.name,
-    });
-  };
-}
 
 /**
  * A mirror's request to Clerk that arrives at a mirror is going round in a circle, or would be answered with a copy where

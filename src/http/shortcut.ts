@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Authenticate, Principal } from "../auth/keys.js";
-import type { Logger } from "../observability/logger.js";
 import type { LiveUser, UserQueries } from "../query/users.js";
 import type { Unapplied } from "../sync/answers/unapplied.js";
 import type { Completeness } from "../sync/ledger/proof.js";
 import { routeAnsweredBy } from "../upstream/clerk-routes.js";
 import { HOP_HEADER } from "../upstream/client.js";
 import { admit } from "./admission.js";
-import { createRequestLog, headersOf, requestIdFor } from "./middleware.js";
+import { headersOf, requestIdFor } from "./middleware.js";
+import type { RequestObserver } from "./request-observer.js";
 import { JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
 
 /** Answers a request, or leaves it untouched to what comes behind. */
 export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
 
 export interface ShortcutDeps {
-  log: Logger;
+  observe: RequestObserver;
   authenticate: Authenticate;
   users: Pick<UserQueries, "getFromMemory" | "get">;
   completeness: Pick<Completeness, "asOfMs">;
@@ -32,8 +32,7 @@ const ONE_USER = new RegExp(`^${ROUTE.template.replace("{id}", "(user_\\w+)")}$`
  * key, a missing scope, a tombstone, nobody, Postgres away, and headers that change what is read or how it is answered.
  */
 export function createShortcut(deps: ShortcutDeps): Shortcut {
-  const { log, authenticate, users, completeness, unapplied } = deps;
-  const logRequest = createRequestLog(log);
+  const { observe, authenticate, users, completeness, unapplied } = deps;
   let held: (() => void)[] = [];
 
   /**
@@ -102,8 +101,8 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
       if (etag !== null) Object.assign(headers, taggedHeaders(etag));
       headers["server-timing"] = serverTiming(readFrom, startedAtMs);
       atEndOfTurn(() => outgoing.writeHead(200, headers).end(body));
-      const [method, path] = ["GET", `/v1/users/${id}`];
-      logRequest({ method, path, status: 200, startedAtMs, requestId, key });
+      const ms = performance.now() - startedAtMs;
+      observe({ method: "GET", template: ROUTE.template, status: 200, ms, requestId, key, readFrom });
     }
   };
 }

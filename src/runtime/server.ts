@@ -5,6 +5,7 @@ import type { ConfigWithSecretKey } from "../config.js";
 import { findApiKeys } from "../db/api-keys.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
+import { createRequestLog } from "../http/request-observer.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
@@ -96,8 +97,10 @@ async function serve(
     }),
   );
   const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache });
+  const observe = createRequestLog(log);
   const app = createApp({
     log,
+    observe,
     authenticate,
     readiness,
     webhooks: {
@@ -133,7 +136,7 @@ async function serve(
       }),
     },
   });
-  const shortcut = createShortcut({ log, authenticate, users, completeness, unapplied });
+  const shortcut = createShortcut({ observe, authenticate, users, completeness, unapplied });
   const server = await listen(app, config.server, shortcut);
   log.info({ url: server.url, state: readiness() }, "listening");
 

@@ -27,9 +27,9 @@ async function both(overrides: Overrides = {}, reads: Partial<UserQueries> = {})
     return standInApp({ users, ...overrides, log });
   });
   const [plain, short] = sides as [(typeof sides)[0], (typeof sides)[0]];
-  const { authenticate, users } = short.parts;
+  const { authenticate, observe, users } = short.parts;
   let leftToApp = 0;
-  const shortcut = createShortcut({ ...users, log: short.parts.log, authenticate });
+  const shortcut = createShortcut({ ...users, observe, authenticate });
   servers.push(
     await listen(plain.app, LOOPBACK),
     await listen(short.app, LOOPBACK, (incoming, outgoing, otherwise) =>

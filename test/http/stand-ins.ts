@@ -2,6 +2,7 @@ import { createAuthenticator, type Principal } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { type AppDeps, createApp } from "../../src/http/app.js";
+import { createRequestLog } from "../../src/http/request-observer.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Run } from "../../src/sync/ledger/runs.js";
 
@@ -67,8 +68,10 @@ export type Overrides = Partial<AppDeps> & {
 export function standInApp(overrides: Overrides = {}) {
   const asked: unknown[] = [];
   const clerkAnswers: ClerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
+  const log = overrides.log ?? silentLogger();
   const parts: AppDeps = {
-    log: silentLogger(),
+    log,
+    observe: createRequestLog(log),
     authenticate: createAuthenticator({
       secretKey: SECRET_KEY,
       mirrorApiKey: MIRROR_KEY,

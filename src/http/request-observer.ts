@@ -1,0 +1,52 @@
+import type { MiddlewareHandler } from "hono";
+import type { Logger } from "../observability/logger.js";
+import { templateOf } from "../upstream/paths.js";
+import type { HttpEnv, ReadFrom } from "./respond.js";
+
+/** What may be told of a request once it is answered. No header, query or body is ever among it, and no id in its path. */
+export interface FinishedRequest {
+  method: string;
+  /** The path without its ids: the name of the route in logs and metrics. */
+  template: string;
+  status: number;
+  /** From its arrival until the answer was ready. */
+  ms: number;
+  requestId: string;
+  /** The name of the key; absent where none was recognised. */
+  key: string | undefined;
+  /** What the answer was read from, where that is worth telling. */
+  readFrom: ReadFrom | undefined;
+}
+
+/**
+ * Told of each request that was answered, whether by the app or by the shortcut before it: the log's line is written by
+ * one. It must not throw and should return soon, since every answer waits for it.
+ */
+export type RequestObserver = (request: FinishedRequest) => void;
+
+/** Writes one line per request. */
+export function createRequestLog(log: Logger): RequestObserver {
+  // Nothing in these lines needs redacting, which would cost half as much as the line itself.
+  const lines = log.child({}, { redact: [] });
+  return ({ method, template, status, ms, requestId, key }) => {
+    const entry = { method, path: template, status, ms: Math.round(ms * 10) / 10, requestId, key };
+    if (status >= 500) lines.warn(entry, "request");
+    else lines.info(entry, "request");
+  };
+}
+
+/** Tells the observer of every request that passes, when its answer is ready. */
+export function observeRequests(observe: RequestObserver): MiddlewareHandler<HttpEnv> {
+  return async (c, next) => {
+    await next();
+    observe({
+      method: c.req.method,
+      template: c.get("route")?.template ?? templateOf(c.req.path),
+      status: c.res.status,
+      ms: performance.now() - c.get("startedAtMs"),
+      requestId: c.get("requestId"),
+      key: c.get("principal")?.name,
+      readFrom: c.get("readFrom"),
+    });
+  };
+}
