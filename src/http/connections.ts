@@ -14,6 +14,8 @@ export interface ConnectionLimits {
   unreadBytesASecond: number;
   /** Of all answers that lie unread together. */
   unreadBytes: number;
+  /** How often it is looked how far they were read. */
+  sweepMs: number;
 }
 
 /** An idle connection takes some 10 KB; a gateway that opens one for each of its callers has hundreds. */
@@ -23,9 +25,8 @@ const LIMITS: ConnectionLimits = {
   unreadMs: 20_000,
   unreadBytesASecond: 128 * 1024,
   unreadBytes: 256 * 1024 * 1024,
+  sweepMs: 1000,
 };
-
-const SWEEP_MS = 1000;
 
 interface Connection {
   /** Requests that are worked on, or whose answer isn't read to its end. */
@@ -34,7 +35,8 @@ interface Connection {
   /** Behind those that are running. */
   waiting: (() => void)[];
   idleSinceMs: number;
-  unread: { bytes: number; sinceMs: number } | null;
+  /** How many bytes the connection has taken so far, and since when it has taken no more. */
+  unread: { readBytes: number; sinceMs: number } | null;
 }
 
 /** Starts a request now, or when those before it on its connection are done. */
@@ -45,7 +47,7 @@ export type Serve = (incoming: IncomingMessage, outgoing: ServerResponse, handle
  * Idle ones go first; a newcomer is refused only where every other has a whole request running.
  */
 export function boundConnections(server: Server, limits: Partial<ConnectionLimits> = {}): Serve {
-  const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes } = { ...LIMITS, ...limits };
+  const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes, sweepMs } = { ...LIMITS, ...limits };
   const connections = new Map<Socket, Connection>();
 
   server.on("connection", (socket: Socket) => {
@@ -115,10 +117,10 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
         connection.unread = null;
         continue;
       }
-      // Less than before: some of it was read.
-      if (!connection.unread || bytes < connection.unread.bytes)
-        connection.unread = { bytes, sinceMs: nowMs };
-      connection.unread.bytes = bytes;
+      // How much lies here says nothing: what is read of a stream is replaced by its next chunk.
+      const readBytes = socket.bytesWritten - bytes;
+      if (!connection.unread || readBytes > connection.unread.readBytes)
+        connection.unread = { readBytes, sinceMs: nowMs };
       const { sinceMs } = connection.unread;
       if (nowMs - sinceMs > unreadMs + (bytes / unreadBytesASecond) * 1000) {
         socket.destroy();
@@ -135,7 +137,7 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
     }
   }
 
-  const sweeping = setInterval(sweep, SWEEP_MS);
+  const sweeping = setInterval(sweep, sweepMs);
   sweeping.unref();
   server.once("close", () => clearInterval(sweeping));
 
