@@ -4,7 +4,7 @@ import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
-import { answerErrors } from "./errors.js";
+import { answerErrors, createFailureReport } from "./errors.js";
 import { authenticated, classified, refuseLoops, requestId, whileDatabaseAnswers } from "./middleware.js";
 import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
@@ -33,10 +33,11 @@ export interface AppDeps {
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { availability, positions } = deps;
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
+  const report = createFailureReport(deps.log);
   return new Hono<HttpEnv>()
-    .onError(answerErrors(deps.log))
+    .onError(answerErrors(report))
     .use(requestId)
-    .use(observeRequests(deps.observe))
+    .use(observeRequests(deps.observe, report))
     .route("/", opsRoutes(deps.readiness))
     .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)

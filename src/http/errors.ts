@@ -88,26 +88,34 @@ export function presentBug(requestId: string): ErrorAnswer {
   return { status: 500, headers: JSON_TYPE, body };
 }
 
-/** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
-export function answerErrors(log: Logger): ErrorHandler<HttpEnv> {
-  function present(error: Error, requestId: string): ErrorAnswer {
-    const entry = { requestId, err: error };
-    if (error instanceof AppError) {
+/** Logs a failure, and returns what may be said of it; null: it is a bug, of which nothing may be said. */
+export type ReportFailure = (failure: unknown, requestId: string) => AppError | null;
+
+export function createFailureReport(log: Logger): ReportFailure {
+  return (failure, requestId) => {
+    const entry = { requestId, err: failure };
+    if (failure instanceof AppError) {
       // What is shed comes by the thousand, and its line of the request says all of it.
-      if (STATUS[error.code] >= 500 && error.code !== "overloaded") log.warn(entry, "request failed");
-      return presentError(error, requestId);
+      if (STATUS[failure.code] >= 500 && failure.code !== "overloaded") log.warn(entry, "request failed");
+      return failure;
     }
-    if (isDatabaseTrouble(error)) {
+    if (isDatabaseTrouble(failure)) {
       log.warn(entry, "database unavailable");
-      return presentError(new AppError("database_unavailable", "The database can't be reached."), requestId);
+      return new AppError("database_unavailable", "The database can't be reached.");
     }
     log.error(entry, "unexpected error");
-    return presentBug(requestId);
-  }
+    return null;
+  };
+}
+
+/** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
+export function answerErrors(report: ReportFailure): ErrorHandler<HttpEnv> {
   return (failure, c) => {
     const isRefused = failure instanceof AppError && STATUS[failure.code] < 500;
     const error = isBodyCut(c) && !isRefused ? bodyCut(failure) : failure;
-    const { status, headers, body } = present(error, c.get("requestId"));
+    const requestId = c.get("requestId");
+    const told = report(error, requestId);
+    const { status, headers, body } = told ? presentError(told, requestId) : presentBug(requestId);
     return respond(c, body, status, headers);
   };
 }

@@ -19,8 +19,13 @@ export interface HttpEnv {
     startedAtMs: number;
     /** What the answer was read from, where that is worth telling. */
     readFrom?: ReadFrom;
+    /** Of an answer that is written chunk by chunk; never rejects. Set by `respondStream`. */
+    streamEnd?: Promise<StreamEnd>;
   };
 }
+
+/** How an answer ended that was written chunk by chunk. `left`: the client went away, or was cut off. */
+export type StreamEnd = { kind: "whole" } | { kind: "left" } | { kind: "failed"; error: unknown };
 
 export type ReadFrom = "memory" | "postgres" | "clerk";
 
@@ -41,7 +46,7 @@ export const taggedHeaders = (etag: string) => ({
  */
 export function respond(
   c: Context<HttpEnv>,
-  body: string | Uint8Array<ArrayBuffer> | null,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>> | null,
   status = 200,
   headers: Record<string, string> = JSON_TYPE,
 ): Response {

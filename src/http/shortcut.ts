@@ -102,7 +102,16 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
       headers["server-timing"] = serverTiming(readFrom, startedAtMs);
       atEndOfTurn(() => outgoing.writeHead(200, headers).end(body));
       const ms = performance.now() - startedAtMs;
-      observe({ method: "GET", template: ROUTE.template, status: 200, ms, requestId, key, readFrom });
+      observe({
+        method: "GET",
+        template: ROUTE.template,
+        status: 200,
+        ms,
+        requestId,
+        key,
+        readFrom,
+        isCut: false,
+      });
     }
   };
 }

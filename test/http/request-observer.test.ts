@@ -45,6 +45,7 @@ test.each<[string, Partial<UserQueries>, FinishedRequest["readFrom"]]>([
     requestId: "mine-1",
     key: "MIRROR_API_KEY",
     readFrom,
+    isCut: false,
   });
 });
 

@@ -1,0 +1,80 @@
+import type { ServerResponse } from "node:http";
+import type { Context } from "hono";
+import { gone } from "../lib/shares.js";
+import { type HttpEnv, respond, type StreamEnd } from "./respond.js";
+
+/** The chunks of an answer, made as they are asked for. The signal aborts when nobody waits for them any more. */
+export type Chunks = (signal: AbortSignal) => AsyncIterable<Uint8Array>;
+
+/**
+ * An answer that is written chunk by chunk, for what is too large or too slow to hold as a whole.
+ *
+ * - The next chunk is asked for when the connection has room for it: no more than one waits in memory.
+ * - When the client goes away, or is cut off because it doesn't read (`connections.ts`), the signal aborts and the
+ *   iterator's `return` is called.
+ * - What fails before the first chunk rejects, and is answered like any other failure. What fails behind it is logged and
+ *   cuts the connection: a stream that ends is complete.
+ */
+export async function respondStream(
+  c: Context<HttpEnv>,
+  chunks: Chunks,
+  headers: Record<string, string>,
+): Promise<Response> {
+  if (c.req.method === "HEAD") return respond(c, null, 200, headers);
+  const outgoing = c.env?.outgoing;
+  const leaving = new AbortController();
+  const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
+  let end: (how: StreamEnd) => void = () => {};
+
+  function leave(): void {
+    if (leaving.signal.aborted) return;
+    leaving.abort();
+    end({ kind: "left" });
+    // Nobody is left to be told if this fails too.
+    iterator.return?.().catch(() => {});
+  }
+
+  // The same event ends an answer that was sent whole, when there is nothing left to end.
+  outgoing?.once("close", leave);
+  if (outgoing?.destroyed) leave();
+  let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
+    throw leaving.signal.aborted ? gone() : error;
+  });
+  if (leaving.signal.aborted) throw gone();
+  c.set(
+    "streamEnd",
+    new Promise((resolve) => {
+      end = resolve;
+    }),
+  );
+
+  const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
+    {
+      async pull(controller) {
+        try {
+          const { done, value } = first ?? (await iterator.next());
+          first = null;
+          if (leaving.signal.aborted) return;
+          if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>);
+          controller.close();
+          end({ kind: "whole" });
+        } catch (error) {
+          if (leaving.signal.aborted) return;
+          end({ kind: "failed", error });
+          // The server would log the error itself, and write its message behind what was sent.
+          if (outgoing) cut(outgoing);
+          else controller.error(error);
+        }
+      },
+      cancel: leave,
+    },
+    { highWaterMark: 0 },
+  );
+  return respond(c, body, 200, headers);
+}
+
+/** With a reset: to a client, or a proxy, that speaks HTTP/1.0, a connection that merely ends is a complete answer. */
+function cut(outgoing: ServerResponse): void {
+  if (outgoing.socket) outgoing.socket.resetAndDestroy();
+  else outgoing.destroy();
+}
