@@ -13,7 +13,7 @@ export interface Notifications {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export interface NotificationsOptions {
+export interface NotificationsDeps {
   connections: Pick<Connections, "open">;
   /** The ids of the users that changed, or `all` if any user may have, as after each time when nothing was heard. */
   onChange: (ids: string[] | "all") => void;
@@ -27,7 +27,7 @@ const HEARTBEAT_MS = 1000;
  */
 const SILENCE_MS = 3000;
 
-export function createNotifications({ connections, onChange, log }: NotificationsOptions): Notifications {
+export function createNotifications({ connections, onChange, log }: NotificationsDeps): Notifications {
   const heartbeat = `mirror_heartbeat_${randomUUID().replaceAll("-", "")}`;
   let hearingUntilMs = 0;
   /** How many heartbeats came back. */

@@ -13,7 +13,7 @@ export interface Proofs {
   read(): Promise<boolean>;
 }
 
-export interface ProofsOptions extends Pick<Database, "primary" | "readers"> {
+export interface ProofsDeps extends Pick<Database, "primary" | "readers"> {
   /** Called when a write succeeds after one was refused. */
   onWritable: () => Promise<unknown>;
   log: Logger;
@@ -28,7 +28,7 @@ export function createProofs({
   readers: { points, searches },
   onWritable,
   log,
-}: ProofsOptions): Proofs {
+}: ProofsDeps): Proofs {
   let refused = false;
 
   const read = createProof(withLimit(points, LIMIT_MS), async (limited) => {

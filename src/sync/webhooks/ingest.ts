@@ -40,7 +40,7 @@ export interface Ingest {
   receive(message: WebhookMessage): Promise<Receipt>;
 }
 
-export interface IngestOptions {
+export interface IngestDeps {
   sql: Sql;
   availability: Pick<Availability, "guard">;
   positions: Pick<CommitPositions, "current">;
@@ -54,8 +54,8 @@ export interface IngestOptions {
   patienceMs?: number;
 }
 
-export function createIngest(options: IngestOptions): Ingest {
-  const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = options;
+export function createIngest(deps: IngestDeps): Ingest {
+  const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = deps;
   const group = createGroupCommit<Item, Committed>({
     ...{ commit, keysOf },
     ...(patienceMs !== undefined && { patienceMs }),
