@@ -33,7 +33,7 @@ class TakenBack {
   constructor(readonly applied: Applied) {}
 }
 
-/** For one thing alone, which whoever asked for it repeats. */
+/** Where the options don't say otherwise, for a single item: who asked for it repeats it. */
 const LOCK_TIMEOUT_MS = 2000;
 
 async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
@@ -100,7 +100,7 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   };
 }
 
-/** The items that are no webhook, or a webhook seen for the first time; a repeat within the batch counts once. */
+/** The items without a webhook, and those whose webhook is seen for the first time. Of repeats within the batch one counts. */
 async function freshItems(tx: Tx, items: readonly Item[]): Promise<[Item, number][]> {
   const claimed = await claimDeliveries(
     tx,

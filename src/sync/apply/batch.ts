@@ -4,7 +4,7 @@ import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "../
 import type { Delivery } from "../ledger/deliveries.js";
 import type { Refetch, Settled } from "../ledger/refetch-queue.js";
 
-/** What one webhook, one answer of Clerk, or one row of a page says. */
+/** What one webhook, one answer from Clerk, or one row of a page says. */
 export interface Item {
   delivery?: Delivery;
   users?: readonly UserSnapshot[];
@@ -17,7 +17,7 @@ export interface Item {
 /** `duplicate`: a message seen before. `stale`: older than what is stored, nothing changed. */
 export type ItemStatus = "applied" | "stale" | "duplicate";
 
-/** How what is readable changed. `touched`: no more than its times of activity or its lock. */
+/** How something that callers can read changed. `touched`: only its times of activity or its lock did. */
 export type RowChange = "created" | "updated" | "touched" | "deleted";
 
 export interface Applied {
@@ -29,21 +29,21 @@ export interface Applied {
 }
 
 export interface ApplyOptions {
-  /** How far Clerk's lists may trail its writes: what contradicts a tombstone must be that much younger. */
+  /** How far Clerk's lists may be behind its writes. What contradicts a tombstone must be younger than it by more than that. */
   lagMs: number;
-  /** Runs first in the transaction: a walk that lost its lease writes nothing. */
+  /** Runs first in the transaction, so that a walk that has lost its lease writes nothing. */
   fence?: (tx: Tx) => Promise<void>;
-  /** Runs in the transaction: a walk's checkpoint commits with its rows or not at all. */
+  /** Runs in the transaction, so that a walk's checkpoint commits together with its rows, or not at all. */
   within?: (tx: Tx) => Promise<void>;
-  /** Told before this returns, so that no answer is given while an older state is still served from memory. */
+  /** Called before this returns, so that nobody is answered while the cache still serves the older state. */
   onCommitted?: OnCommitted | undefined;
-  /** How long each lock is waited for. Then a lock's timeout is thrown, and nothing is stored. */
+  /** How long to wait for each lock. After that a lock timeout is thrown, and nothing is stored. */
   lockTimeoutMs?: number;
-  /** Does everything and takes it back: what is returned is what would have been. */
+  /** Does everything, rolls it back, and returns what would have been applied. */
   dryRun?: boolean;
 }
 
-/** What of a commit is readable now, and was not before. */
+/** Is told what a commit has changed. */
 export type OnCommitted = (applied: Applied) => void;
 
 /** A snapshot and the index of the item it came in. */
@@ -52,16 +52,16 @@ export interface Incoming<S> {
   item: number;
 }
 
-/** What the three appliers give back to the transaction. */
+/** What `applyUsers`, `applyOrganizations` and `applyMemberships` return to the transaction. */
 export interface Effects {
   /** The items that said something newer than what was stored. */
   appliedItems: Set<number>;
   changes: Change[];
-  /** How many more are live than before. */
+  /** By how much the number of live objects has grown. */
   delta: number;
   refetches: Refetch[];
   settled: Settled[];
   effects: Map<string, RowChange>;
-  /** Settles when the rows are written; nothing behind it waits, since a connection does one statement after another. */
+  /** Settles when the rows are written. Later statements needn't wait for it: a connection runs one after another. */
   written: Promise<unknown>;
 }

@@ -2,13 +2,13 @@ import type { Sql } from "../../db/connection/sql.js";
 import type { Item } from "./batch.js";
 import { applyIsolated, type Isolated, type IsolateOptions } from "./isolate.js";
 
-/** A page of 500 ordinary users is 1.3 MB and stays one transaction; each mebibyte takes some 50 ms of work here. */
+/** A page of 500 ordinary users is 1.3 MB and stays one transaction. Each mebibyte takes about 50 ms of work in this process. */
 const MOST_BYTES = 2 * 1024 * 1024;
 
 /**
- * Applies the items of a page that is `bytes` long: a large one in several transactions, so that no statement is so large
- * that making it holds up everybody else. Each is safe to repeat, so the page is too; `within` commits with the last,
- * unless another session holds something of the page.
+ * Applies the items of a page that is `bytes` long. A large page takes several transactions, because making one very large
+ * statement would block everything else in this process. Each transaction is safe to repeat, so the page is too. `within`
+ * commits with the last one, unless another session holds a lock on something in the page.
  */
 export async function applyInChunks(
   sql: Sql,

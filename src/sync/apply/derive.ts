@@ -15,7 +15,7 @@ export function derivedRows(user: ClerkUser): Derived {
   return { search: searchRow(user, identifiers), metadata: metadataRow(user, identifiers), identifiers };
 }
 
-/** What list, count and search look at. */
+/** The row that list, count and search read. */
 function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
   const names = nameFields(first, last);
@@ -51,13 +51,13 @@ function primaryOf(identifiers: readonly IdentifierRow[], kind: IdentifierRow["k
   return identifiers.find((one) => one.kind === kind && one.is_primary) ?? null;
 }
 
-/** "first last" exists only if both are set. */
+/** `first last` is a name only if both are set. */
 function nameFields(first: string | null, last: string | null): string[] {
   const names = [first, last].filter((name) => name !== null);
   return first !== null && last !== null ? [...names, `${first} ${last}`] : names;
 }
 
-/** Each `(kind, value)` once: Postgres refuses to touch a row twice in one statement. */
+/** Has each `(kind, value)` once, because Postgres refuses to change a row twice in one statement. */
 function identifierRows(user: ClerkUser): IdentifierRow[] {
   const rows: IdentifierRow[] = [];
   const byKey = new Map<string, IdentifierRow>();
@@ -70,7 +70,7 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       byKey.set(name, row);
     }
   };
-  // Literals, not spreads: a user can have ten thousand of them, and spreading makes each ten times as dear.
+  // Literals instead of spreads: a user can have ten thousand identifiers, and a spread costs ten times as much.
   const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
     if (value === null) return;
     add({
@@ -119,18 +119,19 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
 
 const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
 
-/** What `provider` and `provider_user_id` filter by. Clerk spells a provider with and without `oauth_`. */
+/** The value that the filters `provider` and `provider_user_id` look for. Clerk writes providers with and without `oauth_`. */
 function accountKey(account: Json): string | null {
   const [provider, id] = [text(account.provider), text(account.provider_user_id)];
   return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
 }
 
-/** By which Clerk's API deletes it: legacy accounts have that apart from `id`, which is their identification's. */
+/** The id by which Clerk's API deletes the account. In legacy accounts `id` is that of their identification instead. */
 const accountId = (account: Json) => text(account.external_account_id) || text(account.id);
 
 /**
- * The value of an account that can't have its key as one, because it has none or another account has it: some providers
- * leave the id empty. No filter means it: those look for a key's folded spelling too. Migration 0011 spells it alike.
+ * The value of an account whose key can't be its value: it has no key, or another account of the user has the same one, since
+ * some providers leave the id empty. No filter finds it by this value, because filters also compare the folded key.
+ * Migration 0011 makes the same values.
  */
 function apart(key: string | null, id: string): string {
   return `${exactKey(key ?? "")

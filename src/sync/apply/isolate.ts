@@ -6,8 +6,8 @@ import type { Applied, ApplyOptions, Item, ItemStatus } from "./batch.js";
 import { keysOf, lockedAmong } from "./locked.js";
 
 /**
- * What became of one item. `poison` will fail for ever and belongs among the dead letters. `locked`: another session holds
- * one of `ids`; nothing of the item is stored.
+ * What became of one item. `poison`: it will always fail, and belongs among the dead letters. `locked`: another session holds
+ * a lock on one of `ids`, and nothing of the item is stored.
  */
 export type Isolated =
   | { kind: "applied"; status: ItemStatus; applied: Applied }
@@ -15,23 +15,23 @@ export type Isolated =
   | { kind: "locked"; ids: readonly string[] };
 
 export interface IsolateOptions extends ApplyOptions {
-  /** Something of this is known to have been locked: looks first, and waits for nobody. */
+  /** Some of the items are known to have been locked: find out which before applying any, and don't wait for locks. */
   looksFirst?: boolean;
 }
 
-/** Batches that share rows are through with them long before; whoever waits longer waits for somebody who sleeps. */
+/** Batches that share rows finish well within this time. A lock that is held longer belongs to a session that is stuck. */
 const TOGETHER_TIMEOUT_MS = 500;
-/** Once it is known that somebody holds something: those who are free go on at once. */
+/** For the free items, once another session is known to hold locks: they shouldn't wait. */
 const AROUND_TIMEOUT_MS = 100;
 const ALONE_TIMEOUT_MS = 50;
-/** What is locked and can't be seen to be is found by trying each alone, as many as one batch of webhooks has. */
+/** A lock that can't be seen is found by applying each item alone. No more than this, which is a batch of webhooks. */
 const MOST_TRIED_ALONE = 64;
 
 /**
- * Applies a batch; if it fails, each item alone, so that one poison user never stops the rest, nor does one whose row is
- * locked by another session. Throws when a failure isn't the items' own (deadlock, timeout, disk, connection): the caller
- * repeats the whole batch, which is safe. `within` commits with the batch, or, after a retry, behind the last of them;
- * where an item is locked, not at all.
+ * Applies a batch. If it fails, each item is applied alone, so that neither a poison user nor one whose row is locked by
+ * another session stops the rest. Throws when the failure isn't caused by an item (deadlock, timeout, disk, connection): the
+ * caller then repeats the whole batch, which is safe. `within` commits with the batch; where items were applied alone, after
+ * the last of them; and where an item is locked, not at all.
  */
 export async function applyIsolated(
   sql: Sql,
@@ -64,7 +64,7 @@ async function applyAroundLocks(
   return items.map((item) => results.get(item) ?? { kind: "locked", ids: locked.get(item) ?? keysOf(item) });
 }
 
-/** Where whole tables are held, everything is. */
+/** If a whole table is locked, every item counts as locked. */
 async function lookForLocks(sql: Sql, items: readonly Item[]): Promise<Map<Item, readonly string[]>> {
   try {
     return await lockedAmong(sql, items);
@@ -111,8 +111,8 @@ async function applyEach(sql: Sql, items: readonly Item[], options: ApplyOptions
 }
 
 /**
- * Validation, and what Postgres says about data (22) and constraints (23): no repetition will make it better. Nor will
- * it for JSON nested so deep that walking it exhausts the stack.
+ * Errors that repeating won't cure: failed validation, Postgres' errors about data (class 22) and constraints (class 23), and
+ * JSON that is nested so deep that walking it exhausts the stack.
  */
 export function isPoison(error: unknown): error is Error {
   if (error instanceof AppError) return error.code === "invalid_payload";

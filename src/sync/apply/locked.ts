@@ -3,19 +3,19 @@ import { limitLocks } from "../../db/connection/session.js";
 import type { Sql } from "../../db/connection/sql.js";
 import type { Item } from "./batch.js";
 
-/** What an item of a batch writes: whoever waits for one of these may have to wait with it. */
+/** The keys of all rows that an item writes. Another item with one of them may have to wait for this one. */
 export function keysOf(item: Item): string[] {
   const { delivery, users = [], organizations = [], memberships = [], refetches = [] } = item;
   const ids = [...users, ...organizations, ...memberships, ...refetches].map(({ id }) => id);
   return delivery ? [delivery.messageId, ...ids] : ids;
 }
 
-/** A look that passes over what is locked waits for nothing but whole tables. */
+/** `skip locked` passes over locked rows, so that only a lock on a whole table can make it wait. */
 const LOOK_TIMEOUT_MS = 100;
 
 /**
- * Which of these items' users, organizations and memberships another session holds at this moment, by item; a row that
- * isn't there yet, and whatever else an item writes, isn't looked at. Throws a lock's timeout where whole tables are held.
+ * The ids of the users, organizations and memberships that another session has locked at this moment, by item. Rows that
+ * don't exist yet, and whatever else an item writes, are not checked. Throws a lock timeout if a whole table is locked.
  */
 export async function lockedAmong(sql: Sql, items: readonly Item[]): Promise<Map<Item, string[]>> {
   const idsOf = (pick: (item: Item) => readonly { id: string }[] | undefined) =>

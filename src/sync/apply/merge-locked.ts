@@ -11,12 +11,12 @@ import type { StoredRow } from "./tables.js";
 
 type Snapshot = Live<Json> | Gone | Activity;
 
-/** What differs between the three tables whose rows are folded. */
+/** What differs between users, organizations and memberships when they are folded. */
 export interface FoldTable<R extends StoredRow> {
   kind: Kind;
-  /** The feed's word for it. */
+  /** What the change feed calls it. */
   name: "user" | "organization" | "membership";
-  /** Where its doubts are queued; null: nothing of this kind can be asked for by id. */
+  /** The kind under which its refetches are queued. Null: Clerk can't be asked for one of this kind by its id. */
   refetch: RefetchKind | null;
   existing(tx: Tx, ids: readonly string[]): Promise<Iterable<string>>;
   /** Inserts the rows that are still unknown and returns their ids. The rows come sorted. */
@@ -24,14 +24,14 @@ export interface FoldTable<R extends StoredRow> {
   /** Locks in id order, then reads; the ids come sorted. */
   lock(tx: Tx, ids: readonly string[]): Promise<{ row: R; state: State }[]>;
   /**
-   * Writes the rows that were known before, and what follows from all that were written, in one round trip. Resolves when
-   * the statements are on their way: the feed's lock comes behind them, and nobody who holds it is to work anything out.
+   * Writes the rows that existed before, and what follows from all written rows, in one round trip. Resolves as soon as the
+   * statements are sent: the feed's lock is taken behind them, and whoever holds that lock must have nothing left to compute.
    */
   write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<Writing>;
   rowOf(id: string, state: State): R;
 }
 
-/** `written` settles when Postgres has done it. */
+/** `written` settles when Postgres has written the rows. */
 export interface Writing {
   written: Promise<unknown>;
 }
@@ -46,14 +46,14 @@ export interface Outcome<R> {
 export interface FoldedRows<R> extends Effects {
   /** The rows that were written. */
   outcomes: Outcome<R>[];
-  /** Tombstones that something contradicted. */
+  /** The tombstones that a snapshot contradicted. */
   contradicted: R[];
 }
 
 /**
- * Folds what came in into what is stored and writes the rows that differ. The decision is made on rows that are locked:
- * a greatest taken from an earlier read loses updates. New ids are inserted before known ones are locked, each in id
- * order, so that batches which share ids wait for each other and never deadlock.
+ * Folds what came in into what is stored, and writes the rows that differ. It decides on locked rows only: with rows from an
+ * earlier read, another batch's update could get lost. New ids are inserted before known ones are locked, both in the order
+ * of ids, so that batches with common ids wait for each other and never deadlock.
  */
 export async function foldLocked<R extends StoredRow>(
   tx: Tx,
@@ -77,7 +77,7 @@ export async function foldLocked<R extends StoredRow>(
   const ids = [...byId.keys()].sort();
   const known = new Set(await table.existing(tx, ids));
 
-  // A single user can be a mebibyte: hashing and printing it take as long as four hundred ordinary ones.
+  // A single user can have a mebibyte, which takes as long to hash and print as four hundred ordinary users.
   const pauseFresh = createPause();
   const fresh: FoldedId[] = [];
   for (const id of ids) {
@@ -100,7 +100,7 @@ export async function foldLocked<R extends StoredRow>(
   }
   const inserted = new Set(rows.size > 0 ? await table.insert(tx, [...rows.values()]) : []);
   for (const one of fresh) {
-    // Somebody else inserted it meanwhile: then it is locked and folded again like every known one.
+    // Another session has inserted it meanwhile, so it is locked and folded again like every known id.
     if (rows.has(one.id) && !inserted.has(one.id)) known.add(one.id);
     else record(table, result, one, null, rows.get(one.id) ?? null);
   }
@@ -118,7 +118,7 @@ export async function foldLocked<R extends StoredRow>(
   }
   if (result.outcomes.length > 0) {
     result.written = (await table.write(tx, changed, result.outcomes)).written;
-    // Whoever waits for it is told; should the transaction fail before, nobody does.
+    // The caller awaits it and sees its error. If the transaction fails before that, nobody does.
     result.written.catch(() => {});
   }
   return result;
@@ -182,7 +182,7 @@ function record<R extends StoredRow>(
 
 const isLive = (row: StoredRow | null) => row !== null && row.payload !== null;
 
-/** What a reader notices: a row that was only seen again is written, and announced to nobody. */
+/** The change that a reader can notice. Null for a row that was only seen again: it is written, but not announced. */
 function effectOf(before: StoredRow | null, after: StoredRow): RowChange | null {
   if (after.payload === null) return isLive(before) || before === null ? "deleted" : null;
   if (!before || before.payload === null) return "created";

@@ -20,7 +20,10 @@ export async function applyOrganizations(
   return { ...result, refetches: [...result.refetches, ...asked] };
 }
 
-/** Like a user's: at most once an hour. A tombstone observed nothing, and its `observed_at` is free to say when it was asked about. */
+/**
+ * Clerk is asked about a contradicted tombstone at most once an hour, as with users. A tombstone has no use for
+ * `observed_at`, which therefore holds the time of the last question.
+ */
 async function askAboutTombstones(tx: Tx, rows: readonly StoredOrganization[]): Promise<Refetch[]> {
   if (rows.length === 0) return [];
   const asked = await tx<{ id: string }[]>`

@@ -3,12 +3,12 @@ import type { Tx } from "../../db/connection/sql.js";
 
 type Kind = "user" | "organization" | "membership";
 
-/** What Clerk's own ids begin with. */
+/** The prefixes of Clerk's ids. */
 const PREFIX: Record<Kind, string> = { user: "user_", organization: "org_", membership: "orgmem_" };
 
 /**
- * Those of these ids that are something else's, by Clerk's prefixes or because the mirror knows that. Clerk has no user of
- * an organization's id, and says so: that is no deletion, and a tombstone of it would be told of as one.
+ * Those of these ids that belong to another kind of object, by Clerk's prefixes or by what the mirror has stored. Asked for a
+ * user by an organization's id, Clerk says that there is none. That is no deletion, but its tombstone would be announced as one.
  */
 export async function idsOfOtherKinds(tx: Tx, kind: Kind, ids: readonly string[]): Promise<Set<string>> {
   if (ids.length === 0) return new Set();

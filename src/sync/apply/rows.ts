@@ -54,13 +54,13 @@ export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMem
   };
 }
 
-/** Stored in place of an order key when nothing ever spoke of the member; null means: the row's own snapshot did. */
+/** Stored instead of an order key if no snapshot ever had the member. Null means that the row's own snapshot had it. */
 const NEVER = "-";
 const keptOf = (stored: string | null, own: string) => (stored === NEVER ? null : (stored ?? own));
 const orderColumn = (kept: Kept | undefined, own: string) =>
   kept ? (kept.order === own ? null : kept.order) : NEVER;
 
-/** The payload with what its row keeps apart: private metadata, and the ids of what a membership joins. */
+/** The payload with what its row stores apart: private metadata, and the ids of a membership's organization and user. */
 function withEmbedded(
   payload: string,
   row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>,
@@ -81,7 +81,7 @@ function withEmbedded(
   return object;
 }
 
-/** The object to serve: the winner's, with what is kept and the greatest times in it. */
+/** The object to serve: the winning snapshot's, with the kept members and the greatest times in it. */
 function merged(content: Content): Json {
   const object: Json = { ...content.object() };
   const { private_metadata, scim } = content.kept;
@@ -92,7 +92,7 @@ function merged(content: Content): Json {
   return object;
 }
 
-/** The row that holds a user's state, and the user it was made from (null: a tombstone). */
+/** The row for a user's state, and the user that it was made from (null: a tombstone). */
 export function userRow(id: string, state: State): { row: StoredUser; user: ClerkUser | null } {
   const { content } = state;
   const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };

@@ -1,37 +1,37 @@
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { sqlText } from "../../lib/text.js";
 
-/** How `JSON.stringify` spells what jsonb refuses: U+0000 and surrogates without their other half. */
+/** How `JSON.stringify` writes the characters that jsonb refuses: U+0000 and lone surrogates. */
 const UNSAFE = /\\u(0000|d[89a-f])/;
 
-/** jsonb's parser recurses: a document nested deeper than this could exhaust the server's stack. */
+/** jsonb's parser is recursive, so a document that is nested deeper than this could exhaust the server's stack. */
 const MAX_DEPTH = 1000;
 
-/** In every payload that holds private metadata, at whatever depth; the views look for it too. */
+/** Every payload with private metadata, at any depth, contains this text. The views search for it too. */
 export const MAY_BE_PRIVATE = '"private_metadata"';
 
 /**
- * What the SQL views show in place of a payload: without what is private inside of it, and as jsonb takes it; null where
- * that is the payload itself.
+ * What the SQL views show instead of a payload: without the private metadata inside it, and in a form that jsonb accepts. Null
+ * if that is the payload itself.
  */
 export function shownInSql(payload: string, readValue: () => unknown): string | null {
   if (!payload.includes(MAY_BE_PRIVATE)) return safeText(payload, readValue);
   return safeJson(hidePrivateMetadata(readValue()));
 }
 
-/** The value as JSON that jsonb takes: what it can't hold became U+FFFD, and what is nested too deep null. */
+/** The value as JSON that jsonb accepts: characters that it refuses become U+FFFD, and values that are nested too deep null. */
 export function safeJson(value: unknown): string {
   const json = JSON.stringify(value);
   return safeText(json, () => value) ?? json;
 }
 
-/** The same for a text that is at hand, and the value it spells; null when the text is safe as it is. */
+/** The same for a value whose JSON is known already. Null if that JSON is safe as it is. */
 function safeText(json: string, readValue: () => unknown): string | null {
   if (!UNSAFE.test(json) && !(mayBeDeep(json) && tooDeep(readValue(), 0))) return null;
   return JSON.stringify(clean(readValue(), 0));
 }
 
-/** Whether there are as many brackets as it takes: walking every value costs more than all else that is done to it. */
+/** Whether there are enough brackets for it. Walking each value instead would cost more than everything else done here. */
 function mayBeDeep(json: string): boolean {
   if (json.length < 2 * MAX_DEPTH) return false;
   let brackets = 0;

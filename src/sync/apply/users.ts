@@ -31,8 +31,9 @@ export async function applyUsers(
 }
 
 /**
- * A webhook may come so late that its user was deleted before the mirror ever heard of it. Where the mirror was proved
- * complete without that user, the event isn't refused, and the proof no longer reaches beyond it: the next check decides.
+ * A webhook may come so late that its user was deleted before the mirror first heard of it. Such an event is accepted even
+ * if the mirror was proved complete without that user. The proof is then withdrawn back to the event's time, and the next
+ * check decides.
  */
 async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagMs: number): Promise<void> {
   const toldOf = outcomes.filter(
@@ -42,12 +43,12 @@ async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagM
   if (times.length > 0) await withdrawAsOf(tx, Math.min(...times), lagMs);
 }
 
-/** Which of these users have a row, as far as a look without a lock can tell. */
+/** Which of these users have a row, read without a lock. */
 export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
   return new Set(ids.size > 0 ? await users.existing(tx, [...ids]) : []);
 }
 
-/** A tombstone that something contradicts is asked about at most once an hour: its rows are locked here. */
+/** Clerk is asked about a contradicted tombstone at most once an hour. The rows are locked by the caller. */
 async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<Refetch[]> {
   if (rows.length === 0) return [];
   const asked = await tx<{ id: string }[]>`
@@ -59,7 +60,7 @@ async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<
   return asked.map(({ id }) => ({ kind: "user", id, reason: CONTRADICTED }));
 }
 
-/** The row, and the user in it, parsed when asked for; null: a tombstone. */
+/** The row and the user in it, which is parsed when it is needed. Null: a tombstone. */
 interface UserRow extends StoredUser {
   user: (() => ClerkUser) | null;
 }
@@ -91,25 +92,25 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   },
 };
 
-/** What follows from the users whose content changed, as it is sent. */
+/** What follows from the users whose content changed, ready to be sent. */
 interface DerivedChanges {
   changes: DerivedChange[];
   /** Null: no identifier differs. */
   identifiers: { parameters: string[]; known: string[] } | null;
 }
 
-/** What is derived from one user, before (null: nothing was) and after. */
+/** What is derived from one user, before (null: there was nothing) and after. */
 interface DerivedChange {
   before: Derived | null;
   after: Derived;
   differs: ReadonlySet<keyof Derived>;
-  /** The pieces of the searched text, where that differs. */
+  /** The pieces of the text that is searched, if that differs; see `user_grams`. */
   grams: string;
 }
 
 /**
- * What follows from the users whose content changed. What the tables hold is worked out from the stored user: asking them
- * costs Postgres more than that costs here.
+ * What follows from the users whose content changed. What the tables hold now is derived from the stored user again, which
+ * costs less here than reading the tables costs Postgres.
  */
 async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<DerivedChanges> {
   const pause = createPause();
@@ -140,7 +141,7 @@ const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof De
 const differing = ({ before, after }: Pick<DerivedChange, "before" | "after">) =>
   new Set(PARTS.filter((part) => !before || !isDeepStrictEqual(before[part], after[part])));
 
-/** Each table only where it differs, since an update under the trigram index costs 14 times one without. */
+/** Writes each table only for users who differ in it: an update under the trigram index costs 14 times as much as one without. */
 function writeDerived(
   tx: Tx,
   outcomes: readonly Outcome<UserRow>[],
@@ -165,6 +166,6 @@ function writeDerived(
   ]);
 }
 
-/** Whether more than times differ. */
+/** Whether anything but times differs. */
 const saysOther = (before: StoredUser | null, after: StoredUser) =>
   before?.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata;

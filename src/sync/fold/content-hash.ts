@@ -1,17 +1,18 @@
 import { hash } from "node:crypto";
 import type { Json } from "../../clerk.js";
 
-/** 128 bits of SHA-256 over the object's members without the `except`ed ones; key order doesn't matter. */
+/** 128 bits of a SHA-256 over the object without the members in `except`. The order of members doesn't matter. */
 export function contentHash(object: Json, except: ReadonlySet<string>): string {
   const text = canonical(object, except);
   return hash("sha256", text, "base64url").slice(0, 22);
 }
 
-/** What was written so far. One text that grows: joining the texts of parts takes so long again for each level of nesting. */
+/** The text so far. It is one growing text, because joining texts of parts takes as long again for each level of nesting. */
 let written = "";
 
 /**
- * No two values have the same: strings stand behind their length, so nothing needs escaping, which costs twice as much.
+ * A text that is different for different values. Each string is written behind its length, so that nothing needs escaping,
+ * which costs twice as much.
  */
 function canonical(object: Json, except: ReadonlySet<string>): string {
   written = "";
@@ -23,7 +24,7 @@ function canonical(object: Json, except: ReadonlySet<string>): string {
   }
 }
 
-/** Loops, and one frame for each level: users can nest 4,000 arrays in the 8 KB that Clerk gives them. */
+/** Uses one stack frame for each level of nesting: users can nest 4,000 arrays in the 8 KB that Clerk allows for metadata. */
 function write(value: unknown): void {
   if (typeof value === "string") written += `"${value.length}:${value}`;
   else if (value === null || value === undefined) written += "z";
@@ -51,15 +52,15 @@ interface Shape {
 }
 
 /**
- * By the number of members and the first one's name: whatever shape was seen last. Users make the shapes of metadata:
- * what is kept of them, some 2 MB at most, is bounded in number and in size. Clerk's own have 50 members at most.
+ * The shape that was seen last for each number of members and name of the first one. The shapes of metadata are made by users,
+ * so their number and size are bounded: about 2 MB at most. Clerk's own objects have at most 50 members.
  */
 const shapes = new Map<string, Shape>();
 const MOST_SHAPES = 500;
 const MOST_MEMBERS = 64;
 const LONGEST_NAMES = 2000;
 
-/** Sorting the members of what Clerk sends, whose objects are of few shapes, would take half the time of all this. */
+/** The objects that Clerk sends have few shapes. Sorting the members of each would take half of the time for a hash. */
 function sortedMembers(object: Json): Shape["sorted"] {
   const keys = Object.keys(object);
   if (keys.length > MOST_MEMBERS) return sorted(keys);

@@ -4,12 +4,12 @@ import { contentHash } from "./content-hash.js";
 import { type Activity, type Gone, type Live, RANK } from "./snapshot.js";
 
 /**
- * Where a snapshot stands in the total order of one id, as text that compares like it:
+ * A snapshot's place in the total order of all snapshots of its id, as a text that compares in that order:
  * `(updated_at, source rank, observed_at, content hash)`.
  */
 export type OrderKey = string;
 
-/** A member that not every source knows: it keeps the value of the greatest snapshot that spoke of it. */
+/** A member that not every source sends. It has the value of the greatest snapshot that had it. */
 export interface Kept {
   order: OrderKey;
   value: unknown;
@@ -21,10 +21,10 @@ export interface Content {
   observedAtMs: number;
   rank: number;
   hash: string;
-  /** The winner's JSON object as Clerk sent it. Lazily parsed for a stored row. */
+  /** The winning snapshot's JSON object as Clerk sent it. That of a stored row is parsed when it is needed. */
   object: () => Json;
   kept: Partial<Record<KeptField, Kept>>;
-  /** The greatest seen, also from snapshots that lost. */
+  /** The greatest time of all snapshots, including those that lost. */
   lastActiveAtMs: number | null;
   lastSignInAtMs: number | null;
   lockedUntilMs: number | null;
@@ -32,7 +32,7 @@ export interface Content {
 
 export type KeptField = "private_metadata" | "scim";
 
-/** Everything known about one id. Neither content nor tombstone: never seen. */
+/** Everything that is known about one id. With neither content nor tombstone it was never seen. */
 export interface State {
   content: Content | null;
   goneAtMs: number | null;
@@ -41,15 +41,15 @@ export interface State {
 
 export const UNKNOWN: State = { content: null, goneAtMs: null, erased: false };
 
-/** What the three kinds of objects do differently. */
+/** What differs between users, organizations and memberships. */
 export interface Kind {
   /**
-   * Left out of the hash: members that change without `updated_at`, so that they start no refetch, and `updated_at`
-   * itself, so that a visit is seen to change nothing else.
+   * Members that are left out of the hash: those that change without `updated_at`, so that they cause no refetch, and
+   * `updated_at` itself, so that a visit can be told from a change of content.
    */
   unhashed: ReadonlySet<string>;
   kept: readonly KeptField[];
-  /** A later answer of Clerk revives a tombstone (users, organizations), or nothing does (memberships). */
+  /** Whether a later answer from Clerk can revive a tombstone. Nothing revives a membership's. */
   revives: boolean;
 }
 
@@ -76,7 +76,7 @@ export const MEMBERSHIP: Kind = {
   revives: false,
 };
 
-/** What the fold says about the snapshot itself. `stale`: older than what is known, and nothing changed. */
+/** The new state, and what became of the snapshot. `stale`: it is older than what is known, and changed nothing. */
 export interface Folded {
   state: State;
   outcome: "applied" | "stale";
@@ -85,8 +85,8 @@ export interface Folded {
 }
 
 /**
- * Which of two wins. Pure, associative, commutative and idempotent in the state, so that arrival order, repetition and
- * batching don't matter.
+ * Decides which of two descriptions wins. The state that results is the same in whatever order snapshots arrive, however often
+ * they are repeated, and however they are batched: the function is pure, associative, commutative and idempotent.
  */
 export function fold(
   kind: Kind,
@@ -97,7 +97,7 @@ export function fold(
   if (snapshot.kind === "gone") return foldGone(state, snapshot);
   if (snapshot.kind === "activity") return foldActivity(state, snapshot);
   if (state.goneAtMs === null) return foldLive(kind, state, snapshot);
-  // A tombstone: only an answer that Clerk gave to our asking, long enough after it, proves it wrong.
+  // A tombstone is proved wrong only by an answer that Clerk gave because we asked about it, long enough after it.
   const contradicts = kind.revives && !state.erased && snapshot.observedAtMs > state.goneAtMs + lagMs;
   if (!contradicts) return { state, outcome: "stale", refetch: null };
   if (snapshot.source !== "refetch") return { state, outcome: "stale", refetch: "contradicted" };
@@ -159,7 +159,7 @@ function foldLive(kind: Kind, state: State, snapshot: Live<Json>): Folded {
   };
 }
 
-/** Some changes don't move `updated_at`: then the order between two contents is a guess, and Clerk is asked. */
+/** Some changes don't move `updated_at`. The order of two contents is then a guess, so Clerk is asked. */
 function undecided(stored: Content, incoming: Content, snapshot: Live<Json>): boolean {
   return (
     incoming.updatedAtMs === stored.updatedAtMs &&
@@ -200,7 +200,7 @@ function contentOf(kind: Kind, snapshot: Live<Json>): Content {
   };
 }
 
-/** Webhooks may leave private metadata null; `scim` comes in webhooks only, its absence elsewhere says nothing. */
+/** Webhooks may have null for private metadata that exists. `scim` comes in webhooks only: its absence elsewhere means nothing. */
 function speaksOf(field: KeptField, { object, source }: Live<Json>): boolean {
   if (field === "scim") return object.scim !== undefined && source === "webhook";
   if (object.private_metadata === undefined) return false;
@@ -217,7 +217,7 @@ function mergeKept(a: Content["kept"], b: Content["kept"]): Content["kept"] {
   return merged;
 }
 
-/** When a lock that was seen then ends; null: not locked. */
+/** When the lock of a user who was seen at that moment ends. Null: not locked. */
 export function lockedUntil(object: Json, observedAtMs: number): number | null {
   if (object.locked !== true) return null;
   const seconds = object.lockout_expires_in_seconds;

@@ -2,12 +2,13 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser } from "../../clerk.
 import { parseMembership, parseOrganization, parseUser } from "../../clerk.js";
 
 /**
- * What told us. `page`: of a walk. `write`: the answer to a forwarded request. `read`: read-through. `refetch`: asked
- * because something else could not decide. `embedded`: a copy inside another object, believed least.
+ * Where a snapshot comes from. `page`: a page of a walk. `write`: the answer to a forwarded request. `read`: a read-through.
+ * `refetch`: a question that was asked because other sources couldn't decide. `embedded`: a copy inside another object, which
+ * is trusted least.
  */
 export type Source = "embedded" | "webhook" | "page" | "write" | "read" | "refetch";
 
-/** An API answer ranks above a webhook of the same `updated_at`, so that Clerk's clock and ours are never compared. */
+/** An answer of the API ranks above a webhook with the same `updated_at`, so that Clerk's clock is never compared with ours. */
 export const RANK: Record<Source, number> = {
   embedded: 0,
   webhook: 1,
@@ -20,13 +21,13 @@ export const RANK: Record<Source, number> = {
 export interface Live<T> {
   kind: "live";
   id: string;
-  /** Milliseconds. A webhook's: its envelope's `timestamp`; an API answer's: when the request started. */
+  /** For a webhook the `timestamp` of its envelope; for an answer of the API the moment when the request started. */
   observedAtMs: number;
   source: Source;
   object: T;
 }
 
-/** The deletion of something; `observedAtMs` is when we learnt of it, since Clerk's deletions carry no time. */
+/** A deletion. `observedAtMs` is when the mirror learnt of it, since Clerk's deletions have no time of their own. */
 export interface Gone {
   kind: "gone";
   id: string;
@@ -34,7 +35,7 @@ export interface Gone {
   source: Source;
 }
 
-/** Times alone, from a session event without its user: raises the two maxima of a known live user. */
+/** Times from a session event that comes without its user. They raise the greatest times of a known live user. */
 export interface Activity {
   kind: "activity";
   id: string;
@@ -45,7 +46,7 @@ export interface Activity {
 }
 
 /**
- * One user as Clerk described it at one moment, whatever told us.
+ * One user as Clerk described it at one moment, whatever the source.
  *
  * Invariant: `fold` puts the snapshots of one `id` in a total order. Every source becomes a snapshot before it touches
  * the database, so ordering is decided in one place.
@@ -77,7 +78,7 @@ export function membershipSnapshot(
   return { kind: "live", id: object.id, observedAtMs: Math.trunc(observedAtMs), source, object };
 }
 
-/** The organization inside a membership, if it is whole enough to be one. */
+/** The organization inside a membership, if it has all that an organization needs. */
 export function embeddedOrganization(
   membership: ClerkMembership,
   observedAtMs: number,
