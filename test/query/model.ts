@@ -1,6 +1,6 @@
 /**
- * The list and count of `INTERFACE.md` §3 over plain objects: what the mirror's SQL is compared with. It shares no code
- * with the mirror and takes the shortest way to each sentence of the table, however slow.
+ * The list and count that the mirror promises, over plain objects: what its SQL is compared with. It shares no code with
+ * the mirror, and takes the shortest way to each promise, however slow.
  */
 export interface ModelUser {
   id: string;
