@@ -83,6 +83,8 @@ describe.each([
     expect(await writing).toMatchObject({ status: 200, body: { first_name: "Written" } });
     expect((await call(`/v1/users/${third}`)).body).toMatchObject({ first_name: "Written" });
 
+    // Once the last of them was found out, nothing is away any more because of it.
+    await expect.poll(network.swallowing, { timeout: 30_000 }).toBe(0);
     const settled = async () => [
       (await call("/readyz")).body.state,
       ...(await Promise.all([...reads, `/v1/users/${third}`].map((path) => call(path)))).map(

@@ -59,6 +59,8 @@ export async function startNetwork(databaseUrl: string) {
     swallowOpen: (which: (hello: string) => boolean = () => true) => {
       for (const socket of sockets) if (which(hellos.get(socket)?.text ?? "")) deaf.add(socket);
     },
+    /** How many connections that were made to swallow are still open: somebody takes them for whole. */
+    swallowing: () => [...deaf].filter((socket) => socket.localPort === port && sockets.has(socket)).length,
     /** The sockets of the connections that are open, on our side. */
     connections: () => [...sockets].filter((socket) => socket.localPort === port),
     /** How many pieces were swallowed. */
