@@ -31,9 +31,9 @@ const MOST_ROWS = 500;
 const DAY_MS = 86_400_000;
 
 /**
- * The filters of `GET /users` and `GET /users/count`: all of them must hold. They stand in one order, however the parameters
- * stood, so that the same filters always become the same statement. Throws `invalid_request`, naming the parameter. Unknown
- * parameters, and those that only lists have, are ignored.
+ * The filters of `GET /users` and `GET /users/count`: all of them must hold. They stand in one order, however the
+ * parameters stood, so that the same filters always become the same statement. Throws `invalid_request`, naming the
+ * parameter. Unknown parameters, and those that only lists have, are ignored.
  */
 export function parseUserFilter(params: RawParams): Condition {
   const identifiers = [

@@ -1,9 +1,9 @@
 /**
- * Which users: what lists, counts, and whatever else speaks of some users filter by. Plain data, the same for every language
- * in which callers can ask: a parser makes it (`clerk-params.ts`), and `compile.ts` alone turns it into SQL.
+ * Which users: what lists, counts, and whatever else speaks of some users filter by. Plain data, the same for every
+ * language in which callers can ask: a parser makes it (`clerk-params.ts`), and `compile.ts` alone turns it into SQL.
  *
- * Values stand here as the caller wrote them; what folds case and what is exact is a property of the field. A condition holds
- * or doesn't hold, there is no third case: `not` keeps the users who have no value to compare.
+ * Values stand here as the caller wrote them; what folds case and what is exact is a property of the field. A condition
+ * holds or doesn't hold, there is no third case: `not` keeps the users who have no value to compare.
  */
 export type Condition = And | Or | Not | Compare | Contains | Element;
 

@@ -10,35 +10,35 @@ import type { RawRow } from "./present.js";
 
 export interface LookupOptions {
   asker: Asker;
-  /** How many rows it may bring, where that can be many. */
+  /** How many rows it may bring at most, where that can be many. */
   rows?: number;
   /**
-   * The statement is one of few: its plan stays with the connections, and those that differ in their values alone go
-   * together. Of the others there are as many as callers care to think of, and nothing of them may stay.
+   * There are few statements like this one: its plan is kept by the connections, and lookups that differ only in their
+   * values share a round trip. Other statements can be as many as callers make up, so nothing of them may be kept.
    */
   isCommon: boolean;
 }
 
 /**
- * Runs statements that bring few rows: those that differ in their values alone, and are asked for at one time, as one.
- * Rejects with `overloaded` where too many wait.
+ * Runs statements that bring few rows. Those that are asked for at the same time, and differ only in their values, are sent
+ * as one statement. Rejects with `overloaded` where too many wait.
  */
 export type Lookups = (text: string, params: Parameters, options: LookupOptions) => Promise<RawRow[]>;
 
-/** More than there are common texts: of what is looked up by, in its orders, and as a count. */
+/** More than there are common texts: one for each kind of lookup, as a list and as a count. */
 const TEXTS_KEPT = 200;
 
-/** What names dozens of users, or asks for as many rows, brings enough to be worth a round trip of its own. */
+/** A lookup of dozens of users, or for as many rows, brings enough to be worth a round trip of its own. */
 const LONGEST_TOGETHER = 400;
 const MOST_ROWS_TOGETHER = 50;
 
-/** Those that go alone: a second's worth, by keys in turn. */
+/** For lookups with a round trip of their own: about as many as are done in a second. Keys take turns. */
 const WAITING = { mostWaiting: 1000, longestWaitMs: 10_000 };
 
 /**
- * Most of a lookup's price is the round trip: waking the connection's server process, and being woken by it. `guard`
- * stands around each run. No more go at once than there are connections: reads by id, which share them, wait behind that
- * many at most.
+ * Most of a lookup's price is the round trip: waking the connection's server process, and being woken by it. Each run is
+ * guarded. No more statements are sent at once than there are connections, so that reads by id, which use the same
+ * connections, wait behind that many at most.
  */
 export function createLookups(sql: Sql, guard: Availability["guard"]): Lookups {
   const byText = new LRUCache<string, PointReads<RawRow[]>>({ max: TEXTS_KEPT });
@@ -74,9 +74,10 @@ export function createLookups(sql: Sql, guard: Availability["guard"]): Lookups {
     return (await reads(text, values.length)(key)) ?? [];
   };
 }
+
 /**
- * The same statement for many sets of values, and the number of the set before each row. Each set's rows stay in their
- * order: the lateral join goes through the sets one after another.
+ * The same statement for many sets of values; each row begins with the number of its set. The rows of a set keep their
+ * order: the lateral join reads the sets one after another.
  */
 export function forManySets(text: string, columns: number): string {
   const names = Array.from({ length: columns }, (_, n) => `v${n + 1}`);

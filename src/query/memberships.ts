@@ -9,7 +9,7 @@ import { Parameters } from "./parameters.js";
 import { numberOf, type RawRow, type View } from "./present.js";
 import { memberSeenBy, overlaidMember, wholeMember } from "./public-user-data.js";
 
-/** Webhooks are dated to the second, some of them. */
+/** Some webhooks are dated to the second only. */
 const ENVELOPE_MS = 1000;
 /** `users.source` of what a webhook brought (`sync/fold/snapshot.ts`). */
 const WEBHOOK = 1;
@@ -24,7 +24,7 @@ interface MembershipRow {
   membership: string;
   /** What Clerk showed of the user, as JSON; null: written before that was kept. */
   publicUserData: string | null;
-  /** Whether the user was seen here after that. */
+  /** Whether the mirror saw the user after that. */
   userIsNewer: boolean;
   membershipPrivate: string | null;
   organization: string;
@@ -32,20 +32,20 @@ interface MembershipRow {
   members: number;
 }
 
-export interface MembershipQueryParts {
+export interface MembershipQueryDeps {
   availability: Pick<Availability, "guard">;
-  /** How far Clerk's lists may trail its writes. */
+  /** How long Clerk's lists may lag behind its writes. */
   lagMs: number;
 }
 
 /**
- * The organization is a copy in Clerk's answers too, but of this moment: it is joined when read, and what the user's row
- * proves newer is laid over the user's public data. A membership whose organization the mirror doesn't know yet can't be
- * shown.
+ * Clerk shows the organization as it is now, so it is joined when memberships are read. The user's public data are what
+ * Clerk showed, updated by what the user's row proves newer. A membership whose organization the mirror doesn't know yet
+ * can't be shown.
  */
 export function createMembershipQueries(
   { points }: Pick<Readers, "points">,
-  { availability, lagMs }: MembershipQueryParts,
+  { availability, lagMs }: MembershipQueryDeps,
 ): MembershipQueries {
   const lookUp = createLookups(points, availability.guard);
   return {
@@ -74,9 +74,9 @@ export function createMembershipQueries(
 }
 
 /**
- * A row for each membership of the page, or one without any; the live user and the number of all are in the first. What
- * can be read is what the view `mirror.organization_memberships` says, which has no texts to answer with, spelled for a
- * user who lives and organizations that are known.
+ * One row for each membership of the page, or a single row without any. The first row has the live user and the number of
+ * all memberships. It shows the same memberships as the view `mirror.organization_memberships`, which has no payloads to
+ * answer with: those of live users in known organizations.
  */
 export function statementFor(
   userId: string,
@@ -123,14 +123,14 @@ function rowOf([, , membership, membershipPrivate, shown, newer, organization, .
 function presentMembership(row: MembershipRow, user: Json, view: View): Json {
   const membership: Json = JSON.parse(row.membership);
   const organization = withPrivate(JSON.parse(row.organization), row.organizationPrivate, view);
-  // Moves with every membership and not with the organization's `updated_at`.
+  // Changes with every membership, without a change of the organization's `updated_at`.
   if ("members_count" in organization) organization.members_count = row.members;
   const { created_at, updated_at, ...rest } = withPrivate(membership, row.membershipPrivate, view);
   const public_user_data = publicUserData(row, user);
   return { ...rest, organization, public_user_data, created_at, updated_at };
 }
 
-/** Behind the public metadata, where Clerk has it. */
+/** Private metadata stand behind the public ones, as in Clerk's answers. */
 function withPrivate(object: Json, privateMetadata: string | null, view: View): Json {
   const shown = view.privateMetadata && privateMetadata !== null ? JSON.parse(privateMetadata) : null;
   const entries = Object.entries(object).flatMap(([key, value]): [string, unknown][] =>

@@ -11,15 +11,15 @@ export interface PageRequest {
   offset: number;
   /** The user before the page; only with the order `created_at`. */
   after: { id: string; createdAtMs: number } | null;
-  /** Read from the end: an offset beyond the half of an unfiltered list costs less from there. */
+  /** Read from the end of the list: cheaper for an offset beyond half of an unfiltered list. */
   fromEnd: boolean;
 }
 
 /**
- * The statement for one page: first the ids from narrow tables and their indexes, then the payloads of these few, looked up
- * one by one: `offset 0` lets no guess of how many there are turn that into a scan of all payloads. Rows come in order,
- * nulls last in both directions: they are a branch of their own behind the others, since one plain index can't put them
- * last both ways.
+ * The statement for one page. It first reads the ids, from narrow tables and their indexes, and then looks up the payloads
+ * of these few one by one: `offset 0` keeps the planner from turning that into a scan of all payloads when it expects many.
+ * Rows come in order, nulls last in both directions. One plain index can't put nulls last both ways, so users without a
+ * value are a branch of their own behind the others.
  */
 export function pageStatement(where: Where, request: PageRequest, params: Parameters): string {
   const order = ORDER_COLUMNS[request.orderBy.field];
@@ -36,7 +36,7 @@ export function countStatement(where: Where): string {
   return `select count(*)::bigint as n from ${fromTables(where, null)} ${whereClause(where.conditions)}`;
 }
 
-/** Both tables hold exactly the live users, so either alone will do. */
+/** Both tables have exactly the live users, so either alone is enough. */
 function fromTables(where: Where, order: Column | null): string {
   const search = where.search || order?.table === "search";
   const activity = where.activity || order?.table === "activity";
@@ -62,7 +62,7 @@ function pageOfIds(
   });
   const conditions = [...where.conditions, ...cursorCondition(request, params)];
   const present = branch([...conditions, ...(nullable ? [`${column} is not null`] : [])], [column, id]);
-  // Ordered by the column too, which is the same to all of them: only so the planner knows that its index is in order.
+  // All of them are null, but only when the column is named too does the planner know that its index is in order.
   const absent = branch([...conditions, `${column} is null`], [column, id]);
 
   const [one, other] = fromEnd && nullable ? [absent, present] : [present, absent];
@@ -72,13 +72,13 @@ function pageOfIds(
     const sign = fromEnd ? "-" : "";
     return `select id, ${sign}${number} as branch, ${sign}row_number() over () as position from ${name}`;
   };
-  // They are no more than that anyway; without being told, the planner expects a tenth of all users where the limit is
-  // worked out, and reads everybody's payload.
+  // There are never more. But where the limit is an expression the planner expects a tenth of all users, and would read
+  // everybody's payload.
   const idsOf = (rows: string) => `ids as (select * from (${rows}) as numbered limit ${most})`;
   if (!nullable) return `${first}, ${idsOf(numbered("first", 1))}`;
 
-  // Evaluated only where the page reaches the second branch: how many rows of the first lie before it. In their order, whose
-  // index knows them.
+  // How many rows of the first branch come before the page. Evaluated only when the page reaches the second branch; in their
+  // order, because that index has them all.
   const before = `(select count(*) from (select ${one.rows} ${one.order} limit ${offset}) skipped)`;
   const second = `second as materialized (
       select ${id} as id ${other.rows} ${other.order}
@@ -87,7 +87,7 @@ function pageOfIds(
   return `${first}, ${second}, ${idsOf(`${numbered("first", 1)} union all ${numbered("second", 2)}`)}`;
 }
 
-/** Where the page lies among the rows as they are read; from the end, the counter and the rows are of one snapshot. */
+/** Where the page is among the rows as they are read. From the end: the counter and the rows are of one snapshot. */
 function sliceOf({ limit, offset, fromEnd }: PageRequest, params: Parameters) {
   const most = `${params.add(limit)}::bigint`;
   const skipped = `${params.add(offset)}::bigint`;

@@ -9,7 +9,7 @@ export interface View {
 /** A row as Postgres sent it: text in UTF-8, or null. */
 export type RawRow = (Buffer | null)[];
 
-/** What `presentUser` needs of a live user, `u` in the statement, in this order. */
+/** The columns that `presentUser` needs of a live user, in this order; the statement calls the user `u`. */
 export const SHOWN_COLUMNS = "u.payload, u.private_metadata, u.private_at, u.locked_until";
 
 export interface Presented {
@@ -23,8 +23,9 @@ const NULL = Buffer.from("null");
 const PRIVATE_METADATA = Buffer.from('"private_metadata"');
 
 /**
- * A user's JSON from its columns, which stand in the row from `at` on. Bytes go through as they are stored: reading a page
- * of 500 into strings, and writing these out again, takes ten times as long. Only a lockout that ends is worked out anew.
+ * A user's JSON from its columns, which begin at index `at` of the row. Bytes are passed on as they are stored: parsing and
+ * printing a page of 500 takes ten times as long. Only users under a lockout that ends, or with private metadata to hide,
+ * are parsed.
  */
 export function presentUser(row: RawRow, view: View, nowMs: number, at = 0): Presented {
   const payload = row[at] ?? NULL;
@@ -32,7 +33,7 @@ export function presentUser(row: RawRow, view: View, nowMs: number, at = 0): Pre
   const privateAt = numberOf(row[at + 2]);
   const lockedUntilMs = numberOf(row[at + 3]);
   const pieces = splicePrivateMetadata(payload, privateAt, shown);
-  // The user's own is apart; what is still called so belongs to something in it, its memberships for instance.
+  // The user's own private metadata is in another column; what the payload still has belongs to its memberships, for instance.
   const hidesMore = !view.privateMetadata && payload.includes(PRIVATE_METADATA);
   const changes = hasEnd(lockedUntilMs);
   if (!hidesMore && !changes) return { pieces, changes };

@@ -1,6 +1,6 @@
 import type { Json } from "../clerk.js";
 
-/** What Clerk's schema requires of it. Clerk sends them all; other senders of webhooks may not. */
+/** The members that Clerk's schema requires. Clerk sends them all; other senders of webhooks may not. */
 const REQUIRED = [
   "user_id",
   "first_name",
@@ -10,7 +10,7 @@ const REQUIRED = [
   "has_image",
 ] as const;
 
-/** What Clerk showed of a user, with those members that it must have and lacks. */
+/** What Clerk showed of a user, completed with the required members that are missing. */
 export function wholeMember(shown: Json, user: Json): Json {
   const missing = REQUIRED.filter((name) => !(name in shown));
   if (missing.length === 0) return shown;
@@ -19,8 +19,8 @@ export function wholeMember(shown: Json, user: Json): Json {
 }
 
 /**
- * What Clerk showed of a user to the other members of an organization, with what the user's own row, seen later, says of the
- * same. Members that the user doesn't have (`deprovisioned`, whatever comes) stay as Clerk showed them.
+ * What Clerk showed of a user to the other members of an organization, with the values of the user's own row, which was
+ * seen later. What the user's row doesn't have (`deprovisioned`, and whatever Clerk adds) stays as Clerk showed it.
  */
 export function overlaidMember(shown: Json, user: Json): Json {
   const now = memberSeenBy(user);
@@ -28,7 +28,7 @@ export function overlaidMember(shown: Json, user: Json): Json {
   return { ...Object.fromEntries(members), identifier: identifierLike(shown.identifier, user) };
 }
 
-/** The same made from the user alone, where it isn't known what Clerk showed. */
+/** The same made from the user alone, for when it isn't known what Clerk showed. */
 export function memberSeenBy(user: Json): Json {
   return {
     user_id: user.id,
@@ -44,7 +44,7 @@ export function memberSeenBy(user: Json): Json {
   };
 }
 
-/** Ways to name a user, in the order in which Clerk prefers them: the primary one of each first. */
+/** The identifiers of a user by kind, in the order in which Clerk prefers them; the primary one of each kind first. */
 const IDENTIFIERS: readonly ((user: Json) => string[])[] = [
   (user) => valuesOf(user.email_addresses, user.primary_email_address_id, "email_address"),
   (user) => valuesOf(user.phone_numbers, user.primary_phone_number_id, "phone_number"),
@@ -65,14 +65,16 @@ function valuesOf(list: unknown, primaryId: unknown, field: string): string[] {
 const identifierOf = (user: Json): string | null =>
   IDENTIFIERS.map((values) => values(user)[0]).find((value) => value !== undefined) ?? null;
 
-/** What Clerk named the user by, while that is the user's; then the present one of the same kind, if there is one. */
+/**
+ * The identifier that Clerk showed, while it is still the user's; else the current one of the same kind, if there is one.
+ */
 function identifierLike(shown: unknown, user: Json): string | null {
   if (typeof shown !== "string") return identifierOf(user);
   if (IDENTIFIERS.some((values) => values(user).includes(shown))) return shown;
   return IDENTIFIERS[kindOf(shown)]?.(user)[0] ?? identifierOf(user);
 }
 
-/** Its place among the `IDENTIFIERS`: usernames have neither an @ nor a + at their start. */
+/** Index of its kind in `IDENTIFIERS`: usernames have no @, and no + at their start. */
 function kindOf(identifier: string): number {
   if (identifier.includes("@")) return 0;
   if (identifier.startsWith("+")) return 1;

@@ -5,9 +5,9 @@ import { searchText } from "../lib/text.js";
 export type SearchTerm =
   /** By the trigram index. */
   | (Text & { kind: "trigrams" })
-  /** By the index of rare pieces, which all rows with the term hold; then by looking. */
+  /** By the index of rare pieces: every row with the term has these; then by looking at those rows. */
   | (Text & { kind: "rare"; grams: string[] })
-  /** By looking: one or two of a-z0-9, which are in a good part of all rows because of ids alone. */
+  /** By looking at every row: one or two of a-z0-9 are in a good part of all rows, because of ids alone. */
   | (Text & { kind: "common" });
 
 interface Text {
@@ -17,8 +17,8 @@ interface Text {
 }
 
 /**
- * A term without a trigram must never reach the trigram index, which it would read from end to end. `lettersBeyondAscii`:
- * whether the database's LC_CTYPE has any; where it hasn't, its trigrams hold none.
+ * A term without a trigram must never reach the trigram index: Postgres would read that from end to end.
+ * `lettersBeyondAscii`: whether the database's LC_CTYPE knows any; otherwise its trigrams contain none.
  */
 export function searchTerm(value: string, lettersBeyondAscii: boolean): SearchTerm {
   const text = searchText(value);

@@ -5,7 +5,9 @@ import type { PageRequest } from "./page.js";
 /** How a statement is run. `run.ts` does what is decided here. */
 export type Strategy = Lookup | Guess | Thorough;
 
-/** Brings few rows by what is indexed: on the pool for such reads, together with others that differ in their values alone. */
+/**
+ * Brings few rows by what is indexed: on the pool for such reads, together with others that differ in their values alone.
+ */
 export interface Lookup {
   how: "lookup";
   /** Its plan is kept: it is as good for all values, and planning it each time would take longer than running it. */
@@ -50,8 +52,8 @@ export function mostByPiecesOfPage({ offset, limit }: Slice, users: number): num
 type Slice = Pick<PageRequest, "offset" | "limit">;
 
 /**
- * One or two letters are everywhere, because of ids alone: they are looked for in the page's order, and there is no other way
- * to take when that is slow. Pieces that many users have are tried like that first.
+ * One or two letters are everywhere, because of ids alone: they are looked for in the page's order, and there is no other
+ * way to take when that is slow. Pieces that many users have are tried like that first.
  */
 export function pageStrategy(traits: Traits, request: Slice & Pick<PageRequest, "orderBy">): Strategy {
   const isCommon = isCommonPage(traits, request.orderBy);

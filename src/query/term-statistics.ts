@@ -3,21 +3,21 @@ import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
 import { hasLettersBeyondAscii } from "../db/setup/search-index.js";
 
-/** What this database can tell of terms before it searches for one. */
+/** What is known of search terms before one is searched for. */
 export interface TermStatistics {
-  /** Whether its trigrams hold letters other than a-z. */
+  /** Whether the database's trigrams contain letters other than a-z. */
   lettersBeyondAscii: boolean;
   /** About how many users there are. */
   users: number;
-  /** The share of users, at most, whose text holds all of these pieces, by the last ANALYZE; 0: they are rare. */
+  /** Upper bound for the share of users whose text has all of these pieces, by the last ANALYZE; 0: they are rare. */
   shareOf(grams: readonly string[]): number;
 }
 
 const FRESH_MS = 60_000;
 
 /**
- * Asked at most once a minute: shares move slowly, and a wrong one costs time and no truth. `guard` stands around it, for
- * all who come within the minute wait for the one who asked.
+ * Read at most once a minute: shares change slowly, and a wrong share makes a search slower but not wrong. Guarded, because
+ * all searches within that minute wait for the same read.
  */
 export function createTermStatistics(
   sql: Sql,

@@ -18,7 +18,7 @@ import { createTermStatistics } from "./term-statistics.js";
 
 export type { View };
 
-/** `etag` null: the text changes by itself, for a running lockout counts down. */
+/** `etag` null: the text changes by itself, because a running lockout counts down. */
 export interface LiveUser {
   kind: "live";
   /** The JSON text, in UTF-8. */
@@ -26,12 +26,12 @@ export interface LiveUser {
   etag: string | null;
 }
 
-/** One user: as JSON text, or a tombstone, or nobody the mirror ever heard of. */
+/** One user: as JSON text, or deleted, or never heard of by the mirror. */
 export type UserLookup = LiveUser | { kind: "gone" } | { kind: "unknown" };
 
-/** The Clerk-compatible reads of users. All show what is committed when they are asked. */
+/** The Clerk-compatible reads of users. All show what was committed when they were asked for. */
 export interface UserQueries {
-  /** What `get` would answer, if it is in memory; null: ask it. */
+  /** What `get` would answer, if it is in memory; null: call `get`. */
   getFromMemory(id: string, view: View): LiveUser | null;
   get(id: string, view: View): Promise<UserLookup>;
   /** The JSON text of an array of users, in UTF-8. Rejects with `invalid_request` where the cursor is no user. */
@@ -93,7 +93,7 @@ export function createUserQueries(
     const rows = await pageOf(params, asker);
     const now = nowMs();
     const pieces: Buffer[] = rows.length === 0 ? [OPEN] : [];
-    // Most rows go through as they are, but some have to be read and printed again.
+    // Most rows are passed on as they are, but some have to be parsed and printed again.
     const pause = createPause();
     for (const [n, row] of rows.entries()) {
       pieces.push(n === 0 ? OPEN : COMMA, ...presentUser(row, view, now).pieces);
@@ -110,7 +110,7 @@ export function createUserQueries(
   };
 }
 
-/** A slice of Node's pool, kept, would keep its neighbours too. */
+/** For what is kept: a slice of Node's buffer pool would keep its neighbours in memory too. */
 function ownCopy(bytes: Buffer): Buffer<ArrayBuffer> {
   const own = Buffer.allocUnsafeSlow(bytes.byteLength);
   bytes.copy(own);
