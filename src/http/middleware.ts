@@ -12,16 +12,16 @@ import { notAPathOfClerks } from "./errors.js";
 import { requestTarget } from "./request-target.js";
 import type { HttpEnv } from "./respond.js";
 
-// What has nothing to wait for isn't async: every `await` on the way costs a read by id one part in a hundred.
+// A middleware that has nothing to wait for isn't async: every `await` makes a read by id one percent slower.
 
-/** An id of the caller's is kept if it can do no harm in a log or a header. */
+/** The caller's own request id is kept if it can do no harm in a log or a header. */
 const INBOUND_ID = /^[\w.:-]{1,64}$/;
 
 /** What a request is called: in the answer's `X-Request-Id` and as the `clerk_trace_id` of our own errors. */
 export const requestIdFor = (inbound: string | undefined): string =>
   inbound !== undefined && INBOUND_ID.test(inbound) ? inbound : randomUUID();
 
-/** What every answer carries; those with an `ETag` say `CHEAP_TO_ASK` instead of that they mustn't be kept. */
+/** What every answer carries. An answer with an `ETag` may be kept, and says so with its own `cache-control`. */
 export const headersOf = (id: string): Record<string, string> => ({
   "cache-control": "private, no-store",
   "x-request-id": id,

@@ -27,17 +27,17 @@ const ROUTE = routeAnsweredBy("get");
 const ONE_USER = new RegExp(`^${ROUTE.template.replace("{id}", "(user_\\w+)")}$`);
 
 /**
- * What is asked most, one live user by id, answered as the app would but without its router, its chain and its objects
- * for the request and the response. Whatever needs a second thought is the app's: other paths and methods, an unknown
- * key, a missing scope, a tombstone, nobody, Postgres away, and headers that change what is read or how it is answered.
+ * Answers the most frequent request, one live user by id, exactly as the app does, but without its router, its middleware
+ * and its objects for request and response. Everything else is left to the app: other paths and methods, an unknown key, a
+ * missing scope, users that are deleted or unknown, Postgres away, and headers that change what is read or how.
  */
 export function createShortcut(deps: ShortcutDeps): Shortcut {
   const { observe, authenticate, users, completeness, unapplied } = deps;
   let held: (() => void)[] = [];
 
   /**
-   * What is answered within one turn of the loop leaves at its end: each answer that leaves alone wakes a client that has
-   * caught up, which costs as much as all the rest of it (0.46 of a bare route's throughput, 0.55 this way).
+   * Answers made within one turn of the event loop are sent together at its end. Sent one by one, each wakes its client,
+   * which costs as much as all the rest (0.46 of a bare route's throughput; 0.55 when sent together).
    */
   function atEndOfTurn(leave: () => void): void {
     if (held.length === 0) setImmediate(letLeave);
@@ -116,7 +116,7 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
   };
 }
 
-/** Without what asks for another state, another source, or no body. */
+/** Whether no header asks for another state, another source, or an answer without a body. */
 function isPlain({ headers }: IncomingMessage): boolean {
   return (
     headers["x-mirror-read"] === undefined &&
