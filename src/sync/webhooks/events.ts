@@ -11,12 +11,13 @@ import {
 } from "../fold/snapshot.js";
 import type { Refetch } from "../ledger/refetch-queue.js";
 
-/** Svix's own tolerance: an envelope further ahead of our clock than this is of no clock we know. */
+/** Svix's own tolerance. An envelope's time further ahead of our clock than this is not believed. */
 const FUTURE_MS = 300_000;
 
 /**
- * What a webhook says, or null for a type that the mirror doesn't use; throws `invalid_payload` when `data` lacks what
- * the type needs. `nowMs`, on the primary's clock, dates deletions, which carry no time, and envelopes without one.
+ * What a webhook says, or null for a type that the mirror doesn't use. Throws `invalid_payload` if `data` lacks something
+ * that the type needs. `nowMs` is the primary's time: it dates deletions, which have no time of their own, and envelopes
+ * without one.
  */
 export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
   const { timestampMs } = event;
@@ -40,7 +41,7 @@ export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
         organizations: embeddedOrganization(membership.object, observedAtMs),
       };
     }
-    // Its data are the whole membership, as if it still lived.
+    // The event's data are the whole membership, as if it still existed.
     case "organizationMembership.deleted":
       return { memberships: [gone(parseDeleted(event.data).id, "webhook", nowMs)] };
     default:
@@ -48,7 +49,7 @@ export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
   }
 }
 
-/** A session brings the whole user, or else only times, and then Clerk is asked for the rest. */
+/** A session event has the whole user, or only times: then Clerk is asked for the rest. */
 function itemOfSession(event: WebhookEvent, observedAtMs: number): Item {
   const session = parseSession(event.data);
   if (session.user) return { users: [userSnapshot(session.user, "webhook", observedAtMs)] };
@@ -63,14 +64,14 @@ function itemOfSession(event: WebhookEvent, observedAtMs: number): Item {
   return { users: [activity] };
 }
 
-/** The user that an event is about, as far as its data can be read at all. */
+/** The id of the user that an event is about, if its data can be read. */
 export function userIdOf({ type, data }: WebhookEvent): string | null {
   if (type.startsWith("user.")) return idIn(data, "id");
   if (type.startsWith("session.")) return idIn(data, "user_id");
   return type.startsWith("organizationMembership.") ? idIn(memberIn(data), "user_id") : null;
 }
 
-/** What is to be asked of Clerk where an event can't be applied: all that it may have changed. */
+/** What Clerk must be asked about because the event can't be applied: everything that it may have changed. */
 export function questionsOf(event: WebhookEvent): Pick<Refetch, "kind" | "id">[] {
   const { type, data } = event;
   const userId = userIdOf(event);
@@ -83,7 +84,7 @@ export function questionsOf(event: WebhookEvent): Pick<Refetch, "kind" | "id">[]
   ];
 }
 
-/** What Clerk is asked for a membership by, `<organization id>/<user id>`; null: it doesn't say whose it is. */
+/** The key by which Clerk is asked for a membership: `<organization id>/<user id>`. Null: the event lacks one of them. */
 export function membershipKey(membership: unknown): string | null {
   const organizationId = idIn(membersOf(membership).organization, "id");
   const userId = idIn(memberIn(membership), "user_id");

@@ -1,37 +1,37 @@
 import { AppError } from "../../lib/errors.js";
 import { createKeyCounts } from "../../lib/key-counts.js";
 
-/** What couldn't be committed because another session holds one of `keys`. It is tried again for a while. */
+/** An item that couldn't be committed because another session holds a lock on one of `keys`. It is tried again for a while. */
 export class Stuck {
   constructor(readonly keys: readonly string[]) {}
 }
 
 export interface GroupCommitOptions<T, R> {
   /**
-   * Commits a batch and answers each of its items, in order. When it rejects, nothing of the batch is answered as done.
-   * `again`: these were stuck before, and few will have come free.
+   * Commits a batch and returns a result for each of its items, in order. If it rejects, no item of the batch counts as done.
+   * `again`: these items were stuck before, and most of them will be stuck still.
    */
   commit: (batch: readonly T[], again: boolean) => Promise<readonly (R | Stuck)[]>;
-  /** What an item writes: those who share a key with one that is stuck wait apart with it. */
+  /** The keys of what an item writes. An item that shares a key with a stuck one waits with it, apart from the others. */
   keysOf?: (item: T) => readonly string[];
-  /** Batches under way at once: two keep the database busy while the next ones gather. */
+  /** How many batches are committed at once. Two keep the database busy while the next batch collects. */
   slots?: number;
   mostPerBatch?: number;
-  /** A batch holds no more than this, or one item: what is done at once for a batch takes the longer the more it says. */
+  /** A batch has no more bytes than this, unless it is a single item: work on a batch blocks the process longer the larger it is. */
   mostBytesPerBatch?: number;
-  /** Beyond this many waiting, or bytes, more are refused: their senders hold them better than our memory does. */
+  /** If this many items, or bytes, are waiting, further items are refused. Their senders keep them, and our memory needn't. */
   mostWaiting?: number;
   mostBytesWaiting?: number;
-  /** The same for those who are stuck. */
+  /** The same limit for stuck items. */
   mostStuck?: number;
-  /** How long one may wait until it is refused; one that is being committed just then is told how that ends. */
+  /** How long an item may wait before it is refused. One that is being committed at that moment gets the result of the commit. */
   patienceMs?: number;
 }
 
 export interface GroupCommit<T, R> {
   /**
-   * Resolves when the item is committed. Rejects with `database_unavailable` when too many wait already, or it has waited
-   * too long.
+   * Resolves when the item is committed. Rejects with `database_unavailable` if too many items wait already, or if it has
+   * waited too long.
    */
   submit(item: T, bytes?: number): Promise<R>;
 }
@@ -39,30 +39,33 @@ export interface GroupCommit<T, R> {
 interface Waiting<T, R> {
   item: T;
   bytes: number;
-  /** Where it waits; null: it is being committed. */
+  /** The line in which it waits. Null: it is being committed. */
   line: Line<T, R> | null;
-  /** What it was found to be stuck for; empty: nothing. */
+  /** The locked keys for which it is stuck. Empty: it isn't stuck. */
   stuckFor: readonly string[];
-  /** Its patience has ended. */
+  /** Whether it has waited as long as it may. */
   isLate: boolean;
   resolve: (result: R) => void;
   reject: (error: unknown) => void;
 }
 
-/** A batch of ordinary events is a sixth of this; a mebibyte of users takes some 50 ms to hash, print and send. */
+/** A batch of ordinary events is a sixth of this. A mebibyte of users takes about 50 ms to hash, print and send. */
 const MOST_BYTES_PER_BATCH = 256 * 1024;
-/** What is larger than this waits in a line of its own, which has one slot: nobody small waits behind ten of them. */
+/** Larger items wait in a line of their own with one slot, so that a small item never waits behind ten of them. */
 const LARGE_SHARE = 1 / 4;
-/** Svix waits for 15 seconds. A commit that has begun ends by its limits on locks within the rest: nothing refused is stored. */
+/**
+ * Svix waits 15 seconds. A commit that has begun by then ends within the rest of that time, because its waits for locks are
+ * limited: so nothing that was refused is stored.
+ */
 const PATIENCE_MS = 9000;
 const GRACE_MS = 5500;
-/** How often those who are stuck are tried. */
+/** How often stuck items are tried again. */
 const AGAIN_MS = 200;
 
 /**
- * Commits together whatever waits when a slot is free. No timer: one alone goes at once, and the busier it gets, the
- * larger the batches: 2.7 to 4.7 times the throughput of a transaction for each. What is stuck behind a lock waits apart
- * and holds no slot.
+ * Commits everything that waits in one batch as soon as a slot is free. There is no timer: a single item is committed at once,
+ * and batches grow with the load. That has 2.7 to 4.7 times the throughput of one transaction for each item. Items that are
+ * stuck behind a lock wait apart and take no slot.
  */
 export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): GroupCommit<T, R> {
   const { commit, slots = 2, mostPerBatch = 64, mostBytesPerBatch = MOST_BYTES_PER_BATCH } = options;
@@ -141,13 +144,13 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
     one.stuckFor = [];
   }
 
-  /** In turns: those who stay stuck come behind those who weren't tried yet. */
+  /** Tries stuck items in turns: those that stay stuck go behind those that weren't tried yet. */
   async function retryStuck(): Promise<void> {
     if (isRetrying) return;
     isRetrying = true;
     while (lines.stuck.waiting.length > 0) {
       await new Promise((resolve) => setTimeout(resolve, AGAIN_MS).unref());
-      // Their keys stay known meanwhile: whoever comes with one waits here, and not in a slot.
+      // Their keys stay listed meanwhile, so that new items with one of them wait here and not in a slot.
       const batch = takeBatch(lines.stuck);
       if (batch.length > 0) await run(batch, true);
     }
@@ -187,14 +190,14 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
         enter(bytes > mostBytesPerBatch * LARGE_SHARE ? lines.large : lines.small, one);
         if (isStarting || running >= slots) return;
         isStarting = true;
-        // After everything that has arrived by now has been read: those commit together.
+        // Begins after everything that has arrived by now was read, so that it is committed together.
         setImmediate(startNext);
       });
     },
   };
 }
 
-/** Items in the order in which they came, and how much they say together. */
+/** Items in the order in which they came, and the sum of their bytes. */
 interface Line<T, R> {
   waiting: Waiting<T, R>[];
   bytes: number;

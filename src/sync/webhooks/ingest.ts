@@ -20,13 +20,13 @@ import { createGroupCommit, Stuck } from "./group-commit.js";
 /** What the sender of a webhook is told. `ignored`: a type that the mirror doesn't use. */
 export type WebhookStatus = "applied" | "duplicate" | "stale" | "ignored" | "dead_lettered";
 
-/** A webhook whose signature was verified, as it arrived. */
+/** A webhook as it arrived, with a verified signature. */
 export interface WebhookMessage {
   messageId: string;
   raw: Buffer;
 }
 
-/** What the sender is told, and the state of the database that shows it; null where nothing was committed. */
+/** What the sender is told, and a commit position that includes the event. Null: nothing was committed. */
 export interface Receipt {
   status: WebhookStatus;
   version: string | null;
@@ -34,8 +34,8 @@ export interface Receipt {
 
 export interface Ingest {
   /**
-   * Resolves when what the event says is committed. Repeating is safe. Rejects when the database can't take it, and then
-   * nothing is stored: the sender tries again.
+   * Resolves when the event is committed. Repeating is safe. Rejects if the database can't store it; then nothing is stored,
+   * and the sender tries again.
    */
   receive(message: WebhookMessage): Promise<Receipt>;
 }
@@ -47,10 +47,10 @@ export interface IngestDeps {
   clock: Pick<Clock, "now">;
   lagMs: number;
   onCommitted?: OnCommitted;
-  /** Events of another instance are refused; null: of any are taken. */
+  /** Events of other instances are refused. Null: events of all instances are accepted. */
   instanceId: string | null;
   log: Logger;
-  /** How long a webhook may wait for what another session holds. */
+  /** How long a webhook may wait for a row that another session has locked. */
   patienceMs?: number;
 }
 
@@ -62,11 +62,11 @@ export function createIngest(deps: IngestDeps): Ingest {
   });
 
   async function commit(items: readonly Item[], again: boolean): Promise<(Committed | Stuck)[]> {
-    // A batch that hangs must not hold its slot, nor those who wait for it: they are told to send again.
+    // A batch that hangs must not keep its slot, nor the senders who wait for it: they are told to send again.
     const results = await availability.guard(() =>
       applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }),
     );
-    // Not waited for here: the next batch can begin meanwhile.
+    // Not awaited here, so that the next batch can begin meanwhile.
     const version = positions.current().catch(() => null);
     const locked = results.flatMap((result) => (result.kind === "locked" ? result.ids : []));
     if (locked.length > 0 && !again) {
@@ -85,7 +85,7 @@ export function createIngest(deps: IngestDeps): Ingest {
       }
       event = parseWebhookEvent(parseJson(raw));
       refuseOtherInstance(event);
-      // Decoding has put U+FFFD where somebody's name was.
+      // The bytes aren't UTF-8: decoding has replaced a part of them, perhaps of a name, by U+FFFD.
       if (!isUtf8(raw)) throw new AppError("invalid_payload", "the body is not UTF-8");
       const item = itemOfEvent(event, clock.now());
       return await apply(messageId, event, { item, bytes: raw.length });
@@ -132,7 +132,7 @@ export function createIngest(deps: IngestDeps): Ingest {
   return { receive };
 }
 
-/** What became of an item, and a state of the database that shows it. */
+/** What became of an item, and a commit position that includes it. */
 interface Committed {
   result: Exclude<Isolated, { kind: "locked" }>;
   version: Promise<string | null>;
@@ -141,18 +141,18 @@ interface Committed {
 const typeOf = (event: WebhookEvent) => sqlText(event.type).slice(0, 200);
 
 /**
- * Clerk gives users 8 KB for each of their three metadata, which holds 12,000 brackets at most, and 4,000 inside each
- * other. Whatever has many times as many would take the loop for seconds: V8 looks through all that an array lies in
- * before it prints it.
+ * Clerk allows 8 KB for each of a user's three metadata objects: 12,000 brackets at most, and 4,000 levels of nesting. A
+ * document with many times as many would block the event loop for seconds, because V8 searches everything that an array is
+ * nested in before it prints it.
  */
 const MOST_CONTAINERS = 150_000;
 const MOST_DEPTHS = 30_000_000;
-/** What is shorter can't hold as much. */
+/** A shorter document can't have that many. */
 const SKIMMED_FROM_BYTES = 14 * 1024;
 
-/** Of an event with more brackets than that, what names it and its user; null: it has no more than others. */
+/** For an event with more brackets than that, the part that names it and its user. Null: the event has no more than allowed. */
 async function outlineOfHuge(raw: Buffer): Promise<WebhookEvent | null> {
-  // Dozens of them arrive in one turn: each is read in a turn of its own.
+  // Dozens of them can arrive in one turn of the event loop, so each is read in a turn of its own.
   await nextTurn();
   const { children, containers, depths } = await skim(raw);
   if (containers <= MOST_CONTAINERS && depths <= MOST_DEPTHS) return null;

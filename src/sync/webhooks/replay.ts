@@ -4,19 +4,22 @@ import { queueRefetches, type RefetchKind } from "../ledger/refetch-queue.js";
 import { membershipKey } from "./events.js";
 import type { Ingest, WebhookStatus } from "./ingest.js";
 
-/** What became of a dead letter; `queued`: what it is of is asked of Clerk, and the letter goes with the answer. */
+/** What became of a dead letter. `queued`: Clerk will be asked about its object, and the answer removes the letter. */
 export type ReplayStatus = WebhookStatus | "queued";
 
 export type Replay = (id: string) => Promise<ReplayStatus | null>;
 
-/** Tries a dead letter again: a webhook as if it came now, what Clerk itself answered by asking anew. Null: there is none. */
+/**
+ * Tries a dead letter again. A webhook is handled as if it arrived now; for an answer from Clerk, Clerk is asked anew. Null:
+ * there is no such letter.
+ */
 export function createReplay({ sql, ingest }: { sql: Sql; ingest: Ingest }): Replay {
   return async (id) => {
     const letter = await findDeadLetter(sql, id);
     if (!letter) return null;
     if (!deadObjectOf(id)) return (await ingest.receive({ messageId: id, raw: letter.payload })).status;
     const question = await questionOf(sql, letter);
-    // It doesn't even say whose membership it is: nobody can be asked, and it stays.
+    // The membership has no ids, so that Clerk can't be asked for it. The letter stays.
     if (!question) return "dead_lettered";
     await queueRefetches(sql, [{ ...question, reason: "replayed" }]);
     return "queued";
@@ -26,7 +29,7 @@ export function createReplay({ sql, ingest }: { sql: Sql; ingest: Ingest }): Rep
 async function questionOf(sql: Sql, letter: DeadLetter): Promise<{ kind: RefetchKind; id: string } | null> {
   const named = deadObjectOf(letter.id);
   if (!named) return null;
-  // What Clerk answered says what it is, also where ids have other prefixes than Clerk's.
+  // An answer from Clerk says which kind of object it is, even where ids have other prefixes than Clerk's.
   const answered = objectIn(letter.payload);
   const kind =
     answered?.object === "organization"
