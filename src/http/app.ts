@@ -29,7 +29,7 @@ export interface AppDeps {
   clerk: Omit<AnswerByClerkDeps, "positions">;
 }
 
-/** Every route of the mirror. What stands above `authenticated` is open; everything else demands a key first. */
+/** Every route of the mirror. Routes mounted before `authenticated` are open. All others demand a key first. */
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { availability, positions } = deps;
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });

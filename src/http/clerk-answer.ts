@@ -11,7 +11,7 @@ import { createBytesInFlight } from "./raw-body.js";
 import { requestTarget } from "./request-target.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
-/** Sends the request on to Clerk, applies to the mirror what the answer says, and only then answers with it. */
+/** Forwards the request to Clerk, applies what the answer says to the mirror, and only then sends the answer. */
 export type AnswerByClerk = (c: Context<HttpEnv>) => Promise<Response>;
 
 export interface AnswerByClerkDeps {
@@ -21,8 +21,9 @@ export interface AnswerByClerkDeps {
 }
 
 /**
- * Bodies on their way to a Clerk that doesn't read them: each lies here for as long as it is, or as far as the kernel takes it
- * off our hands, which was 4 MiB of ten (200 of them at once took 800 MiB). Beyond this together, more are refused.
+ * How many bytes of request bodies may be on their way to Clerk at a time; more are refused. If Clerk doesn't read, a
+ * body lies here in full, or as far as the kernel doesn't take it: it took 4 of 10 MiB, and 200 such bodies took 800
+ * MiB.
  */
 const MOST_BODY_BYTES = 128 * 1024 * 1024;
 const MOST_OF_ONE = 16 * 1024 * 1024;
@@ -51,10 +52,10 @@ function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): An
   return async (c) => {
     const request = c.req.raw;
     const route = c.get("route");
-    // The answer to a HEAD says nothing that could be applied; the server leaves the body out.
+    // The answer to a HEAD holds nothing to apply; the server leaves the body out.
     const method = request.method === "HEAD" ? "GET" : request.method;
     const by = method === "GET" ? "read" : "write";
-    // What a write does is done, and applied, whoever hears of it; a read that nobody waits for is ended.
+    // A write is completed and applied even if its caller has left. A read that nobody waits for is ended.
     const { key, signal } = by === "read" ? askerOf(c) : { signal: undefined };
     const answer = await forward({
       method,
@@ -71,10 +72,11 @@ function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): An
     });
     c.set("readFrom", "clerk");
     const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
-    // What was committed is committed: an answer goes out without the header rather than not at all.
+    // The write is committed. If its version can't be read, the answer is sent without the header rather than not at
+    // all.
     const version = by === "write" && isApplied ? await positions.current().catch(() => null) : null;
 
-    // What `proxy` opens is shown as Clerk shows it.
+    // A `proxy` key sees these answers as Clerk gives them.
     const mayReadPrivate = c.get("principal").scopes.has("private_metadata:read");
     const body =
       mayReadPrivate || route.scope === "proxy" ? answer.body : await withoutPrivateMetadata(answer.body);
@@ -88,11 +90,12 @@ function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): An
   };
 }
 
-// A server's request has a body stream even where none was sent, and Clerk would be sent an empty chunked one.
+// A server's request always has a body stream. Forwarding one that was never sent would give Clerk an empty chunked
+// body.
 const hasBody = (headers: Headers) =>
   headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > 0;
 
-/** It never got to Clerk, or not whole. */
+/** Whether the request never reached Clerk, or not whole. */
 const wasNotDone = (error: unknown) =>
   error instanceof AppError && /^(rate_limited|overloaded|bad_request)$/.test(error.code);
 

@@ -5,20 +5,20 @@ import { AppError } from "../lib/errors.js";
 import { type ErrorAnswer, presentError } from "./errors.js";
 
 export interface ConnectionLimits {
-  /** Beyond it, whoever has nothing running is closed for a newcomer. */
+  /** How many connections may be open. Beyond that, one that has nothing running is closed for a newcomer. */
   most: number;
-  /** Requests of one connection that are worked on at a time; those sent behind them wait unread. */
+  /** How many requests of one connection are worked on at a time. Those sent behind them wait unread. */
   atOnce: number;
-  /** How long an answer may lie unread, and at which rate it must be read from then on. */
+  /** How long an answer may lie unread, and how fast it must be read from then on. */
   unreadMs: number;
   unreadBytesASecond: number;
-  /** Of all answers that lie unread together. */
+  /** How many bytes of answers may lie unread in all. */
   unreadBytes: number;
-  /** How often it is looked how far they were read. */
+  /** How often reading is checked. */
   sweepMs: number;
 }
 
-/** An idle connection takes some 10 KB; a gateway that opens one for each of its callers has hundreds. */
+/** An idle connection takes some 10 KB. A gateway that opens one for each of its callers has hundreds. */
 const LIMITS: ConnectionLimits = {
   most: 4096,
   atOnce: 8,
@@ -29,10 +29,10 @@ const LIMITS: ConnectionLimits = {
 };
 
 interface Connection {
-  /** Requests that are worked on, or whose answer isn't read to its end. */
+  /** Requests that are being worked on, or whose answer isn't read to its end. */
   running: number;
   latest: { incoming: IncomingMessage; outgoing: ServerResponse } | null;
-  /** Behind those that are running. */
+  /** Requests that wait behind those that are running. */
   waiting: (() => void)[];
   idleSinceMs: number;
   /** How many bytes the connection has taken so far, and since when it has taken no more. */
@@ -43,8 +43,8 @@ interface Connection {
 export type Serve = (incoming: IncomingMessage, outgoing: ServerResponse, handle: () => void) => void;
 
 /**
- * Bounds what connections may hold: how many there are, what one of them has running, and answers that nobody reads.
- * Idle ones go first; a newcomer is refused only where every other has a whole request running.
+ * Bounds what connections may hold: their number, the requests of each, and answers that nobody reads. Idle
+ * connections are closed first. A newcomer is refused only if every other connection has a whole request running.
  */
 export function boundConnections(server: Server, limits: Partial<ConnectionLimits> = {}): Serve {
   const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes, sweepMs } = { ...LIMITS, ...limits };
@@ -63,7 +63,9 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
     socket.once("close", () => connections.delete(socket));
   });
 
-  /** Closes whoever is idle for longest, else whoever has been sending a body for longest. */
+  /**
+   * Closes the connection that has been idle for longest, or else the one that has been sending a body for longest.
+   */
   function makeRoom(): boolean {
     let idle: [Socket, number] | null = null;
     let sending: Socket | null = null;
@@ -90,7 +92,7 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
     });
   }
 
-  // Node reads all that was pipelined in one packet, and each of a thousand requests in it may ask for a list.
+  // Node reads everything that was pipelined in one packet, and each of a thousand requests in it may ask for a list.
   const serve: Serve = (incoming, outgoing, handle) => {
     const { socket } = incoming;
     const connection = connections.get(socket);
@@ -117,7 +119,7 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
         connection.unread = null;
         continue;
       }
-      // How much lies here says nothing: what is read of a stream is replaced by its next chunk.
+      // The number of unread bytes alone says nothing: a stream replaces what was read with its next chunk.
       const readBytes = socket.bytesWritten - bytes;
       if (!connection.unread || readBytes > connection.unread.readBytes)
         connection.unread = { readBytes, sinceMs: nowMs };
@@ -141,7 +143,7 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
   sweeping.unref();
   server.once("close", () => clearInterval(sweeping));
 
-  // Node's own answers to what it can't read have no body.
+  // Node's own answers to requests that it can't read have no body.
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
     const isAnswering = connection && connection.running > 0 && connection.latest?.outgoing.headersSent;
@@ -163,7 +165,7 @@ function unreadable({ code }: NodeJS.ErrnoException): AppError {
   }
 }
 
-/** The last that is said on this connection. */
+/** Sends a last answer on this connection and closes it. */
 function cutWith(socket: Socket, { status, headers, body }: ErrorAnswer): void {
   if (!socket.writable) {
     socket.destroy();

@@ -6,7 +6,7 @@ import type { Logger } from "../observability/logger.js";
 import { bodyCut, isBodyCut } from "./raw-body.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
-// A new code does not compile until it has a status.
+// A new code doesn't compile until it has a status.
 const STATUS = {
   configuration: 500,
   usage: 400,
@@ -32,7 +32,7 @@ const STATUS = {
   conflict: 409,
 } as const satisfies Record<ErrorCode, ContentfulStatusCode>;
 
-/** Clerk's code in the body, where the error itself names none. */
+/** Clerk's code in the body, for errors that name none themselves. */
 const CLERK_CODE = {
   configuration: "internal_clerk_error",
   usage: "bad_request",
@@ -58,14 +58,14 @@ const CLERK_CODE = {
   conflict: "conflict",
 } as const satisfies Record<ErrorCode, string>;
 
-/** What a caller waits before trying again when the error itself doesn't say. */
+/** How long a caller should wait before trying again, for errors that don't say. */
 const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, number>> = {
   database_unavailable: 1,
   not_ready: 1,
   overloaded: 1,
 };
 
-/** An answer before it is known what sends it. */
+/** An answer, before it is decided how it is sent. */
 export interface ErrorAnswer {
   status: ContentfulStatusCode;
   headers: Record<string, string>;
@@ -82,20 +82,20 @@ export function presentError(error: AppError, requestId: string): ErrorAnswer {
   return { status: STATUS[error.code], headers, body };
 }
 
-/** The answer to a bug: nothing but where to find it in the log. */
+/** The answer to a bug: nothing but the id under which the log has it. */
 export function presentBug(requestId: string): ErrorAnswer {
   const body = errorBody("internal_clerk_error", { message: "Internal error." }, requestId);
   return { status: 500, headers: JSON_TYPE, body };
 }
 
-/** Logs a failure, and returns what may be said of it; null: it is a bug, of which nothing may be said. */
+/** Logs a failure and returns what may be said about it. Null: it is a bug, of which nothing may be said. */
 export type ReportFailure = (failure: unknown, requestId: string) => AppError | null;
 
 export function createFailureReport(log: Logger): ReportFailure {
   return (failure, requestId) => {
     const entry = { requestId, err: failure };
     if (failure instanceof AppError) {
-      // What is shed comes by the thousand, and its line of the request says all of it.
+      // Refused requests come by the thousand, and the line of the request says everything.
       if (STATUS[failure.code] >= 500 && failure.code !== "overloaded") log.warn(entry, "request failed");
       return failure;
     }
@@ -108,7 +108,7 @@ export function createFailureReport(log: Logger): ReportFailure {
   };
 }
 
-/** Answers what the handlers throw. What nobody expected is logged whole and answered without a word about it. */
+/** Answers what the handlers throw. An unexpected error is logged whole and answered without a word about it. */
 export function answerErrors(report: ReportFailure): ErrorHandler<HttpEnv> {
   return (failure, c) => {
     const isRefused = failure instanceof AppError && STATUS[failure.code] < 500;
@@ -120,7 +120,10 @@ export function answerErrors(report: ReportFailure): ErrorHandler<HttpEnv> {
   };
 }
 
-/** A path that neither the mirror nor Clerk has: mostly a client with a wrong base URL, which is told the right one. */
+/**
+ * A path that neither the mirror nor Clerk has. Mostly a client has a wrong base URL, so the answer says the right
+ * one.
+ */
 export function notAPathOfClerks(path: string, origin: string): AppError {
   const longMessage = /^\/+v1\/+v1(\/|$)/i.test(path)
     ? `The path has /v1 twice: this client adds it itself, so its base URL is ${origin} (without /v1).`

@@ -3,15 +3,18 @@ import type { Context } from "hono";
 import { AppError } from "../lib/errors.js";
 import type { HttpEnv } from "./respond.js";
 
-/** The bytes that one request holds of what all may hold together. */
+/** How many bytes one request holds, out of what all requests together may hold. */
 export interface HeldBytes {
-  /** Throws `overloaded` where that would be too many. */
+  /** Throws `overloaded` if that would be too many. */
   add(bytes: number): void;
-  /** When nothing of the body is needed any more. */
+  /** Call it when nothing of the body is needed any more. */
   release(): void;
 }
 
-/** So many bytes of bodies at a time, whatever is done with them: being read, hashed, or waiting for Postgres. */
+/**
+ * Limits the bytes of all bodies that are here at a time, whether they are being read, hashed, or waiting for
+ * Postgres.
+ */
 export function createBytesInFlight(most: number): { open(): HeldBytes } {
   let all = 0;
   return {
@@ -33,8 +36,8 @@ export function createBytesInFlight(most: number): { open(): HeldBytes } {
 }
 
 /**
- * The body's bytes as they came, straight from the connection: the web's streams in between cost more than verifying a
- * webhook. Throws `too_large` or `overloaded`, having let the rest pass by.
+ * The body's bytes as they came, straight from the connection: web streams in between would cost more than verifying
+ * a webhook. Throws `too_large` or `overloaded`, after letting the rest pass by.
  */
 export async function rawBody(
   c: Context<HttpEnv>,
@@ -49,7 +52,7 @@ export async function rawBody(
   return body;
 }
 
-/** Null: there was more than that. */
+/** Null if the body is larger than that. */
 function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): Promise<Buffer | null> {
   return new Promise((resolve, reject) => {
     let chunks: Buffer[] | null = [];
@@ -81,12 +84,12 @@ function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): 
   });
 }
 
-/** Whether the connection ended in the middle of the body: whatever failed, failed for that. */
+/** Whether the connection ended in the middle of the body: then whatever failed, failed because of that. */
 export function isBodyCut(c: Context<HttpEnv>): boolean {
   const incoming = c.env?.incoming;
   return incoming?.destroyed === true && !incoming.complete;
 }
 
-/** Nobody is left to be told; the log says it. */
+/** Nobody is left to receive this error. Only the log shows it. */
 export const bodyCut = (cause?: unknown) =>
   new AppError("bad_request", "The connection ended before the body did.", { cause });

@@ -9,7 +9,7 @@ export interface RequestTarget {
 }
 
 /**
- * The target exactly as it was sent. What the app offers has dot segments resolved and escapes decoded, and what a key
+ * The target exactly as it was sent. The app's own path has dot segments resolved and escapes decoded, but what a key
  * may do must be decided on the very path that Clerk will see.
  */
 export function requestTarget(c: Context<HttpEnv>): RequestTarget {

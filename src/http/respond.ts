@@ -5,34 +5,34 @@ import type { Route } from "../upstream/paths.js";
 
 /** What a request carries through the app. */
 export interface HttpEnv {
-  /** Node's own request and response; absent where the app is called without a server. */
+  /** Node's own request and response. Absent if the app is called without a server. */
   Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
   Variables: {
     requestId: string;
-    /** What every answer to this request carries beside its own headers; names in lower case. */
+    /** Headers that every answer to this request carries beside its own. Names are in lower case. */
     headers: Record<string, string>;
-    /** Set behind `authenticated`, which everything but the open routes is. */
+    /** Set by `authenticated`, behind which all but the open routes stand. */
     principal: Principal;
-    /** What the request is to Clerk. Set behind `classified`. */
+    /** What the request is to Clerk. Set by `classified`. */
     route: Route;
-    /** `performance.now()` when it arrived. */
+    /** `performance.now()` when the request arrived. */
     startedAtMs: number;
-    /** What the answer was read from, where that is worth telling. */
+    /** Where the answer was read from, if that is worth telling. */
     readFrom?: ReadFrom;
-    /** Of an answer that is written chunk by chunk; never rejects. Set by `respondStream`. */
+    /** How a streamed answer ended. Never rejects. Set by `respondStream`. */
     streamEnd?: Promise<StreamEnd>;
   };
 }
 
-/** How an answer ended that was written chunk by chunk. `left`: the client went away, or was cut off. */
+/** How a streamed answer ended. `left`: the client went away, or was cut off. */
 export type StreamEnd = { kind: "whole" } | { kind: "left" } | { kind: "failed"; error: unknown };
 
 export type ReadFrom = "memory" | "postgres" | "clerk";
 
-/** Exactly this: Clerk's SDK reads any other spelling, even with a charset, as text instead of JSON. */
+/** Exactly this spelling: Clerk's SDK reads any other, even one with a charset, as text instead of JSON. */
 export const JSON_TYPE = { "content-type": "application/json" } as const;
 
-/** With an `ETag`: the asker may keep it, and asks each time whether it still holds. */
+/** The headers of an answer with an `ETag`. A client may keep it, and asks each time whether it still holds. */
 export const taggedHeaders = (etag: string) => ({
   etag,
   vary: "Authorization",
@@ -40,9 +40,9 @@ export const taggedHeaders = (etag: string) => ({
 });
 
 /**
- * Every answer is made here. Headers stay a plain record on their way out: building a `Headers` costs a fifth of what a
- * read by id takes altogether, and the server would only take it apart again. Their names are in lower case, so that none
- * is there twice.
+ * Makes every answer. Headers stay a plain record until they are sent: building a `Headers` costs a fifth of a whole
+ * read by id, and the server would only take it apart again. Their names are in lower case, so that none is there
+ * twice.
  */
 export function respond(
   c: Context<HttpEnv>,
@@ -50,7 +50,7 @@ export function respond(
   status = 200,
   headers: Record<string, string> = JSON_TYPE,
 ): Response {
-  // Into the request's own record: a new one spread from both costs as much as everything else here.
+  // Writes into the request's own record: a new record spread from both costs as much as everything else here.
   const all = c.get("headers");
   for (const name in headers) all[name] = headers[name] as string;
   const readFrom = c.get("readFrom");
@@ -58,7 +58,7 @@ export function respond(
   return new Response(body, { status, headers: all });
 }
 
-/** What answered, and the milliseconds since the request arrived. */
+/** Says what answered, and how many milliseconds after the request had arrived. */
 export function serverTiming(readFrom: ReadFrom, startedAtMs: number): string {
   return `${readFrom};dur=${Math.round((performance.now() - startedAtMs) * 100) / 100}`;
 }

@@ -11,7 +11,7 @@ import type { Shortcut } from "./shortcut.js";
 
 export interface ListenOptions {
   host: string;
-  /** 0: any free one. */
+  /** 0: any free port. */
   port: number;
   limits?: Partial<ConnectionLimits & { requestMs: number }>;
 }
@@ -20,29 +20,35 @@ export interface Listening {
   readonly url: string;
   readonly port: number;
   /**
-   * Takes no new connection, lets what is running finish, and resolves when nothing is left; what still runs after
+   * Takes no new connection, lets running requests finish, and resolves when none is left. Whatever still runs after
    * `deadlineMs` is cut.
    */
   drain(deadlineMs: number): Promise<void>;
 }
 
-/** Filters of a hundred values each travel in the request line: Node's 16 KiB would refuse a few of them together. */
+/**
+ * Filters of a hundred values each are part of the request line. Node's 16 KiB would refuse a few of them together.
+ */
 const MAX_HEADER_BYTES = 64 * 1024;
-/** Longer than a balancer keeps its idle connections (60 s is common), so that it never reuses one we just closed. */
+/** Longer than balancers keep idle connections (60 s is common), so that none reuses one that we have just closed. */
 const KEEP_ALIVE_MS = 75_000;
 const IDLE_CHECK_MS = 100;
-/** A request must have arrived whole by then, its headers and body; with the time between two checks below 15 seconds. */
+/**
+ * A request must have arrived whole by then, with headers and body. Together with the time between two checks this
+ * stays below 15 seconds.
+ */
 const REQUEST_MS = 13_000;
 const REQUEST_CHECK_MS = 1000;
 
-/** Serves the app, behind what answers before it. Rejects with `configuration` if the address can't be had. */
+/** Serves the app, and the shortcut before it. Rejects with `configuration` if the address can't be had. */
 export async function listen(
   app: Hono<HttpEnv>,
   { host, port, limits }: ListenOptions,
   shortcut: Shortcut = (_incoming, _outgoing, otherwise) => otherwise(),
 ): Promise<Listening> {
   let draining = false;
-  // Decided as late as an answer's head is written: those that were running when draining began are told to close too.
+  // Decided as late as the head of an answer is written, so that requests that were running when draining began are
+  // told to close too.
   class DrainableResponse extends ServerResponse {
     override writeHead(...head: unknown[]): this {
       if (draining) this.shouldKeepAlive = false;
@@ -51,7 +57,7 @@ export async function listen(
   }
   const listener = getRequestListener(app.fetch, {
     errorHandler: answerUnreadable,
-    // HTTP/1.0 knows no Host, and balancers ask in it whether we are well.
+    // HTTP/1.0 has no Host header, and balancers ask in it whether we are well.
     hostname: "localhost",
   });
   const server = createServer({
@@ -63,7 +69,7 @@ export async function listen(
   });
   const serve = boundConnections(server, limits);
   server.on("request", (incoming, outgoing) => {
-    // About the server as a whole, which is what `/` is here; and no path that the listener could read.
+    // `OPTIONS *` is about the server as a whole, as `/` is here, and `*` is no path that the listener could read.
     if (incoming.method === "OPTIONS" && incoming.url === "*") incoming.url = "/";
     serve(incoming, outgoing, () => shortcut(incoming, outgoing, () => void listener(incoming, outgoing)));
   });
@@ -81,7 +87,7 @@ export async function listen(
     drain: (deadlineMs) =>
       new Promise((resolve) => {
         draining = true;
-        // Closing alone waits for clients to let go of their idle connections, which takes seconds.
+        // Closing alone would wait for clients to let go of their idle connections, which takes seconds.
         const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
         const deadline = setTimeout(() => server.closeAllConnections(), deadlineMs);
         server.close(() => {
@@ -94,7 +100,7 @@ export async function listen(
   };
 }
 
-/** Requests that never reach the app: an impossible Host header, a target that is no path. */
+/** Answers requests that never reach the app: an impossible Host header, a target that is no path. */
 function answerUnreadable(error: unknown): Response {
   const id = randomUUID();
   const { body, ...init } =

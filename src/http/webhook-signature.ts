@@ -1,10 +1,10 @@
 import { createHmac, createSecretKey, timingSafeEqual } from "node:crypto";
 import { AppError } from "../lib/errors.js";
 
-/** A header's value by its name in lower case. */
+/** Reads a header by its name in lower case. */
 export type ReadHeader = (name: string) => string | undefined;
 
-/** What the headers of a webhook claim, and what shows whether that is so. */
+/** What the headers of a webhook claim, and the means to verify it. */
 export interface SignedMessage {
   /** The id under which the sender repeats this message. */
   messageId: string;
@@ -13,24 +13,24 @@ export interface SignedMessage {
 }
 
 /**
- * Reads what signs a webhook: `svix-*` or `webhook-*` headers. Throws `bad_request` for what no body could make good, so
- * that neither reading nor hashing one is wasted on it.
+ * Reads the headers that sign a webhook: `svix-*` or `webhook-*`. Throws `bad_request` for headers that no body could
+ * make valid, so that no time is wasted on reading or hashing one.
  */
 export type ReadSignature = (header: ReadHeader) => SignedMessage;
 
 /** Svix's own tolerance. */
 const TOLERANCE_SECONDS = 300;
-/** Svix signs with a secret and the one before it; comparing costs little, but not nothing. */
+/** Svix signs with a secret and the one before it. Comparing a signature is cheap, but not free. */
 const MOST_SIGNATURES = 100;
-/** Svix' ids have 31. What is longer couldn't be the key of a delivery. */
+/** Svix's ids have 31 characters. A longer id than this couldn't be the key of a delivery. */
 const LONGEST_ID = 500;
-/** Of HMAC-SHA256 in base64. */
+/** The length of an HMAC-SHA256 in base64. */
 const SIGNATURE_LENGTH = 44;
 
 /**
- * The verdict is that of Svix's library, which tests hold it against, but for a timestamp of anything but digits. Its HMAC
- * is written in JavaScript, over a text made of the body for each secret: 38 ms for 1 MiB, in which nobody else is
- * served. Node's own takes a twentieth of that.
+ * Judges as Svix's library does, which tests compare it with, except that a timestamp must consist of digits. The
+ * library's HMAC is written in JavaScript and copies the body into a text for each secret: that takes 38 ms for 1
+ * MiB, in which nobody else is served. Node's own HMAC takes a twentieth of that.
  */
 export function createSignatureReader(secrets: readonly string[]): ReadSignature {
   const keys = secrets.map((secret) => createSecretKey(secret.replace(/^whsec_/, ""), "base64"));
@@ -68,7 +68,7 @@ function secondsOf(timestamp: string): number {
   return seconds;
 }
 
-/** Those of version 1 that could match: `v1,<base64>`, separated by spaces. */
+/** The signatures of version 1 that could match: `v1,<base64>`, separated by spaces. */
 function signaturesOf(header: string): Buffer[] {
   const all = header.split(" ", MOST_SIGNATURES + 1);
   if (all.length > MOST_SIGNATURES) throw unverified("Too many signatures");

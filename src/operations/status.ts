@@ -5,17 +5,17 @@ import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
 import { packageVersion } from "../lib/package.js";
 
-/** How many users were other here than at Clerk, by what the mirror should have been told of. */
+/** How many users differed from Clerk's, by the kind of message that should have told the mirror. */
 type Drift = { missed_create: number; missed_update: number; missed_delete: number };
 
-/** How the mirror is, as `GET /mirror/status` and `user-mirror status` show it. Times in milliseconds. */
+/** The state of the mirror, as `GET /mirror/status` and `user-mirror status` show it. Times are in milliseconds. */
 export type Status = {
-  /** `degraded`: the last walk failed or was stopped; what is served is as old as `as_of`. */
+  /** `degraded`: the last run failed or was stopped, and what is served is as old as `as_of`. */
   state: "backfilling" | "live" | "degraded";
   users: number;
   organizations: number;
   memberships: number;
-  /** The moment up to which a walk proved the users complete. */
+  /** The moment up to which a run proved the users complete. */
   as_of: number | null;
   memberships_as_of: number | null;
   backfilled_at: number | null;
@@ -23,22 +23,25 @@ export type Status = {
     api_url: string;
     environment: string;
     instance_id: string | null;
-    /** How many users Clerk counted when it was last asked, and how many were here; a check leaves out the freshest. */
+    /**
+     * How many users Clerk counted when it was last asked, and how many were here. A check leaves out the most recent
+     * ones.
+     */
     users: number | null;
     users_here: number | null;
     counted_at: number | null;
   } | null;
   last_runs: object[];
-  /** What runs of the last 7 days found, and how much of it they repaired. */
+  /** What the runs of the last 7 days found, and how much of it they repaired. */
   drift: { found: Drift; repaired: Drift };
-  /** Which process walks; null: none at present. */
+  /** Which process does the runs. Null if none does at present. */
   walker: { holder: string; expires_at: number } | null;
   budget: QuotaUse;
-  /** Of the process that answers; null where only a server knows. */
+  /** About the process that answers. Null if only a server knows it. */
   cache: CacheStats | null;
   dead_letters: number;
   refetches: number;
-  /** Webhooks of the last 7 days by outcome. */
+  /** Webhooks of the last 7 days, by outcome. */
   webhooks: { configured: boolean | null; outcomes: Record<string, number> };
   versions: { mirror: string; node: string; postgres: string };
   database: { embedded: { location: string; locale: string } | null };
@@ -47,7 +50,7 @@ export type Status = {
 export interface StatusParts {
   sql: Sql;
   embedded: { location: string; locale: string } | null;
-  /** Whether a signing secret is set; null where only the server knows. */
+  /** Whether a signing secret is set. Null if only the server knows. */
   webhooks: boolean | null;
   cache: (() => CacheStats) | null;
   /** The latest first. */
@@ -114,7 +117,7 @@ export function createStatusReader(parts: StatusParts): { read(): Promise<Status
       database: { embedded: embedded && { location: embedded.location, locale: embedded.locale } },
     };
   }
-  // However many ask at once, two are the most that are asked of Postgres.
+  // However many callers ask at once, Postgres is asked twice at most.
   return { read: shareNextRun(read) };
 }
 
@@ -143,7 +146,7 @@ function presentUpstream(row: UpstreamRow) {
   return { api_url, environment, instance_id, users: counted, users_here: counted_here, counted_at };
 }
 
-/** The walk that ended last decides; dry ones tell nothing. */
+/** The run that ended last decides. Dry runs tell nothing. */
 function isTroubled(runs: readonly { state: string; mode: string }[]): boolean {
   const ended = runs.find(
     ({ state, mode }) => /^(succeeded|failed|stopped)$/.test(state) && !/^d/.test(mode),

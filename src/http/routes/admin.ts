@@ -5,19 +5,19 @@ import type { Run, RunMode } from "../../sync/ledger/runs.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
-/** Tells how the mirror is, as JSON values. */
+/** Reads how the mirror is doing, as JSON values. */
 export interface StatusReader {
   read(): Promise<object>;
 }
 
-/** The walks that may be asked for; a backfill only ever starts by itself. */
+/** The runs that may be asked for. A backfill only ever starts by itself. */
 export type ReconcileMode = Exclude<RunMode, "backfill">;
 
-/** Starts walks over Clerk's users on demand, and knows what became of them. */
+/** Starts runs on demand, and knows what became of them. */
 export interface Reconciler {
-  /** Queues a run and returns its id; the same one is queued once. */
+  /** Queues a run and returns its id. A run that is queued already isn't queued twice. */
   start(mode: ReconcileMode): Promise<string>;
-  /** Null: there is none of this id. */
+  /** Null if there is no run with this id. */
   run(id: string): Promise<Run | null>;
 }
 
@@ -32,7 +32,7 @@ const MAX_BODY_BYTES = 64 * 1024;
 const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly ReconcileMode[];
 const reconcileBody = z.object({ mode: z.enum(MODES) });
 
-/** What only the mirror can tell or do. */
+/** Routes for what only the mirror itself can tell or do. */
 export function adminRoutes({ status, reconciler }: AdminDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()

@@ -9,7 +9,7 @@ export interface DeadLetterDeps {
   /** The oldest first. */
   list(limit: number): Promise<ListedDeadLetter[]>;
   replay: Replay;
-  /** False: there was none. */
+  /** False if there was none. */
   drop(id: string): Promise<boolean>;
 }
 
@@ -17,7 +17,9 @@ const MOST_LISTED = 500;
 /** What could be an id at all: no text that Postgres can't hold. */
 const LETTER_ID = /^[!-~]{1,300}$/;
 
-/** What could not be applied: to be looked at, tried again, or given up. Its content stays in the database. */
+/**
+ * Routes to look at what could not be applied, try it again, or give it up. The content itself stays in the database.
+ */
 export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()

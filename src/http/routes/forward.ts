@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import type { HttpEnv } from "../respond.js";
 
-/** Every request that is Clerk's to answer: all that no route before this one took. */
+/** Forwards every request that no route before this one took: it is Clerk's to answer. */
 export function writesRoutes(answerByClerk: AnswerByClerk): Hono<HttpEnv> {
   return new Hono<HttpEnv>().all("*", answerByClerk);
 }

@@ -2,18 +2,18 @@ import { Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
-/** How far the process is; `starting` until it is connected and migrated. */
+/** The state of the process. It is `starting` until it is connected and migrated. */
 export type Readiness = "starting" | "live" | "backfilling" | "degraded" | "draining";
 
-/** Some balancers (HAProxy's `option httpchk /readyz`) ask by OPTIONS. */
+/** Some balancers, such as HAProxy with `option httpchk /readyz`, ask with OPTIONS. */
 const ASKED_BY = ["GET", "OPTIONS"];
 
-/** The routes a balancer asks. They are open: they tell nothing but whether to send requests here. */
+/** The routes that a balancer asks. They are open, because they tell only whether to send requests here. */
 export function opsRoutes(readiness: () => Readiness): Hono<HttpEnv> {
   return (
     new Hono<HttpEnv>()
       .on(ASKED_BY, "/healthz", (c) => respondJson(c, { status: "ok" }))
-      // What a bare `option httpchk` of HAProxy's asks. It says no more than that somebody took the connection.
+      // What a bare `option httpchk` of HAProxy asks for. The answer says only that somebody took the connection.
       .options("/", (c) => respondJson(c, { status: "ok" }))
       .on(ASKED_BY, "/readyz", (c) => {
         const state = readiness();

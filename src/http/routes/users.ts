@@ -29,15 +29,18 @@ export interface UsersDeps {
 type Handler = (c: Context<HttpEnv>) => Response | Promise<Response>;
 
 /**
- * The reads that the mirror answers itself, by their names in the table of Clerk's routes. They are passed on to Clerk
- * while the mirror can't vouch for its own answer. Stored text goes out as it is: parsing and printing a page of 500
- * blocks the loop for 6 ms.
+ * The reads that the mirror answers itself, by their names in the table of Clerk's routes. They are passed on to
+ * Clerk while the mirror can't vouch for its own answer. Stored text is sent as it is: parsing and printing a page of
+ * 500 would block the loop for 6 ms.
  */
 export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
   const { users, memberships, readThrough, completeness, availability, unapplied, positions, answerByClerk } =
     deps;
 
-  /** The answer from here; Clerk's where the caller wants that, or where what is here may be old or can't be read. */
+  /**
+   * Answers from the mirror, or from Clerk if the caller wants that, or if the mirror's answer may be old or can't be
+   * read.
+   */
   async function answer(
     c: Context<HttpEnv>,
     isKnownHere: boolean,
@@ -75,7 +78,7 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
 
   function get(c: Context<HttpEnv>): Response | Promise<Response> {
     const id = idOf(c);
-    // A version that was reached says what Postgres holds, and nothing of what was heard of it.
+    // A version that was reached says what Postgres holds. It says nothing about what was heard of that.
     const mayRemember = !mustAskClerk(c) && c.req.header("X-Mirror-Min-Version") === undefined;
     const ready = mayRemember && !unapplied.concerns(id) ? users.getFromMemory(id, viewOf(c)) : null;
     if (ready) {
@@ -95,7 +98,7 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
     c.set("readFrom", "clerk");
     const asked = await availability.guard(() => readThrough.user(id, askerOf(c)));
     if (asked.kind === "gone") throw noUser(id);
-    // Something newer may have been stored meanwhile, and what can't be stored is still the answer.
+    // Something newer may have been stored meanwhile. And a user that can't be stored is still the answer.
     const stored = await users.get(id, view);
     if (stored.kind === "gone") throw noUser(id);
     if (stored.kind === "live") return respond(c, stored.body);
@@ -137,7 +140,7 @@ const idOf = (c: Context<HttpEnv>) => c.get("route").id ?? "";
 
 const mustAskClerk = (c: Context<HttpEnv>) => c.req.header("X-Mirror-Read")?.toLowerCase() === "upstream";
 
-/** With an ETag, unless the answer changes by itself: a running lockout counts down. */
+/** Adds an ETag, unless the answer changes by itself: a running lockout counts down. */
 function respondTagged(c: Context<HttpEnv>, user: LiveUser): Response {
   const { etag } = user;
   if (etag === null) return respond(c, user.body);

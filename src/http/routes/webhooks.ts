@@ -6,17 +6,20 @@ import { type HttpEnv, respondJson } from "../respond.js";
 import { createSignatureReader } from "../webhook-signature.js";
 
 const MAX_BODY_BYTES = 1024 * 1024;
-/** Of all webhooks together, from the first byte until the answer; what is beyond it is sent again. */
+/**
+ * The bytes of all webhooks together, each from its first byte until its answer. What is beyond this is refused and
+ * sent again.
+ */
 const MOST_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
 
 export interface WebhookDeps {
-  /** Several while one is being rotated; none: the route answers 503. */
+  /** Several while a secret is being rotated. Without any, the route answers 503. */
   secrets: readonly string[];
   ingest: Ingest;
   mostBytesInFlight?: number;
 }
 
-/** Where Clerk sends its events. The signature is the key here. */
+/** The route to which Clerk sends its events. The signature takes the place of a key. */
 export function webhookRoutes(deps: WebhookDeps): Hono<HttpEnv> {
   const { secrets, ingest, mostBytesInFlight = MOST_BYTES_IN_FLIGHT } = deps;
   const inFlight = createBytesInFlight(mostBytesInFlight);
@@ -33,7 +36,7 @@ export function webhookRoutes(deps: WebhookDeps): Hono<HttpEnv> {
       const { messageId, verify } = readSignature((name) => c.req.header(name));
       const held = inFlight.open();
       try {
-        // The bytes as they came: a signature holds for them, not for the JSON that they spell.
+        // Reads the bytes as they came: a signature covers them, not the JSON that they spell.
         const raw = await rawBody(c, { maxBytes: MAX_BODY_BYTES, what: "a webhook", held });
         verify(raw);
         const { status, version } = await ingest.receive({ messageId, raw });
