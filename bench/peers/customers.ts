@@ -44,7 +44,7 @@ export function makeCustomer(n: number) {
   };
 }
 
-const METADATA_KEYS = 13;
+const METADATA_KEYS = 21;
 /** Coprime to the number of customers, unless that is a multiple of it: neighbours in the load are none in the table. */
 const STRIDE = 48_271;
 
