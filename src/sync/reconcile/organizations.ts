@@ -4,6 +4,7 @@ import type { Page } from "../../upstream/users.js";
 import type { Item } from "../apply/batch.js";
 import { gone } from "../fold/snapshot.js";
 import { fenced } from "../ledger/lease.js";
+import { advanceMembershipsAsOf, provedBy } from "../ledger/proof.js";
 import { loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";
 import { applyPage } from "./apply-page.js";
 import { idOf, walkByOffset } from "./clerk-pages.js";
@@ -16,8 +17,22 @@ import {
 import type { RunWork } from "./run-context.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
+/** Organizations and memberships have no count to compare: only walking all of them proves anything. */
+export async function walkOthers(work: RunWork): Promise<void> {
+  const { sql, api, clock, fence, lagMs, mode } = work;
+  // A backfill goes on from checkpoints that may be as old as it is.
+  const begunAtMs = mode === "backfill" ? work.startedAtMs : clock.now();
+  await walkOrganizations(work, begunAtMs);
+  await walkMemberships(work, begunAtMs);
+  await work.tally.save();
+  if (!work.dryRun)
+    await fenced(sql, fence, (tx) =>
+      advanceMembershipsAsOf(tx, provedBy(begunAtMs, { lagMs, offsetMs: api.clockOffsetMs() })),
+    );
+}
+
 /** Walks all organizations, from `begunAtMs` on; a full run then asks about those it was not shown. */
-export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promise<void> {
+async function walkOrganizations(walk: RunWork, begunAtMs: number): Promise<void> {
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "organizations", (query) => api.listOrganizations(query, call));
   if (!seen || walk.mode !== "full") return;
@@ -38,7 +53,7 @@ export async function walkOrganizations(walk: RunWork, begunAtMs: number): Promi
 }
 
 /** The same for memberships. */
-export async function walkMemberships(walk: RunWork, begunAtMs: number): Promise<void> {
+async function walkMemberships(walk: RunWork, begunAtMs: number): Promise<void> {
   const { sql, api, call } = walk;
   const seen = await walkList(walk, "memberships", (query) => api.listMemberships(query, call));
   if (!seen || walk.mode !== "full") return;

@@ -2,9 +2,11 @@ import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 import { fenced } from "../ledger/lease.js";
 import { loadWindows } from "../ledger/windows.js";
-import { closeWindow, plannedWindows, prepare, walkOthers } from "./full.js";
 import { refuseWrongInstance } from "./guards.js";
+import { walkOthers } from "./organizations.js";
+import { closeWindow, plannedWindows } from "./over-windows.js";
 import { planByOwnUsers } from "./plan.js";
+import { prepare } from "./prepare.js";
 import type { RunWork } from "./run-context.js";
 import { deleteGone, verifyBounds } from "./verify.js";
 

@@ -8,7 +8,7 @@ import type { Priority } from "../../upstream/request-queue.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import type { Fence } from "../ledger/lease.js";
 import type { OnProgress, Run, RunMode } from "../ledger/runs.js";
-import { createTally, type RunTally } from "./tally.js";
+import { createTally, type RunTally } from "./findings.js";
 
 /** What every run needs of the process. */
 export interface ReconcileParts {

@@ -2,8 +2,9 @@ import { AppError } from "../../lib/errors.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
 import { findRun, finishRun, type OnProgress, type QueuedRun, type Run, startRun } from "../ledger/runs.js";
+import { runBackfill } from "../reconcile/backfill.js";
 import { runIncremental } from "../reconcile/check.js";
-import { runBackfill, runFull } from "../reconcile/full.js";
+import { runFull } from "../reconcile/full.js";
 import { noteTrouble, stepRolling } from "../reconcile/rolling.js";
 import { beginWork, type ReconcileParts, type RunWork } from "../reconcile/run-context.js";
 

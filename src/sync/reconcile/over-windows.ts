@@ -1,0 +1,75 @@
+import { createGate } from "../../lib/async.js";
+import { AppError } from "../../lib/errors.js";
+import { fenced, LeaseLost } from "../ledger/lease.js";
+import {
+  describeBounds,
+  loadWindows,
+  START,
+  saveCheckpoint,
+  saveWindows,
+  type Window,
+} from "../ledger/windows.js";
+import type { RunWork } from "./run-context.js";
+
+/** So many windows are walked side by side: enough to use the quota although each answer takes its time. */
+const AT_ONCE = 8;
+
+/** The windows of this run, planned once. */
+export async function plannedWindows(
+  work: RunWork,
+  plan: (work: RunWork) => Promise<Window[]>,
+): Promise<Window[]> {
+  const { sql, fence, runId } = work;
+  const windows = await loadWindows(sql, runId);
+  if (windows.length > 0) return windows;
+  const planned = await plan(work);
+  await fenced(sql, fence, (tx) => saveWindows(tx, runId, planned));
+  return planned;
+}
+
+/**
+ * Does the work for each window that is still open, several at a time. One that fails doesn't stop the others; in the
+ * end the failure says which were left open.
+ */
+export async function overWindows(
+  { signal }: RunWork,
+  windows: readonly Window[],
+  work: (window: Window) => Promise<void>,
+): Promise<void> {
+  const gate = createGate(AT_ONCE);
+  const open: { window: Window; error: Error }[] = [];
+  let fatal: unknown = null;
+  await Promise.all(
+    windows.map((window) =>
+      gate(async () => {
+        if (window.checkpoint.done || fatal !== null) return;
+        try {
+          await work(window);
+        } catch (error) {
+          if (isFatal(error, signal)) fatal = error;
+          else open.push({ window, error: error as Error });
+        }
+      }),
+    ),
+  );
+  if (fatal !== null) throw fatal;
+  const [first] = open;
+  if (!first) return;
+  const which = open.map(({ window }) => describeBounds(window)).slice(0, 5);
+  throw new AppError(
+    "upstream_unavailable",
+    `${open.length} of ${windows.length} windows were left open: ${which.join("; ")}. ${first.error.message}`,
+    { cause: first.error },
+  );
+}
+
+/** No other window would fare better. */
+function isFatal(error: unknown, signal: AbortSignal): boolean {
+  const rejected = error instanceof AppError && /^(upstream_rejected|loop_detected)$/.test(error.code);
+  return rejected || error instanceof LeaseLost || signal.aborted;
+}
+
+export async function closeWindow({ sql, fence, runId }: RunWork, { position }: Window): Promise<void> {
+  const at = { runId, what: "users", position } as const;
+  await fenced(sql, fence, (tx) => saveCheckpoint(tx, at, { ...START, done: true }));
+}
