@@ -5,7 +5,7 @@ import { emptyMirror } from "../../src/db/setup/rebuild.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
-import { createWalks } from "../../src/sync/schedule/leader.js";
+import { createLeader } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import {
   createLocalQuotaStore,
@@ -87,7 +87,7 @@ async function measured(
     ...{ apiUrl: sandbox.url, secretKey: sandbox.secretKey, apiVersion: "2026-05-12", timeoutMs: 30_000 },
     ...{ queue, now: Date.now, log: silentLogger() },
   });
-  const walks = createWalks({
+  const walks = createLeader({
     ...{ primary: database.primary, clock: { now: Date.now }, lagMs: 0, purgeLimit: 1, log: silentLogger() },
     api: watched(createClerkApi(upstream), spent),
     completeness: createCompleteness(sql),

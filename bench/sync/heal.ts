@@ -1,9 +1,9 @@
 import { emptyMirror } from "../../src/db/setup/rebuild.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createCompleteness } from "../../src/sync/ledger/proof.js";
-import type { RunMode } from "../../src/sync/ledger/runs.js";
+import type { RunMode } from "../../src/sync/ledger/run-kinds.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
-import { createWalks } from "../../src/sync/schedule/leader.js";
+import { createLeader } from "../../src/sync/schedule/leader.js";
 import { createStoreFor } from "../people/store.js";
 import { markdown } from "../report/table.js";
 import { createCountingClerk } from "./counting-clerk.js";
@@ -30,7 +30,7 @@ async function healing({ database }: Store, users: number, say: (text: string) =
   await emptyMirror(sql);
   await ensureUpstreamIdentity(sql, { apiUrl: "https://clerk.test", environment: "test", instanceId: null });
   const clerk = createCountingClerk(users);
-  const walks = createWalks({
+  const walks = createLeader({
     ...{
       primary: database.primary,
       api: clerk.api,
@@ -44,7 +44,7 @@ async function healing({ database }: Store, users: number, say: (text: string) =
     requests: clerk.asked,
     intervalMs: 0,
     fullIntervalMs: 0,
-    secondLookMs: 1,
+    recountAfterMs: 1,
   });
   const run = async (mode: RunMode) => {
     const done = await walks.execute(mode, { signal: new AbortController().signal });

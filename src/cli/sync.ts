@@ -2,7 +2,8 @@ import { Command } from "commander";
 import { AppError } from "../lib/errors.js";
 import { openMirror } from "../runtime/mirror.js";
 import { openStore } from "../runtime/store.js";
-import { REASONS, type Run, type RunMode } from "../sync/ledger/runs.js";
+import { kindOf, type RunMode } from "../sync/ledger/run-kinds.js";
+import { REASONS, type Run } from "../sync/ledger/runs.js";
 import { commandLogger, configWithKey, untilInterrupted } from "./context.js";
 import { print } from "./output.js";
 import { createProgress } from "./progress.js";
@@ -21,7 +22,7 @@ export function backfillCommand(): Command {
       "Read all users, organizations and memberships from Clerk; goes on where an earlier one stopped",
     )
     .option("--json", "print the run as JSON")
-    .action((flags: Flags) => walk("backfill", flags));
+    .action((flags: Flags) => execute("backfill", flags));
 }
 
 /** `user-mirror reconcile`. */
@@ -41,7 +42,7 @@ Before it deletes anybody it asks Clerk about them, once Clerk's lists have caug
 (UPSTREAM_LAG). More deletions than PURGE_LIMIT stop it. Beside a running server, that one does the work.`,
     )
     .action((flags: Flags) =>
-      walk(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags),
+      execute(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags),
     );
 }
 
@@ -57,18 +58,18 @@ export function driftCommand(): Command {
 Reads what changed since the last check, and compares counts: where they differ, halving finds the place, at
 about 2·log2(n/500) requests for one user among n. \`user-mirror reconcile\` repairs what this finds.`,
     )
-    .action((flags: Flags) => walk(flags.full ? "dry_run" : "drift", flags));
+    .action((flags: Flags) => execute(flags.full ? "dry_run" : "drift", flags));
 }
 
-async function walk(mode: RunMode, flags: Flags): Promise<void> {
+async function execute(mode: RunMode, flags: Flags): Promise<void> {
   const config = configWithKey();
   const log = commandLogger(config);
   const { signal } = untilInterrupted();
   const progress = createProgress(process.stderr, flags.json);
   const store = await openStore(config.database, log);
   try {
-    const { walks } = await openMirror(config, store, log);
-    const run = await walks.execute(mode, {
+    const { leader } = await openMirror(config, store, log);
+    const run = await leader.execute(mode, {
       signal,
       allowPurge: flags.allowPurge ?? false,
       onProgress: progress.report,
@@ -91,9 +92,8 @@ const MOST_IDS = 10;
 function summary(run: Run): string {
   const { missed_create, missed_update, missed_delete } = run.differences;
   const lines = [`${run.mode} ${run.state}: ${run.users.seen} users in ${run.requests} requests to Clerk.`];
-  if (run.mode !== "backfill") {
-    const isDry = run.mode === "dry_run" || run.mode === "drift";
-    const [found, verb] = isDry ? ["Found", "would be"] : ["Repaired", "were"];
+  if (kindOf(run.mode).task === "compare") {
+    const [found, verb] = kindOf(run.mode).dryRun ? ["Found", "would be"] : ["Repaired", "were"];
     lines.push(
       `${found}: ${missed_create} missing, ${missed_update} out of date; ${missed_delete} ${run.state === "stopped" ? "would be" : verb} deleted.`,
     );

@@ -8,7 +8,7 @@ import { createRefetcher, type Refetcher } from "../sync/answers/refetcher.js";
 import type { OnCommitted } from "../sync/apply/batch.js";
 import { type Completeness, createCompleteness } from "../sync/ledger/proof.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "../sync/ledger/upstream-identity.js";
-import { createWalks, type Walks } from "../sync/schedule/leader.js";
+import { createLeader, type Leader } from "../sync/schedule/leader.js";
 import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
 import { createUpstream, type Upstream } from "../upstream/client.js";
 import { type ClerkApi, createClerkApi } from "../upstream/users.js";
@@ -27,7 +27,7 @@ export interface Mirror {
   /** Call it after each commit and before answering: it removes the changed users from this process's cache. */
   onCommitted: OnCommitted;
   refetcher: Refetcher;
-  walks: Walks;
+  leader: Leader;
   searchTidying: SearchTidying;
 }
 
@@ -69,7 +69,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
   const onCommitted: OnCommitted = (applied) => cache.invalidate(applied.users.keys());
   const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
-  const walks = createWalks({
+  const leader = createLeader({
     ...{ primary: database.primary, api, clock, lagMs, log, completeness, claimUpstream },
     requests: () => upstream.requests,
     purgeLimit: reconcile.purgeLimit,
@@ -78,7 +78,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   });
   return {
     ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
-    ...{ refetcher, walks, searchTidying },
+    ...{ refetcher, leader, searchTidying },
   };
 }
 

@@ -63,7 +63,7 @@ async function serve(
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
   const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
-  const { onCommitted, refetcher, walks, searchTidying } = mirror;
+  const { onCommitted, refetcher, leader, searchTidying } = mirror;
   const { database, clock } = store;
   const { sql } = database.primary;
   const { lagMs } = config.upstream;
@@ -86,7 +86,7 @@ async function serve(
   availability.onReturn(unapplied.retry);
   availability.onReturn(store.settle);
   // Clerk may have given up sending some webhooks while Postgres was away.
-  availability.onReturn(async () => walks.checkSoon());
+  availability.onReturn(async () => leader.checkSoon());
   const ingest = createIngest({
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
@@ -115,7 +115,7 @@ async function serve(
         cache: cache.stats,
         lastRuns: (limit) => latestRuns(database.readers.points, limit),
       }),
-      reconciler: { start: walks.enqueue, run: (id) => findRun(database.readers.points, id) },
+      reconciler: { start: leader.enqueue, run: (id) => findRun(database.readers.points, id) },
     },
     deadLetters: {
       list: (limit) => listDeadLetters(sql, limit),
@@ -152,7 +152,7 @@ async function serve(
     { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },
     { name: "listening for changes", run: notifications.run },
     { name: "tidying of the search indexes", run: searchTidying.run },
-    { name: "reconciling", run: (signal) => walks.run(signal, onProgress) },
+    { name: "reconciling", run: (signal) => leader.run(signal, onProgress) },
   ]);
   return {
     url: server.url,

@@ -67,7 +67,7 @@ describe("when Clerk refuses", () => {
       expect(answer.json.errors[0].code).toBe("too_many_requests");
     }
     await expectOthersGoOn();
-    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
+    const run = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(30_000) });
     expect(run.state).toBe("succeeded");
     expect(await pausedUntil()).toBeNull();
 

@@ -93,13 +93,13 @@ describe("over a Clerk that isn't quite Clerk", () => {
     const [someone] = await emulated();
     const headers = { Authorization: `Bearer ${SECRET_KEY}` };
     await fetch(`${emulator.url}/v1/users/${someone?.id}`, { method: "DELETE", headers });
-    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
+    const run = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(30_000) });
     expect(run).toMatchObject({ state: "succeeded", differences: { missed_delete: 1 } });
     await expect(sdk.users.getUser(String(someone?.id))).rejects.toMatchObject({ status: 404 });
   });
 
   test("a full reconcile of it finds no differences", async () => {
-    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
+    const run = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(30_000) });
     expect(run).toMatchObject({
       state: "succeeded",
       differences: { missed_create: 0, missed_update: 0, missed_delete: 0 },

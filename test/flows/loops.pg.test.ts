@@ -70,7 +70,7 @@ describe("a mirror whose upstream turns out to be a mirror", () => {
   });
 
   test("deletes nobody for what it hears then", async () => {
-    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(30_000) });
+    const run = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(30_000) });
     expect(run).toMatchObject({ state: "failed", error: expect.stringContaining("CLERK_API_URL") });
     expect(
       (await fetch(`${server.url}/v1/users/count`, {

@@ -219,7 +219,7 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
     expect((await ask("/mirror/dead-letters/msg_letter/replay", { method: "POST" })).text).toContain(
       "dead_lettered",
     );
-    const full = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(60_000) });
+    const full = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(60_000) });
     expect(full.state).toBe("succeeded");
 
     const listed = await cli(db.url, ["dead-letters", "list"], { LOG_LEVEL: "trace" });

@@ -67,7 +67,7 @@ describe("a mirror with webhooks", () => {
     sandbox.webhooks.faults.drop = 40;
     live();
     await sandbox.webhooks.settle();
-    const run = await server.mirror.walks.execute("full", { signal: AbortSignal.timeout(60_000) });
+    const run = await server.mirror.leader.execute("full", { signal: AbortSignal.timeout(60_000) });
     expect(run).toMatchObject({ state: "succeeded", error: null });
     expect(run.differences.missed_create).toBeGreaterThan(0);
     await server.mirror.refetcher.drain();

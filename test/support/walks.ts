@@ -3,7 +3,7 @@ import type { Sandbox } from "../../src/sandbox/server.js";
 import { createRefetcher } from "../../src/sync/answers/refetcher.js";
 import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
-import { createWalks } from "../../src/sync/schedule/leader.js";
+import { createLeader } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createLocalQuotaStore, createRequestQueue } from "../../src/upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
@@ -53,13 +53,13 @@ export async function walksOver(
     environment: "test",
     instanceId: null,
   });
-  const walks = createWalks({
+  const walks = createLeader({
     ...{ primary: db.database.primary, api, clock: { now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
     claimUpstream: async () => {},
     requests: () => upstream.requests,
     intervalMs,
-    secondLookMs: 20,
+    recountAfterMs: 20,
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
   });

@@ -1,7 +1,8 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { AppError } from "../../lib/errors.js";
-import type { Run, RunMode } from "../../sync/ledger/runs.js";
+import type { RunMode } from "../../sync/ledger/run-kinds.js";
+import type { Run } from "../../sync/ledger/runs.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 

@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { sqlText } from "../../lib/text.js";
+import type { Pace, RunMode } from "./run-kinds.js";
 
-/** `dry_run` and `drift` change nothing: they compare as a full and as an incremental run do. */
-export type RunMode = "backfill" | "full" | "dry_run" | "incremental" | "drift";
 /** What a run is doing. */
 export type Phase = "users" | "indexing" | "organizations" | "memberships" | "confirming";
 
@@ -50,12 +49,12 @@ export async function createRun(
   sql: Sql | Tx,
   mode: RunMode,
   nowMs: number,
-  { allowPurge = false, rolling = false } = {},
+  { allowPurge = false, pace = "at_once" }: { allowPurge?: boolean; pace?: Pace } = {},
 ): Promise<string> {
   const id = `run_${randomBytes(12).toString("hex")}`;
   await sql`
     insert into mirror_data.runs (id, mode, state, queued_at, allow_purge, rolling)
-    values (${id}, ${mode}, 'queued', ${nowMs}, ${allowPurge}, ${rolling})`;
+    values (${id}, ${mode}, 'queued', ${nowMs}, ${allowPurge}, ${pace === "spread"})`;
   return id;
 }
 
@@ -84,9 +83,6 @@ export async function queueRun(
     return { id: await createRun(tx, mode, nowMs, { allowPurge }), isNew: true };
   })) as { id: string; isNew: boolean };
 }
-
-/** What changes nothing. */
-export const isDry = (mode: RunMode): boolean => mode === "dry_run" || mode === "drift";
 
 /** The one that has waited longest, whoever queued it; those that change nothing come behind those that repair. */
 export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {

@@ -4,21 +4,22 @@ import { vacuumTables } from "../../db/setup/statistics.js";
 import { fenced } from "../ledger/lease.js";
 import { advanceAsOf, keepFirstWatermark, markBackfilled, provedBy } from "../ledger/proof.js";
 import { START, saveCheckpoint, type Window } from "../ledger/windows.js";
-import { walkOthers } from "./organizations.js";
+import { reconcileOrganizations } from "./organizations.js";
 import { overWindows, plannedWindows } from "./over-windows.js";
 import { planByCounts } from "./plan.js";
 import { newestUpdate, prepare } from "./prepare.js";
-import type { RunWork } from "./run-context.js";
-import { applyWalked, pagesOf } from "./user-pages.js";
+import type { RunContext } from "./run-context.js";
+import { applyUserPage, userPagesOf } from "./user-pages.js";
 
 /**
  * Fills the mirror: reads all of Clerk, window by window, and goes on from the checkpoints of an earlier attempt. What
- * moves into a window that is done already is healed by the check that follows: its watermark is from before the first.
+ * changes in a window that is done already is repaired by the check that follows: its watermark is from before the first
+ * window.
  */
-export async function runBackfill(work: RunWork): Promise<void> {
-  const { sql, api, clock, fence, startedAtMs, lagMs } = work;
-  await prepare(work);
-  const watermark = await newestUpdate(work);
+export async function runBackfill(run: RunContext): Promise<void> {
+  const { sql, clerk, clock, fence, startedAtMs, lagMs } = run;
+  await prepare(run);
+  const watermark = await newestUpdate(run);
   await fenced(sql, fence, (tx) => keepFirstWatermark(tx, watermark));
   // An empty mirror is loaded without its trigram index, which costs four times as much as all the rest.
   const [anybody] = await sql`select from mirror_data.users limit 1`;
@@ -27,27 +28,27 @@ export async function runBackfill(work: RunWork): Promise<void> {
       if (!isLockTimeout(error)) throw error;
     });
   }
-  await overWindows(work, await plannedWindows(work, planByCounts), (window) => loadWindow(work, window));
-  await walkOthers(work);
-  await makeFit(work);
+  await overWindows(run, await plannedWindows(run, planByCounts), (window) => loadWindow(run, window));
+  await reconcileOrganizations(run);
+  await makeFit(run);
   await fenced(sql, fence, async (tx) => {
     await markBackfilled(tx, clock.now());
-    await advanceAsOf(tx, provedBy(startedAtMs, { lagMs, offsetMs: api.clockOffsetMs() }));
+    await advanceAsOf(tx, provedBy(startedAtMs, { lagMs, offsetMs: clerk.clockOffsetMs() }));
   });
 }
 
-/** Walks one window of a backfill from its checkpoint on; each page commits with the checkpoint behind it. */
-export async function loadWindow(work: RunWork, window: Window): Promise<void> {
-  const { runId, fence } = work;
+/** Loads one window from its checkpoint on. Each page commits together with the checkpoint behind it. */
+async function loadWindow(run: RunContext, window: Window): Promise<void> {
+  const { sql, runId, fence } = run;
   const at = { runId, what: "users", position: window.position } as const;
-  for await (const page of pagesOf(work, window, window.checkpoint)) {
-    await applyWalked(work, page, (tx) => saveCheckpoint(tx, at, page.checkpoint));
+  for await (const page of userPagesOf(run, window, window.checkpoint)) {
+    await applyUserPage(run, page, (tx) => saveCheckpoint(tx, at, page.checkpoint));
   }
-  await fenced(work.sql, fence, (tx) => saveCheckpoint(tx, at, { ...START, done: true }));
+  await fenced(sql, fence, (tx) => saveCheckpoint(tx, at, { ...START, done: true }));
 }
 
-/** Without this the mirror is slower, and not wrong: what fails is no reason to read everything again. */
-async function makeFit({ unhurried, log, onProgress, signal }: RunWork): Promise<void> {
+/** Makes what searches and lists need to be fast. Without it the mirror is slower, not wrong: a failure is only logged. */
+async function makeFit({ unhurried, log, onProgress, signal }: RunContext): Promise<void> {
   onProgress({ phase: "indexing", done: 0, total: null });
   await unhurried((own) => buildSearchIndex(own, "atOnce")).catch((error) =>
     log.warn({ err: error }, "the search index can't be made: searches are slow until it is"),

@@ -1,46 +1,46 @@
 import { fenced } from "../ledger/lease.js";
 import type { Bounds } from "../ledger/windows.js";
 import { boundsQuery, createdAtOf, PAGE_SIZE } from "./clerk-pages.js";
-import type { RunWork } from "./run-context.js";
+import type { RunContext } from "./run-context.js";
 
-/** A count may change between two requests; one that is wrong is wrong each time. */
+/** A count may change between two requests. A Clerk that ignores bounds counts wrong each time. */
 const ATTEMPTS = 3;
 
 /** How many users Clerk counts within these bounds. */
-export const countWithin = ({ api, call }: RunWork, bounds: Bounds): Promise<number> =>
-  api.countUsers(boundsQuery(bounds), call);
+export const countWithin = ({ clerk }: RunContext, bounds: Bounds): Promise<number> =>
+  clerk.countUsers(boundsQuery(bounds));
 
 /**
  * Whether this Clerk's lists and counts keep to bounds of `created_at`: nobody is created after and before the same
  * moment, and those on both sides of an existing user add up to all. Some stand-ins ignore the bounds, and then every
- * window would show everybody. What was found is kept; `again` looks anew.
+ * window would show everybody. What was found is kept; `again` finds it out anew.
  */
-export async function keepsToBounds(work: RunWork, { again = false } = {}): Promise<boolean> {
-  const { sql, fence } = work;
+export async function keepsToBounds(run: RunContext, { again = false } = {}): Promise<boolean> {
+  const { sql, fence } = run;
   const [known] = await sql<{ keeps_to_bounds: boolean | null }[]>`
     select keeps_to_bounds from mirror_data.upstream`;
   if (!again && known && known.keeps_to_bounds !== null) return known.keeps_to_bounds;
-  const keeps = await tryBounds(work);
+  const keeps = await tryBounds(run);
   if (keeps === null) return false;
   await fenced(sql, fence, (tx) => tx`update mirror_data.upstream set keeps_to_bounds = ${keeps}`);
   return keeps;
 }
 
-/** Null: there is nobody to try it with. */
-async function tryBounds(work: RunWork): Promise<boolean | null> {
-  const { api, call } = work;
-  const everybody = await countWithin(work, { afterMs: null, beforeMs: null });
+/** Null: there is no user to try it with. */
+async function tryBounds(run: RunContext): Promise<boolean | null> {
+  const { clerk } = run;
+  const everybody = await countWithin(run, { afterMs: null, beforeMs: null });
   const offset = Math.floor(everybody / 2);
-  const { items } = await api.listUsers({ limit: 1, offset, orderBy: "+created_at" }, call);
+  const { items } = await clerk.listUsers({ limit: 1, offset, orderBy: "+created_at" });
   const atMs = createdAtOf(items[0]);
   if (atMs === null) return null;
   const impossible = { afterMs: atMs, beforeMs: atMs };
-  if ((await countWithin(work, impossible)) !== 0) return false;
-  if ((await api.listUsers({ limit: 1, ...boundsQuery(impossible) }, call)).items.length > 0) return false;
+  if ((await countWithin(run, impossible)) !== 0) return false;
+  if ((await clerk.listUsers({ limit: 1, ...boundsQuery(impossible) })).items.length > 0) return false;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const before = await countWithin(work, { afterMs: null, beforeMs: atMs });
-    const after = await countWithin(work, { afterMs: atMs - 1, beforeMs: null });
-    if (before + after === (await countWithin(work, { afterMs: null, beforeMs: null }))) return true;
+    const before = await countWithin(run, { afterMs: null, beforeMs: atMs });
+    const after = await countWithin(run, { afterMs: atMs - 1, beforeMs: null });
+    if (before + after === (await countWithin(run, { afterMs: null, beforeMs: null }))) return true;
   }
   return false;
 }

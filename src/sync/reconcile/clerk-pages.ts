@@ -1,10 +1,10 @@
 import { AppError } from "../../lib/errors.js";
-import type { Call } from "../../upstream/client.js";
-import type { ClerkApi, Page } from "../../upstream/users.js";
+import type { Page } from "../../upstream/users.js";
 import { type Bounds, type Checkpoint, START } from "../ledger/windows.js";
+import type { ClerkReader } from "./clerk-reader.js";
 
-/** One page of a walk, and where the walk stands once the page is applied. */
-export interface WalkedPage {
+/** One page of a list of Clerk's, and how far the list is read once the page is applied. */
+export interface ClerkPage {
   items: unknown[];
   startedAtMs: number;
   checkpoint: Checkpoint;
@@ -13,7 +13,7 @@ export interface WalkedPage {
 /** Clerk's largest page. */
 export const PAGE_SIZE = 500;
 
-/** An upstream whose offset pages keep shifting under us is walked again from the start, but not for ever. */
+/** A list whose offsets keep shifting while it is read is read again from its start, but not for ever. */
 const MOST_RESTARTS = 10;
 
 /**
@@ -21,22 +21,20 @@ const MOST_RESTARTS = 10;
  * knows none (the page behind a cursor shows what came before it), by offset. A user may come twice; none that lives is
  * left out.
  */
-export async function* walkUsers(
-  api: ClerkApi,
+export async function* userPages(
+  clerk: ClerkReader,
   bounds: Bounds,
   start: Checkpoint,
-  call: Call,
-): AsyncGenerator<WalkedPage> {
-  if (start.offset > 0) yield* walkUsersByOffset(api, bounds, start, call);
-  else yield* walkUsersByCursor(api, bounds, start, call);
+): AsyncGenerator<ClerkPage> {
+  if (start.offset > 0) yield* userPagesByOffset(clerk, bounds, start);
+  else yield* userPagesByCursor(clerk, bounds, start);
 }
 
-async function* walkUsersByCursor(
-  api: ClerkApi,
+async function* userPagesByCursor(
+  clerk: ClerkReader,
   bounds: Bounds,
   start: Checkpoint,
-  call: Call,
-): AsyncGenerator<WalkedPage> {
+): AsyncGenerator<ClerkPage> {
   let { cursorId, cursorCreatedAtMs } = start;
   let afterMs = bounds.afterMs;
   let seen = 0;
@@ -47,7 +45,7 @@ async function* walkUsersByCursor(
     if (page === "cursor_refused") {
       // Twice in a row: it takes none at all, and a page of users who were created at one moment has no other way on.
       if (++refusedInARow > 1 || ++refusals > MOST_RESTARTS) {
-        yield* walkUsersByOffset(api, bounds, START, call);
+        yield* userPagesByOffset(clerk, bounds, START);
         return;
       }
       // The user it names was deleted meanwhile: go on from the time it was created at, whoever shares it once more.
@@ -56,7 +54,7 @@ async function* walkUsersByCursor(
       continue;
     }
     if (cursorId !== null && isBefore(page.items, cursorId, cursorCreatedAtMs)) {
-      yield* walkUsersByOffset(api, bounds, { ...start, cursorId: null, offset: 0 }, call);
+      yield* userPagesByOffset(clerk, bounds, { ...start, cursorId: null, offset: 0 });
       return;
     }
     if (cursorId !== null) refusedInARow = 0;
@@ -64,21 +62,18 @@ async function* walkUsersByCursor(
     const last = page.items.findLast(isNamed);
     cursorId = idOf(last) ?? cursorId;
     cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
-    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: longestPage(api, page) });
+    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: clerk.longestUserPage(page) });
     yield { ...page, checkpoint: { cursorId, cursorCreatedAtMs, offset: 0, done } };
     if (done) return;
   }
 
   async function pageBehind(startingAfter: string | null): Promise<Page | "cursor_refused"> {
     try {
-      return await api.listUsers(
-        {
-          ...{ limit: PAGE_SIZE, orderBy: "+created_at" },
-          ...boundsQuery({ ...bounds, afterMs }),
-          ...(startingAfter !== null && { startingAfter }),
-        },
-        call,
-      );
+      return await clerk.listUsers({
+        ...{ limit: PAGE_SIZE, orderBy: "+created_at" },
+        ...boundsQuery({ ...bounds, afterMs }),
+        ...(startingAfter !== null && { startingAfter }),
+      });
     } catch (error) {
       const refused = error instanceof AppError && error.code === "upstream_refused";
       if (refused && startingAfter !== null) return "cursor_refused";
@@ -87,24 +82,14 @@ async function* walkUsersByCursor(
   }
 }
 
-async function* walkUsersByOffset(
-  api: ClerkApi,
+async function* userPagesByOffset(
+  clerk: ClerkReader,
   bounds: Bounds,
   start: Checkpoint,
-  call: Call,
-): AsyncGenerator<WalkedPage> {
+): AsyncGenerator<ClerkPage> {
   const list = (query: { limit: number; offset: number }) =>
-    api.listUsers({ ...query, orderBy: "+created_at", ...boundsQuery(bounds) }, call);
-  yield* walkByOffset(list, start, { count: () => api.countUsers(boundsQuery(bounds), call) });
-}
-
-/** The longest page that each Clerk has given for a list of users: a page that is shorter is the last one. */
-const longestPages = new WeakMap<ClerkApi, number>();
-
-function longestPage(api: ClerkApi, { items }: Page): number {
-  const longest = Math.max(longestPages.get(api) ?? 0, items.length);
-  longestPages.set(api, longest);
-  return longest;
+    clerk.listUsers({ ...query, orderBy: "+created_at", ...boundsQuery(bounds) });
+  yield* pagesByOffset(list, start, { count: () => clerk.countUsers(boundsQuery(bounds)) });
 }
 
 /** As Clerk is asked for users within bounds. */
@@ -124,13 +109,13 @@ export interface OffsetOptions {
 
 /**
  * All pages of a list that has only offsets. Each overlaps the one before: the last row seen must show up again, else
- * rows have moved past us and the list is walked from its start.
+ * rows have moved past us and the list is read again from its start.
  */
-export async function* walkByOffset(
+export async function* pagesByOffset(
   list: (query: { limit: number; offset: number }) => Promise<Page>,
   start: Checkpoint,
   { firstPageSize = PAGE_SIZE, count }: OffsetOptions = {},
-): AsyncGenerator<WalkedPage> {
+): AsyncGenerator<ClerkPage> {
   let { cursorId, offset } = start;
   let shown = offset;
   let longest = 0;

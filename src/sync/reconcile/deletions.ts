@@ -1,21 +1,20 @@
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { sleep } from "../../lib/async.js";
-import type { Call } from "../../upstream/client.js";
-import type { ClerkApi } from "../../upstream/users.js";
 import type { Bounds } from "../ledger/windows.js";
 import { idOf } from "./clerk-pages.js";
+import type { ClerkReader } from "./clerk-reader.js";
 
 /** A user whom Clerk doesn't know any more, and when the request that said so was sent. */
-export interface Gone {
+export interface ConfirmedGone {
   id: string;
   startedAtMs: number;
 }
 
-/** What Clerk said about users that a walk has not shown. */
+/** What Clerk said about users whom its list has not shown. */
 export interface Confirmed {
-  gone: Gone[];
-  /** Users that the walk missed, as Clerk shows them. */
+  gone: ConfirmedGone[];
+  /** Users whom the list left out, as Clerk shows them. */
   alive: { items: unknown[]; startedAtMs: number }[];
 }
 
@@ -23,7 +22,7 @@ export interface Confirmed {
 const IDS_PER_REQUEST = 99;
 const READ_BATCH = 10_000;
 
-/** A user, organization or membership that the mirror holds and a walk has not shown. */
+/** A user, organization or membership that the mirror holds and Clerk's list has not shown. */
 export interface Missing {
   id: string;
   observedAtMs: number;
@@ -32,19 +31,18 @@ export interface Missing {
 /** Clerk's lists trail its writes by up to `lagMs`: what was heard of a moment ago may not be in them yet. */
 export async function untilSettled(
   missing: readonly Missing[],
-  { clock, lagMs }: { clock: Pick<Clock, "now">; lagMs: number },
-  signal?: AbortSignal,
+  { clock, lagMs, signal }: { clock: Pick<Clock, "now">; lagMs: number; signal: AbortSignal },
 ): Promise<void> {
   const lastMs = missing.reduce((latest, { observedAtMs }) => Math.max(latest, observedAtMs), 0);
   // Never longer than the lag, also where a clock that was set back has left dates in the future.
   await sleep(Math.max(0, Math.min(lagMs, lastMs + lagMs - clock.now())), signal);
 }
 
-/** What is dated so much later than now was heard of before the clock was set back, and not since a walk began. */
+/** What is dated so much later than now was heard of before the clock was set back, and not since the reading began. */
 const SET_BACK_MS = 60_000;
 
-/** When a walk began, and now. */
-interface Walking {
+/** When the reading of a list began, and now. */
+interface Reading {
   begunAtMs: number;
   nowMs: number;
 }
@@ -54,7 +52,7 @@ export async function missingUsers(
   sql: Sql,
   seen: ReadonlySet<string>,
   { afterMs, beforeMs }: Bounds,
-  { begunAtMs, nowMs }: Walking,
+  { begunAtMs, nowMs }: Reading,
 ): Promise<Missing[]> {
   const missing: Missing[] = [];
   let last = { id: "", createdAtMs: afterMs ?? Number.MIN_SAFE_INTEGER };
@@ -81,29 +79,27 @@ export async function missingUsers(
  * or with ids that weren't asked for, proves nothing, and each is then asked for alone.
  */
 export async function confirmMissing(
-  api: ClerkApi,
+  clerk: ClerkReader,
   candidates: readonly string[],
   witness: string | null,
-  call: Call,
 ): Promise<Confirmed> {
   const confirmed: Confirmed = { gone: [], alive: [] };
   for (let from = 0; from < candidates.length; from += IDS_PER_REQUEST) {
     const asked = candidates.slice(from, from + IDS_PER_REQUEST);
-    const answered = witness !== null && (await askTogether(api, asked, witness, call, confirmed));
-    if (!answered) for (const id of asked) await askAlone(api, id, call, confirmed);
+    const answered = witness !== null && (await askTogether(clerk, asked, witness, confirmed));
+    if (!answered) for (const id of asked) await askAlone(clerk, id, confirmed);
   }
   return confirmed;
 }
 
 async function askTogether(
-  api: ClerkApi,
+  clerk: ClerkReader,
   asked: readonly string[],
   witness: string,
-  call: Call,
   confirmed: Confirmed,
 ): Promise<boolean> {
   const userIds = [...asked, witness];
-  const page = await api.listUsers({ limit: IDS_PER_REQUEST + 1, userIds }, call);
+  const page = await clerk.listUsers({ limit: IDS_PER_REQUEST + 1, userIds });
   const shown = new Set(page.items.map(idOf));
   const isProof = shown.has(witness) && [...shown].every((id) => id !== null && userIds.includes(id));
   if (!isProof) return false;
@@ -114,8 +110,8 @@ async function askTogether(
   return true;
 }
 
-async function askAlone(api: ClerkApi, id: string, call: Call, confirmed: Confirmed): Promise<void> {
-  const answer = await api.getUser(id, call);
+async function askAlone(clerk: ClerkReader, id: string, confirmed: Confirmed): Promise<void> {
+  const answer = await clerk.getUser(id);
   if (answer.kind === "gone") confirmed.gone.push({ id, startedAtMs: answer.startedAtMs });
   else confirmed.alive.push({ items: [answer.object], startedAtMs: answer.startedAtMs });
 }
@@ -131,7 +127,7 @@ export async function knownUsers(sql: Sql): Promise<string[]> {
 export async function missingOrganizations(
   sql: Sql,
   seen: ReadonlySet<string>,
-  { begunAtMs, nowMs }: Walking,
+  { begunAtMs, nowMs }: Reading,
 ): Promise<Missing[]> {
   const rows = await sql<Missing[]>`
     select id, observed_at as "observedAtMs" from mirror_data.organizations
@@ -148,7 +144,7 @@ export interface MissingMembership extends Missing {
 export async function missingMemberships(
   sql: Sql,
   seen: ReadonlySet<string>,
-  { begunAtMs, nowMs }: Walking,
+  { begunAtMs, nowMs }: Reading,
 ): Promise<MissingMembership[]> {
   const rows = await sql<MissingMembership[]>`
     select m.id, m.observed_at as "observedAtMs", m.organization_id as "organizationId", m.user_id as "userId"

@@ -1,18 +1,17 @@
 import { userCount } from "../../changes/counters.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
-import type { Call } from "../../upstream/client.js";
-import type { ClerkApi } from "../../upstream/users.js";
+import type { ClerkReader } from "./clerk-reader.js";
 import { knownUsers } from "./deletions.js";
 
-/** Reconciles that together delete no more users than this need no asking, however small the mirror. */
+/** Reconciles that together delete no more users than this need no permission, however small the mirror is. */
 const PURGE_AT_LEAST = 20;
 
 /** A key of another instance would turn every user of this one into a deletion: somebody known must still be there. */
-export async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): Promise<void> {
+export async function refuseWrongInstance(sql: Sql, clerk: ClerkReader): Promise<void> {
   const known = await knownUsers(sql);
   for (const id of known) {
-    if ((await api.getUser(id, call)).kind === "live") return;
+    if ((await clerk.getUser(id)).kind === "live") return;
   }
   if (known.length === 0) return;
   throw new AppError(
@@ -22,7 +21,10 @@ export async function refuseWrongInstance(sql: Sql, api: ClerkApi, call: Call): 
   );
 }
 
-/** Stops what looks like an accident upstream before it deletes, together with what the last day's reconciles did (`before`): throws `conflict`, naming the way to allow it. */
+/**
+ * Stops what looks like an accident upstream before anybody is deleted. The deletions of the last day's reconciles
+ * (`before`) count too. Throws `conflict`, which says how to allow it.
+ */
 export async function refusePurge(
   sql: Sql,
   deleting: number,

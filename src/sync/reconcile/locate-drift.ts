@@ -1,7 +1,7 @@
 import type { Bounds } from "../ledger/windows.js";
 import { countWithin } from "./bounds.js";
 import { PAGE_SIZE } from "./clerk-pages.js";
-import type { RunWork } from "./run-context.js";
+import type { RunContext } from "./run-context.js";
 
 /** Users created from one moment to another, both included (null: without a bound), as counted on both sides. */
 export interface Counted {
@@ -19,16 +19,16 @@ const LEAST_QUESTIONS = 32;
  * Finds where the counts differ by halving: one question a level, about log2(users / 500) for one user among so many.
  * Returns the places, each small enough for a page, or null when there are too many of them.
  */
-export async function locateDrift(work: RunWork, whole: Counted): Promise<Bounds[] | null> {
+export async function locateDrift(run: RunContext, whole: Counted): Promise<Bounds[] | null> {
   const places: Bounds[] = [];
   const open = [whole];
   const most = Math.max(LEAST_QUESTIONS, Math.floor(whole.theirs / PAGE_SIZE / 3));
   let questions = 0;
   for (let span = open.pop(); span; span = open.pop()) {
     if (span.theirs === span.ours) continue;
-    const middleMs = isSmall(span) ? null : await middleOf(work, span);
+    const middleMs = isSmall(span) ? null : await middleOf(run, span);
     if (middleMs === null) places.push(boundsOf(span));
-    else open.push(...(await halves(work, span, middleMs)));
+    else open.push(...(await halves(run, span, middleMs)));
     if (middleMs !== null) questions++;
     if (places.length > MOST_PLACES || questions > most) return null;
   }
@@ -44,7 +44,7 @@ const boundsOf = ({ fromMs, toMs }: Counted): Bounds => ({
 });
 
 /** The last moment of the older half: that of our own users, who mostly are theirs too; null: it can't be divided. */
-async function middleOf({ sql }: RunWork, span: Counted): Promise<number | null> {
+async function middleOf({ sql }: RunContext, span: Counted): Promise<number | null> {
   const { fromMs, toMs, ours, theirs } = span;
   const lowest = fromMs ?? Number.MIN_SAFE_INTEGER;
   if (ours * 2 < theirs) {
@@ -64,10 +64,10 @@ async function middleOf({ sql }: RunWork, span: Counted): Promise<number | null>
   return middleMs >= (fromMs ?? first.at) ? middleMs : null;
 }
 
-async function halves(work: RunWork, span: Counted, middleMs: number): Promise<Counted[]> {
+async function halves(run: RunContext, span: Counted, middleMs: number): Promise<Counted[]> {
   const { fromMs, toMs } = span;
   const older = boundsOf({ ...span, toMs: middleMs });
-  const [theirs, ours] = await Promise.all([countWithin(work, older), countOurs(work, older)]);
+  const [theirs, ours] = await Promise.all([countWithin(run, older), countOurs(run, older)]);
   return [
     { fromMs: middleMs + 1, toMs, theirs: span.theirs - theirs, ours: span.ours - ours },
     { fromMs, toMs: middleMs, theirs, ours },
@@ -75,11 +75,12 @@ async function halves(work: RunWork, span: Counted, middleMs: number): Promise<C
 }
 
 /** How many users the mirror holds within these bounds, or would hold after a dry run. */
-async function countOurs({ sql, foreseen }: RunWork, { afterMs, beforeMs }: Bounds): Promise<number> {
+async function countOurs({ sql, findings }: RunContext, bounds: Bounds): Promise<number> {
+  const { afterMs, beforeMs } = bounds;
   const lowest = afterMs ?? Number.MIN_SAFE_INTEGER;
   const highest = beforeMs ?? Number.MAX_SAFE_INTEGER;
   const [row] = await sql<{ n: number }[]>`
     select count(*)::bigint as n from mirror_data.user_search
     where created_at > ${lowest} and created_at < ${highest}`;
-  return (row?.n ?? 0) + [...foreseen.values()].filter((at) => at > lowest && at < highest).length;
+  return (row?.n ?? 0) + findings.foreseenWithin(bounds);
 }

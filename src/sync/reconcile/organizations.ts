@@ -7,69 +7,73 @@ import { fenced } from "../ledger/lease.js";
 import { advanceMembershipsAsOf, provedBy } from "../ledger/proof.js";
 import { loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";
 import { applyPage } from "./apply-page.js";
-import { idOf, walkByOffset } from "./clerk-pages.js";
+import { idOf, pagesByOffset } from "./clerk-pages.js";
 import {
   type MissingMembership,
   missingMemberships,
   missingOrganizations,
   untilSettled,
 } from "./deletions.js";
-import type { RunWork } from "./run-context.js";
+import { applyOptionsOf, type RunContext } from "./run-context.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
-/** Organizations and memberships have no count to compare: only walking all of them proves anything. */
-export async function walkOthers(work: RunWork): Promise<void> {
-  const { sql, api, clock, fence, lagMs, mode } = work;
+/** Organizations and memberships have no count to compare: only reading all of them proves anything. */
+export async function reconcileOrganizations(run: RunContext): Promise<void> {
+  const { sql, clerk, clock, fence, lagMs, kind } = run;
   // A backfill goes on from checkpoints that may be as old as it is.
-  const begunAtMs = mode === "backfill" ? work.startedAtMs : clock.now();
-  await walkOrganizations(work, begunAtMs);
-  await walkMemberships(work, begunAtMs);
-  await work.tally.save();
-  if (!work.dryRun)
+  const begunAtMs = kind.task === "fill" ? run.startedAtMs : clock.now();
+  await readOrganizations(run, begunAtMs);
+  await readMemberships(run, begunAtMs);
+  await run.findings.save();
+  if (!kind.dryRun)
     await fenced(sql, fence, (tx) =>
-      advanceMembershipsAsOf(tx, provedBy(begunAtMs, { lagMs, offsetMs: api.clockOffsetMs() })),
+      advanceMembershipsAsOf(tx, provedBy(begunAtMs, { lagMs, offsetMs: clerk.clockOffsetMs() })),
     );
 }
 
-/** Walks all organizations, from `begunAtMs` on; a full run then asks about those it was not shown. */
-async function walkOrganizations(walk: RunWork, begunAtMs: number): Promise<void> {
-  const { sql, api, call } = walk;
-  const seen = await walkList(walk, "organizations", (query) => api.listOrganizations(query, call));
-  if (!seen || walk.mode !== "full") return;
-  const missing = await missingOrganizations(sql, seen, { begunAtMs, nowMs: walk.clock.now() });
-  await untilSettled(missing, walk, call.signal);
+/** Reads all organizations. A run that repairs then asks Clerk about those that its list, read since `begunAtMs`, has not shown. */
+async function readOrganizations(run: RunContext, begunAtMs: number): Promise<void> {
+  const { sql, clerk } = run;
+  const seen = await readList(run, "organizations", clerk.listOrganizations);
+  if (!seen || !repairs(run)) return;
+  const missing = await missingOrganizations(sql, seen, { begunAtMs, nowMs: run.clock.now() });
+  await untilSettled(missing, run);
   for (const { id } of missing) {
-    const answer = await api.getOrganization(id, call);
+    const answer = await clerk.getOrganization(id);
     if (answer.kind === "gone") {
-      await applyUntilUnlocked(sql, [{ organizations: [gone(id, "refetch", answer.startedAtMs)] }], walk);
+      await applyUntilUnlocked(
+        sql,
+        [{ organizations: [gone(id, "refetch", answer.startedAtMs)] }],
+        applyOptionsOf(run),
+      );
     } else
       await applyPage(
         sql,
         "organizations",
         { items: [answer.object], startedAtMs: answer.startedAtMs },
-        walk,
+        applyOptionsOf(run),
       );
   }
 }
 
 /** The same for memberships. */
-async function walkMemberships(walk: RunWork, begunAtMs: number): Promise<void> {
-  const { sql, api, call } = walk;
-  const seen = await walkList(walk, "memberships", (query) => api.listMemberships(query, call));
-  if (!seen || walk.mode !== "full") return;
-  const missing = await missingMemberships(sql, seen, { begunAtMs, nowMs: walk.clock.now() });
-  await untilSettled(missing, walk, call.signal);
-  for (const membership of missing) await confirmMembership(walk, membership);
+async function readMemberships(run: RunContext, begunAtMs: number): Promise<void> {
+  const { sql, clerk } = run;
+  const seen = await readList(run, "memberships", clerk.listMemberships);
+  if (!seen || !repairs(run)) return;
+  const missing = await missingMemberships(sql, seen, { begunAtMs, nowMs: run.clock.now() });
+  await untilSettled(missing, run);
+  for (const membership of missing) await confirmMembership(run, membership);
 }
 
-/** The ids that the list showed, or null where it was not walked to its end now: there is none, or it is done already. */
-async function walkList(
-  walk: RunWork,
+/** Applies a list, and returns the ids that it showed; null where it was not read to its end now: there is none, or it was read before. */
+async function readList(
+  run: RunContext,
   what: "organizations" | "memberships",
   list: (query: { limit: number; offset: number; orderBy: string }) => Promise<Page>,
 ): Promise<Set<string> | null> {
-  const { sql, runId, lagMs, fence, dryRun, signal, onProgress } = walk;
-  const start = walk.mode === "backfill" ? await loadCheckpoint(sql, runId, what) : START;
+  const { sql, runId, fence, kind, signal, onProgress } = run;
+  const start = kind.task === "fill" ? await loadCheckpoint(sql, runId, what) : START;
   if (start.done) return null;
   const seen = new Set<string>();
   let total: number | null = null;
@@ -80,10 +84,10 @@ async function walkList(
     return page;
   };
   try {
-    for await (const page of walkByOffset(counted, start)) {
-      walk.call.signal?.throwIfAborted();
+    for await (const page of pagesByOffset(counted, start)) {
+      signal.throwIfAborted();
       const within = (tx: Tx) => saveCheckpoint(tx, { runId, what }, page.checkpoint);
-      await applyPage(sql, what, page, { lagMs, fence, dryRun, signal, within });
+      await applyPage(sql, what, page, { ...applyOptionsOf(run), within });
       for (const item of page.items) seen.add(idOf(item) ?? "");
       onProgress({ phase: what, done: seen.size, total });
     }
@@ -91,11 +95,14 @@ async function walkList(
   } catch (error) {
     // An instance without organizations refuses their lists.
     if (!hasNone(error)) throw error;
-    walk.log.info({ reason: error.message }, `Clerk has no ${what} here`);
+    run.log.info({ reason: error.message }, `Clerk has no ${what} here`);
     await fenced(sql, fence, (tx) => saveCheckpoint(tx, { runId, what }, { ...start, done: true }));
     return null;
   }
 }
+
+/** Whether this run asks about what Clerk has not shown, and deletes it. */
+const repairs = ({ kind }: RunContext) => kind.task === "compare" && !kind.dryRun;
 
 function hasNone(error: unknown): error is AppError {
   return error instanceof AppError && error.code === "upstream_refused" && NONE.has(error.meta?.status);
@@ -104,20 +111,26 @@ function hasNone(error: unknown): error is AppError {
 /** What Clerk answers where organizations are off, or not part of the plan. */
 const NONE = new Set<unknown>([402, 403, 404]);
 
-async function confirmMembership(walk: RunWork, missing: MissingMembership): Promise<void> {
-  const { sql, api, call } = walk;
+async function confirmMembership(run: RunContext, missing: MissingMembership): Promise<void> {
+  const { sql, clerk } = run;
   const { id, organizationId, userId } = missing;
   try {
     const query = { userIds: [userId], limit: 100, offset: 0 };
-    const page = await api.listOrganizationMemberships(organizationId, query, call);
-    if (page.items.some((item) => idOf(item) === id)) await applyPage(sql, "memberships", page, walk);
-    else await applyUntilUnlocked(sql, [{ memberships: [gone(id, "refetch", page.startedAtMs)] }], walk);
+    const page = await clerk.listOrganizationMemberships(organizationId, query);
+    if (page.items.some((item) => idOf(item) === id))
+      await applyPage(sql, "memberships", page, applyOptionsOf(run));
+    else
+      await applyUntilUnlocked(
+        sql,
+        [{ memberships: [gone(id, "refetch", page.startedAtMs)] }],
+        applyOptionsOf(run),
+      );
   } catch (error) {
     if (!(error instanceof AppError && error.clerkCode === "resource_not_found")) throw error;
-    const answer = await api.getOrganization(organizationId, call);
+    const answer = await clerk.getOrganization(organizationId);
     if (answer.kind === "live") throw error;
     // It takes its memberships along: a tombstone of their own would outlast its return.
     const item: Item = { organizations: [gone(organizationId, "refetch", answer.startedAtMs)] };
-    await applyUntilUnlocked(sql, [item], walk);
+    await applyUntilUnlocked(sql, [item], applyOptionsOf(run));
   }
 }

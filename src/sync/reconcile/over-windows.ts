@@ -9,20 +9,20 @@ import {
   saveWindows,
   type Window,
 } from "../ledger/windows.js";
-import type { RunWork } from "./run-context.js";
+import type { RunContext } from "./run-context.js";
 
-/** So many windows are walked side by side: enough to use the quota although each answer takes its time. */
+/** How many windows are read side by side: enough to use the quota although each answer takes its time. */
 const AT_ONCE = 8;
 
 /** The windows of this run, planned once. */
 export async function plannedWindows(
-  work: RunWork,
-  plan: (work: RunWork) => Promise<Window[]>,
+  run: RunContext,
+  plan: (run: RunContext) => Promise<Window[]>,
 ): Promise<Window[]> {
-  const { sql, fence, runId } = work;
+  const { sql, fence, runId } = run;
   const windows = await loadWindows(sql, runId);
   if (windows.length > 0) return windows;
-  const planned = await plan(work);
+  const planned = await plan(run);
   await fenced(sql, fence, (tx) => saveWindows(tx, runId, planned));
   return planned;
 }
@@ -32,7 +32,7 @@ export async function plannedWindows(
  * end the failure says which were left open.
  */
 export async function overWindows(
-  { signal }: RunWork,
+  { signal }: RunContext,
   windows: readonly Window[],
   work: (window: Window) => Promise<void>,
 ): Promise<void> {
@@ -63,13 +63,13 @@ export async function overWindows(
   );
 }
 
-/** No other window would fare better. */
+/** Whether the other windows would fail in the same way. */
 function isFatal(error: unknown, signal: AbortSignal): boolean {
   const rejected = error instanceof AppError && /^(upstream_rejected|loop_detected)$/.test(error.code);
   return rejected || error instanceof LeaseLost || signal.aborted;
 }
 
-export async function closeWindow({ sql, fence, runId }: RunWork, { position }: Window): Promise<void> {
+export async function closeWindow({ sql, fence, runId }: RunContext, { position }: Window): Promise<void> {
   const at = { runId, what: "users", position } as const;
   await fenced(sql, fence, (tx) => saveCheckpoint(tx, at, { ...START, done: true }));
 }

@@ -2,10 +2,11 @@ import { userCount } from "../../changes/counters.js";
 import { type Window, windowsBetween } from "../ledger/windows.js";
 import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
 import { createdAtOf } from "./clerk-pages.js";
-import type { RunWork } from "./run-context.js";
+import type { RunContext } from "./run-context.js";
 
-/** More windows only cost more counts: so many go on side by side at most. */
+/** More windows than this would only cost more counts: few of them are read side by side. */
 const MOST_WINDOWS = 16;
+
 /** Both bounds included. */
 interface Span {
   fromMs: number;
@@ -17,17 +18,17 @@ interface Span {
  * Windows for a mirror that holds nobody yet: Clerk counts who was created in each half, again and again, until the
  * parts are small. One window where that is not worth it, or where this Clerk doesn't keep to bounds.
  */
-export async function planByCounts(work: RunWork): Promise<Window[]> {
-  const { api, call, clock, tally, windowUsers } = work;
-  const total = tally.expected ?? 0;
-  if (fitsOnePage(total) || total <= windowUsers || !(await keepsToBounds(work))) {
+export async function planByCounts(run: RunContext): Promise<Window[]> {
+  const { clerk, clock, findings, windowUsers } = run;
+  const total = findings.usersExpected ?? 0;
+  if (fitsOnePage(total) || total <= windowUsers || !(await keepsToBounds(run))) {
     return windowsBetween([]);
   }
-  const { items } = await api.listUsers({ limit: 1, orderBy: "+created_at" }, call);
+  const { items } = await clerk.listUsers({ limit: 1, orderBy: "+created_at" });
   const oldestMs = createdAtOf(items[0]);
   if (oldestMs === null) return windowsBetween([]);
   const most = Math.max(windowUsers, Math.ceil(total / MOST_WINDOWS));
-  const spans = await divide(work, { fromMs: oldestMs, toMs: clock.now(), users: total }, most);
+  const spans = await divide(run, { fromMs: oldestMs, toMs: clock.now(), users: total }, most);
   return windowsBetween(
     joined(spans, most)
       .map(({ toMs }) => toMs)
@@ -35,16 +36,16 @@ export async function planByCounts(work: RunWork): Promise<Window[]> {
   );
 }
 
-async function divide(work: RunWork, span: Span, most: number): Promise<Span[]> {
+async function divide(run: RunContext, span: Span, most: number): Promise<Span[]> {
   const { fromMs, toMs, users } = span;
   if (users <= most || toMs <= fromMs) return [span];
   const middleMs = Math.floor((fromMs + toMs) / 2);
-  const older = await countWithin(work, { afterMs: fromMs - 1, beforeMs: middleMs + 1 });
+  const older = await countWithin(run, { afterMs: fromMs - 1, beforeMs: middleMs + 1 });
   const halves = [
     { fromMs, toMs: middleMs, users: older },
     { fromMs: middleMs + 1, toMs, users: users - older },
   ];
-  return (await Promise.all(halves.map((half) => divide(work, half, most)))).flat();
+  return (await Promise.all(halves.map((half) => divide(run, half, most)))).flat();
 }
 
 /** Small neighbours together: a window costs at least one request. */
@@ -64,10 +65,10 @@ function joined(spans: readonly Span[], most: number): Span[] {
  * Windows over what the mirror already holds, of about equal size: it knows itself when its users were created, and no
  * request is needed. One window where this Clerk doesn't keep to bounds.
  */
-export async function planByOwnUsers(work: RunWork): Promise<Window[]> {
-  const { sql, windowUsers } = work;
+export async function planByOwnUsers(run: RunContext): Promise<Window[]> {
+  const { sql, windowUsers } = run;
   const parts = Math.ceil((await userCount(sql)) / windowUsers);
-  if (parts < 2 || !(await keepsToBounds(work))) return windowsBetween([]);
+  if (parts < 2 || !(await keepsToBounds(run))) return windowsBetween([]);
   const rows = await sql<{ last: number }[]>`
     select max(created_at)::bigint as last
     from (select created_at, ntile(${parts}::integer) over (order by created_at) as part

@@ -5,22 +5,22 @@ import { EVERYBODY } from "../ledger/windows.js";
 import { countWithin, keepsToBounds } from "./bounds.js";
 import { updatedAtOf } from "./clerk-pages.js";
 import { refuseWrongInstance } from "./guards.js";
-import type { RunWork } from "./run-context.js";
+import type { RunContext } from "./run-context.js";
 
-/** What every walk of everything begins with. */
-export async function prepare(work: RunWork): Promise<void> {
-  const { sql, api, call, clock, fence, tally } = work;
-  await refuseWrongInstance(sql, api, call);
-  await keepsToBounds(work, { again: true });
-  const theirs = await countWithin(work, EVERYBODY);
+/** What every run that reads everybody begins with: it makes sure of Clerk, and counts the users on both sides. */
+export async function prepare(run: RunContext): Promise<void> {
+  const { sql, clerk, clock, fence, findings } = run;
+  await refuseWrongInstance(sql, clerk);
+  await keepsToBounds(run, { again: true });
+  const theirs = await countWithin(run, EVERYBODY);
   const ours = await userCount(sql);
   await fenced(sql, fence, (tx) => saveCounted(tx, { theirs, ours }, clock.now()));
-  tally.expected = theirs;
-  await tally.save();
+  findings.expectUsers(theirs);
+  await findings.save();
 }
 
 /** The newest `updated_at` that Clerk shows; 0 where there is nobody. */
-export async function newestUpdate({ api, call }: RunWork): Promise<number> {
-  const { items } = await api.listUsers({ limit: 1, orderBy: "-updated_at" }, call);
+export async function newestUpdate({ clerk }: RunContext): Promise<number> {
+  const { items } = await clerk.listUsers({ limit: 1, orderBy: "-updated_at" });
   return updatedAtOf(items[0]) ?? 0;
 }

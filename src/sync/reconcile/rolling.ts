@@ -3,12 +3,12 @@ import { AppError } from "../../lib/errors.js";
 import { fenced } from "../ledger/lease.js";
 import { loadWindows } from "../ledger/windows.js";
 import { refuseWrongInstance } from "./guards.js";
-import { walkOthers } from "./organizations.js";
+import { reconcileOrganizations } from "./organizations.js";
 import { closeWindow, plannedWindows } from "./over-windows.js";
 import { planByOwnUsers } from "./plan.js";
 import { prepare } from "./prepare.js";
-import type { RunWork } from "./run-context.js";
-import { deleteGone, verifyBounds } from "./verify.js";
+import type { RunContext } from "./run-context.js";
+import { deleteConfirmed, verifyBounds } from "./verify.js";
 
 /** The last window begins a little before the interval ends, so that all of them end within it. */
 const SPREAD = 0.9;
@@ -47,34 +47,34 @@ export async function lastFullStart(sql: Sql, nowMs: number): Promise<number> {
 
 /**
  * Does the next part of a run that reads everything a window at a time: plans it, or compares and repairs one window, or,
- * when all are done, walks the organizations. Returns whether it was the last part.
+ * when all are done, compares the organizations. Returns whether it was the last part.
  */
-export async function stepRolling(work: RunWork): Promise<boolean> {
-  const { sql, api, call, runId } = work;
+export async function stepRolling(run: RunContext): Promise<boolean> {
+  const { sql, clerk, runId } = run;
   const planned = await loadWindows(sql, runId);
   if (planned.length === 0) {
-    await prepare(work);
-    await plannedWindows(work, planByOwnUsers);
+    await prepare(run);
+    await plannedWindows(run, planByOwnUsers);
     return false;
   }
   // Hours lie between two parts.
-  await refuseWrongInstance(sql, api, call);
+  await refuseWrongInstance(sql, clerk);
   const next = planned.find(({ checkpoint }) => !checkpoint.done);
   if (!next) {
-    await walkOthers(work);
+    await reconcileOrganizations(run);
     return true;
   }
-  await deleteGone(work, await verifyBounds(work, next));
-  await closeWindow(work, next);
+  await deleteConfirmed(run, await verifyBounds(run, next));
+  await closeWindow(run, next);
   return false;
 }
 
 /** What went wrong with a part that will be tried again, for people to see. */
-export async function noteTrouble(work: RunWork, error: unknown): Promise<void> {
+export async function noteTrouble(run: RunContext, error: unknown): Promise<void> {
   const message = error instanceof AppError ? error.message : String(error);
   await fenced(
-    work.sql,
-    work.fence,
-    (tx) => tx`update mirror_data.runs set error = ${message.slice(0, 2000)} where id = ${work.runId}`,
+    run.sql,
+    run.fence,
+    (tx) => tx`update mirror_data.runs set error = ${message.slice(0, 2000)} where id = ${run.runId}`,
   );
 }

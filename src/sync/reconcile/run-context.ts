@@ -3,15 +3,15 @@ import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { createGate } from "../../lib/async.js";
 import type { Logger } from "../../observability/logger.js";
-import type { Call } from "../../upstream/client.js";
-import type { Priority } from "../../upstream/request-queue.js";
 import type { ClerkApi } from "../../upstream/users.js";
 import type { Fence } from "../ledger/lease.js";
-import type { OnProgress, Run, RunMode } from "../ledger/runs.js";
-import { createTally, type RunTally } from "./findings.js";
+import type { RunKind } from "../ledger/run-kinds.js";
+import type { OnProgress, Run } from "../ledger/runs.js";
+import { type ClerkReader, createClerkReader } from "./clerk-reader.js";
+import type { Findings } from "./findings.js";
 
 /** What every run needs of the process. */
-export interface ReconcileParts {
+export interface ReconcileDeps {
   primary: Primary;
   api: ClerkApi;
   clock: Pick<Clock, "now">;
@@ -20,81 +20,76 @@ export interface ReconcileParts {
   lagMs: number;
   purgeLimit: number;
   log: Logger;
-  /** How many users a planned window holds, about. */
+  /** About how many users a planned window holds. */
   windowUsers?: number;
   /** How long after counts that differ both sides are counted again. */
-  secondLookMs?: number;
+  recountAfterMs?: number;
 }
 
-/** What is asked of one run. */
+/** What differs from one run to the next. */
 export interface RunOptions {
-  mode: RunMode;
+  run: Run;
+  kind: RunKind;
+  /** Deletes even more users than PURGE_LIMIT. */
   allowPurge: boolean;
   signal: AbortSignal;
   onProgress: OnProgress;
   fence: Fence;
+  findings: Findings;
 }
 
-/** One run under way: what its parts share. */
-export interface RunWork {
-  sql: Sql;
-  /** For what takes as long as it takes. */
-  unhurried: Primary["unhurried"];
-  api: ClerkApi;
-  clock: Pick<Clock, "now">;
-  lagMs: number;
-  purgeLimit: number;
-  windowUsers: number;
-  secondLookMs: number;
-  log: Logger;
-  runId: string;
-  mode: RunMode;
-  /** Compares and changes nothing. */
-  dryRun: boolean;
-  allowPurge: boolean;
-  signal: AbortSignal;
-  call: Call;
-  onProgress: OnProgress;
-  fence: Fence;
-  tally: RunTally;
-  /** When it began for the first time: what it proves, it proves for then. */
-  startedAtMs: number;
-  /** Somebody whom Clerk has just shown. */
-  witness: string | null;
-  /** When those were created whom a dry run would have stored: they count as if they were here. */
-  foreseen: Map<string, number>;
+/**
+ * One run: what it is, and what it may use. Nothing in here changes while the run goes on: what it finds is noted in
+ * `findings`.
+ */
+export interface RunContext {
+  readonly runId: string;
+  readonly kind: RunKind;
+  readonly allowPurge: boolean;
+  /** When it began for the first time. What the run proves, it proves for that moment. */
+  readonly startedAtMs: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: OnProgress;
+  readonly fence: Fence;
+  readonly findings: Findings;
+  readonly clerk: ClerkReader;
+  readonly sql: Sql;
+  /** For statements that take as long as they take. */
+  readonly unhurried: Primary["unhurried"];
+  readonly clock: Pick<Clock, "now">;
+  readonly lagMs: number;
+  readonly purgeLimit: number;
+  readonly windowUsers: number;
+  readonly recountAfterMs: number;
+  readonly log: Logger;
   /** Pages are fetched side by side, and applied few at a time: reads and webhooks need connections too. */
-  applyGate: ReturnType<typeof createGate>;
+  readonly applyGate: ReturnType<typeof createGate>;
 }
 
 /** Ten pages: enough windows to go on side by side, and few enough to plan with few counts. */
 const WINDOW_USERS = 5000;
 const APPLIED_AT_ONCE = 2;
-/** Counts that differ by what is under way agree a moment later. */
-const SECOND_LOOK_MS = 1000;
-/** A check is short and urgent: a walk of everything must not keep it waiting. */
-const PRIORITY: Record<RunMode, Priority> = {
-  incremental: "repair",
-  drift: "repair",
-  backfill: "walk",
-  full: "walk",
-  dry_run: "walk",
-};
+/** Counts that differ only by what is under way agree a moment later. */
+const RECOUNT_AFTER_MS = 1000;
 
-export function beginWork(parts: ReconcileParts, run: Run, options: RunOptions): RunWork {
-  const { api, clock, lagMs, purgeLimit, log, requests } = parts;
-  const { windowUsers = WINDOW_USERS, secondLookMs = SECOND_LOOK_MS } = parts;
-  const { mode, signal, fence } = options;
-  const { patient: sql, unhurried } = parts.primary;
+export function createRunContext(deps: ReconcileDeps, options: RunOptions): RunContext {
+  const { api, clock, lagMs, purgeLimit, log } = deps;
+  const { windowUsers = WINDOW_USERS, recountAfterMs = RECOUNT_AFTER_MS } = deps;
+  const { patient: sql, unhurried } = deps.primary;
+  const { run, kind, allowPurge, signal, onProgress, fence, findings } = options;
+  // A check is short and urgent: a run that reads everything must not keep it waiting.
+  const priority = kind.scope === "all" ? "walk" : "repair";
   return {
-    ...{ sql, unhurried, api, clock, lagMs, purgeLimit, windowUsers, secondLookMs, log, ...options },
-    runId: run.id,
-    dryRun: mode === "dry_run" || mode === "drift",
-    call: { priority: PRIORITY[mode], signal },
-    tally: createTally({ sql, fence, run, requests }),
+    ...{ runId: run.id, kind, allowPurge, signal, onProgress, fence, findings },
     startedAtMs: run.started_at ?? clock.now(),
-    witness: null,
-    foreseen: new Map(),
+    clerk: createClerkReader(api, { priority, signal }),
+    ...{ sql, unhurried, clock, lagMs, purgeLimit, windowUsers, recountAfterMs, log },
     applyGate: createGate(APPLIED_AT_ONCE),
   };
 }
+
+/** How a run applies what Clerk says. */
+export const applyOptionsOf = ({ lagMs, fence, kind, signal }: RunContext) => ({
+  ...{ lagMs, fence, signal },
+  dryRun: kind.dryRun,
+});

@@ -1,32 +1,33 @@
-import type { Bounds, Window } from "../ledger/windows.js";
+import type { Tx } from "../../db/connection/sql.js";
+import type { Bounds, Checkpoint } from "../ledger/windows.js";
 import { applyPage } from "./apply-page.js";
-import { idOf, type WalkedPage, walkUsers } from "./clerk-pages.js";
-import type { RunWork } from "./run-context.js";
+import { type ClerkPage, idOf, userPages } from "./clerk-pages.js";
+import { applyOptionsOf, type RunContext } from "./run-context.js";
 
-export async function* pagesOf(
-  work: RunWork,
+/** All pages of the users within these bounds, from a checkpoint on. Throws when the run is stopped. */
+export async function* userPagesOf(
+  { clerk, signal }: RunContext,
   bounds: Bounds,
-  start: Window["checkpoint"],
-): AsyncGenerator<WalkedPage> {
-  const { api, call, signal } = work;
+  start: Checkpoint,
+): AsyncGenerator<ClerkPage> {
   if (start.done) return;
-  for await (const page of walkUsers(api, bounds, start, call)) {
+  for await (const page of userPages(clerk, bounds, start)) {
     signal.throwIfAborted();
     yield page;
   }
 }
 
-export async function applyWalked(
-  work: RunWork,
-  page: WalkedPage,
-  within?: Parameters<typeof applyPage>[3]["within"],
+/** Applies one page of users when it is its turn, and notes what came of it. `within` commits with the page. */
+export async function applyUserPage(
+  run: RunContext,
+  page: ClerkPage,
+  within?: (tx: Tx) => Promise<void>,
 ): Promise<void> {
-  const { sql, lagMs, fence, dryRun, signal, tally, onProgress } = work;
-  const options = { lagMs, fence, dryRun, signal, ...(within && { within }) };
-  const effects = await work.applyGate(() => applyPage(sql, "users", page, options));
-  if (work.mode !== "backfill") tally.count(effects);
-  work.witness = idOf(page.items.at(-1)) ?? work.witness;
-  tally.seen += page.items.length;
-  await tally.save();
-  onProgress({ phase: "users", done: tally.seen, total: tally.expected });
+  const { sql, findings, onProgress } = run;
+  const options = { ...applyOptionsOf(run), ...(within && { within }) };
+  const effects = await run.applyGate(() => applyPage(sql, "users", page, options));
+  if (run.kind.task === "compare") findings.countMissed(effects);
+  findings.sawUsers(page.items.length, idOf(page.items.at(-1)));
+  await findings.save();
+  onProgress({ phase: "users", done: findings.usersSeen, total: findings.usersExpected });
 }

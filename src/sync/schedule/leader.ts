@@ -1,6 +1,7 @@
 import { backoffMs, sleep } from "../../lib/async.js";
 import { createWakeableSleep } from "../../lib/loop.js";
 import { createLease, LeaseLost } from "../ledger/lease.js";
+import { kindOf, type RunMode } from "../ledger/run-kinds.js";
 import {
   findRun,
   finishRun,
@@ -9,27 +10,26 @@ import {
   queueAgain,
   queueRun,
   type Run,
-  type RunMode,
   requeueInterrupted,
   unfinishedBackfill,
 } from "../ledger/runs.js";
-import { createExecutor, type ExecutorParts } from "./runner.js";
-import { createLead, RETRY_MS } from "./scheduler.js";
+import { createRunner, type RunnerDeps } from "./runner.js";
+import { createScheduler, RETRY_MS } from "./scheduler.js";
 
-export interface WalkOptions {
+export interface RequestOptions {
   signal: AbortSignal;
   allowPurge?: boolean;
   onProgress?: OnProgress;
 }
 
 /** Backfills and reconciles, by one process at a time: the one that holds the lease. */
-export interface Walks {
+export interface Leader {
   /**
-   * Does one run and returns it ended: look at its `state`. Where another process holds the lease, that one does it, and
-   * this one follows. A backfill resumes.
+   * Does one run to its end and returns it: its `state` tells how it ended. Where another process holds the lease, that
+   * process does it, and this one waits. A backfill resumes.
    */
-  execute(mode: RunMode, options: WalkOptions): Promise<Run>;
-  /** Queues a run for whoever holds the lease, and returns its id: that of the same one, where it is queued already. */
+  execute(mode: RunMode, options: RequestOptions): Promise<Run>;
+  /** Queues a run for the process that holds the lease, and returns its id. The same run is queued only once. */
   enqueue(mode: RunMode): Promise<string>;
   /** A check is due now: something may have been missed. */
   checkSoon(): void;
@@ -37,29 +37,29 @@ export interface Walks {
   run(signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
 }
 
-export interface WalksParts extends ExecutorParts {
+export interface LeaderDeps extends RunnerDeps {
   claimUpstream: () => Promise<void>;
   intervalMs: number;
   fullIntervalMs: number;
 }
 
-/** How often those without the lease look whether they can have it, and how far the run has come that they wait for. */
+/** How often a process without the lease tries to get it, and asks how far the run has come that it waits for. */
 const STANDBY_MS = 1000;
 const FOLLOW_MS = 250;
 
 const INTERRUPTED = "It was interrupted.";
 
-export function createWalks(parts: WalksParts): Walks {
-  const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = parts;
-  const { sql } = parts.primary;
+export function createLeader(deps: LeaderDeps): Leader {
+  const { clock, log, completeness, claimUpstream, intervalMs, fullIntervalMs } = deps;
+  const { sql } = deps.primary;
   const lease = createLease({ sql, log });
-  const executor = createExecutor(parts);
-  const lead = createLead({
+  const runner = createRunner(deps);
+  const scheduler = createScheduler({
     sql,
     clock,
     log,
     completeness,
-    executor,
+    runner,
     claimUpstream,
     intervalMs,
     fullIntervalMs,
@@ -68,7 +68,7 @@ export function createWalks(parts: WalksParts): Walks {
   let checkWanted = false;
   const pause = createWakeableSleep();
 
-  async function execute(mode: RunMode, options: WalkOptions): Promise<Run> {
+  async function execute(mode: RunMode, options: RequestOptions): Promise<Run> {
     let { id, isNew } = await queued(mode, options.allowPurge ?? false);
     try {
       for (;;) {
@@ -76,7 +76,7 @@ export function createWalks(parts: WalksParts): Walks {
         if (!run) throw new Error(`the run ${id} has vanished`);
         if (run.state !== "queued" && run.state !== "running") {
           if (isNew || run.error !== INTERRUPTED) return run;
-          // Whose it was has left, and we have not.
+          // The process that had asked for this run left and ended it; this one still wants it.
           ({ id, isNew } = await queued(mode, options.allowPurge ?? false));
           continue;
         }
@@ -84,8 +84,8 @@ export function createWalks(parts: WalksParts): Walks {
         await sleep(FOLLOW_MS, options.signal);
       }
     } catch (error) {
-      // Whoever asked for it has left. A backfill is gone on with; anything else was for nobody but them.
-      if (options.signal.aborted && mode !== "backfill" && isNew) {
+      // The caller has left. A backfill is worth going on with; any other run was only for that caller.
+      if (options.signal.aborted && kindOf(mode).task !== "fill" && isNew) {
         const end = { state: "failed", error: INTERRUPTED, nowMs: clock.now() } as const;
         await finishRun(sql, id, end).catch(() => {});
       }
@@ -94,21 +94,21 @@ export function createWalks(parts: WalksParts): Walks {
   }
 
   async function queued(mode: RunMode, allowPurge: boolean): Promise<{ id: string; isNew: boolean }> {
-    const resumed = mode === "backfill" ? await unfinishedBackfill(sql) : null;
+    const resumed = kindOf(mode).task === "fill" ? await unfinishedBackfill(sql) : null;
     if (!resumed) return queueRun(sql, mode, clock.now(), { allowPurge });
     await queueAgain(sql, resumed);
     return { id: resumed, isNew: true };
   }
 
   /** Null: another process holds the lease. */
-  async function serveUntil(id: string, { signal, onProgress }: WalkOptions): Promise<Run | null> {
+  async function serveUntil(id: string, { signal, onProgress }: RequestOptions): Promise<Run | null> {
     const held = await lease.acquire();
     if (!held) return null;
     try {
       await requeueInterrupted(sql, clock.now());
       for (let next = await nextQueued(sql); next; next = await nextQueued(sql)) {
         const isAsked = next.id === id && onProgress;
-        const run = await executor.execute(held, next, { signal, ...(isAsked && { onProgress }) });
+        const run = await runner.execute(held, next, { signal, ...(isAsked && { onProgress }) });
         if (run.id === id) return run;
       }
       return null;
@@ -119,7 +119,7 @@ export function createWalks(parts: WalksParts): Walks {
 
   async function enqueue(mode: RunMode): Promise<string> {
     const { id } = await queueRun(sql, mode, clock.now());
-    lead.wake();
+    scheduler.wake();
     return id;
   }
 
@@ -135,9 +135,9 @@ export function createWalks(parts: WalksParts): Walks {
         }
         log.info({ epoch: held.epoch }, "this process walks");
         leads = true;
-        if (checkWanted) lead.checkSoon();
+        if (checkWanted) scheduler.checkSoon();
         checkWanted = false;
-        await lead.run(held, AbortSignal.any([signal, held.signal]), onProgress).finally(() => {
+        await scheduler.run(held, AbortSignal.any([signal, held.signal]), onProgress).finally(() => {
           leads = false;
           return held.release();
         });
@@ -159,7 +159,7 @@ export function createWalks(parts: WalksParts): Walks {
 
   function checkSoon(): void {
     checkWanted = !leads;
-    if (leads) lead.checkSoon();
+    if (leads) scheduler.checkSoon();
     else pause.wake();
   }
 

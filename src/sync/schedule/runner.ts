@@ -1,14 +1,16 @@
 import { AppError } from "../../lib/errors.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
+import { kindOf, type RunKind } from "../ledger/run-kinds.js";
 import { findRun, finishRun, type OnProgress, type QueuedRun, type Run, startRun } from "../ledger/runs.js";
 import { runBackfill } from "../reconcile/backfill.js";
-import { runIncremental } from "../reconcile/check.js";
+import { runCheck } from "../reconcile/check.js";
+import { createFindings } from "../reconcile/findings.js";
 import { runFull } from "../reconcile/full.js";
 import { noteTrouble, stepRolling } from "../reconcile/rolling.js";
-import { beginWork, type ReconcileParts, type RunWork } from "../reconcile/run-context.js";
+import { createRunContext, type ReconcileDeps, type RunContext } from "../reconcile/run-context.js";
 
-export interface ExecutorParts extends ReconcileParts {
+export interface RunnerDeps extends ReconcileDeps {
   completeness: Completeness;
 }
 
@@ -17,41 +19,48 @@ export interface ExecuteOptions {
   onProgress?: OnProgress;
 }
 
-/** Does runs, for whoever holds the lease. */
-export interface Executor {
+/** Does runs, in the process that holds the lease. */
+export interface Runner {
   /**
-   * Does one run to its end and returns it: look at its `state`. Rejects when it is stopped or the lease is lost, and
-   * then the run is left as it stands for whoever comes next.
+   * Does one run to its end and returns it: its `state` tells how it ended. Rejects when it is stopped or the lease is
+   * lost: then the run is left as it stands, and the next holder of the lease goes on with it.
    */
   execute(held: HeldLease, run: QueuedRun, options: ExecuteOptions): Promise<Run>;
   /** Does the next part of a rolling run. Rejects when that failed; the part can be tried again. */
   step(held: HeldLease, runId: string, options: ExecuteOptions): Promise<void>;
 }
 
-export function createExecutor(parts: ExecutorParts): Executor {
-  const { clock, log, completeness } = parts;
-  const { sql } = parts.primary;
+export function createRunner(deps: RunnerDeps): Runner {
+  const { clock, log, completeness, requests } = deps;
+  const { sql } = deps.primary;
 
-  function begin(held: HeldLease, run: Run, allowPurge: boolean, options: ExecuteOptions): RunWork {
+  /** Makes a context of what this run was asked to be, or of what it turns out to be. All of them share one tally. */
+  function begin(
+    held: HeldLease,
+    run: Run,
+    allowPurge: boolean,
+    options: ExecuteOptions,
+  ): (kind: RunKind) => RunContext {
+    const { fence } = held;
     const signal = AbortSignal.any([options.signal, held.signal]);
     const { onProgress = () => {} } = options;
-    return beginWork(parts, run, {
-      ...{ mode: run.mode, allowPurge, signal, onProgress, fence: held.fence },
-    });
+    const findings = createFindings({ sql: deps.primary.patient, fence, run, requests });
+    return (kind) => createRunContext(deps, { run, kind, allowPurge, signal, onProgress, fence, findings });
   }
 
   async function execute(held: HeldLease, queued: QueuedRun, options: ExecuteOptions): Promise<Run> {
     const { id, mode } = queued;
     await fenced(sql, held.fence, (tx) => startRun(tx, id, clock.now()));
-    const work = begin(held, await existing(id), queued.allowPurge, options);
+    const contextFor = begin(held, await existing(id), queued.allowPurge, options);
+    const asked = contextFor(kindOf(mode));
     log.info({ run: id, mode }, "walk started");
     let end: Parameters<typeof finishRun>[2];
     try {
-      await perform(work);
+      await perform(asked, contextFor);
       end = { state: "succeeded", error: null, nowMs: clock.now() };
     } catch (error) {
-      // Stopping is no failure: whoever comes next goes on.
-      work.signal.throwIfAborted();
+      // Stopping is no failure: the next holder of the lease goes on.
+      asked.signal.throwIfAborted();
       end = failureOf(error, clock.now());
       log.error({ run: id, mode, err: error }, `walk ${end.state}`);
     }
@@ -63,30 +72,31 @@ export function createExecutor(parts: ExecutorParts): Executor {
     return run;
   }
 
-  async function perform(work: RunWork): Promise<void> {
-    if (work.mode === "backfill") return runBackfill(work);
-    if (work.mode === "full" || work.mode === "dry_run") return runFull(work);
-    if ((await runIncremental(work)) !== "too_much") return;
-    log.info({ run: work.runId }, "a check becomes a walk of everything");
-    const mode = work.dryRun ? "dry_run" : "full";
-    await runFull({ ...work, mode, call: { ...work.call, priority: "walk" } });
+  async function perform(asked: RunContext, contextFor: (kind: RunKind) => RunContext): Promise<void> {
+    const { kind } = asked;
+    if (kind.task === "fill") return runBackfill(asked);
+    if (kind.scope === "all") return runFull(asked);
+    if ((await runCheck(asked)) !== "too_much") return;
+    log.info({ run: asked.runId }, "a check becomes a walk of everything");
+    await runFull(contextFor({ ...kind, scope: "all" }));
   }
 
   async function step(held: HeldLease, runId: string, options: ExecuteOptions): Promise<void> {
-    const work = begin(held, await existing(runId), false, options);
+    const run = await existing(runId);
+    const context = begin(held, run, false, options)(kindOf(run.mode, "spread"));
     try {
-      if (!(await stepRolling(work))) return;
+      if (!(await stepRolling(context))) return;
       await fenced(sql, held.fence, (tx) =>
         finishRun(tx, runId, { state: "succeeded", error: null, nowMs: clock.now() }),
       );
       log.info({ run: runId }, "everything was verified");
     } catch (error) {
-      work.signal.throwIfAborted();
+      context.signal.throwIfAborted();
       const end = failureOf(error, clock.now());
       log.error({ run: runId, err: error }, "a part of the rolling walk failed");
       if (end.state === "stopped") await fenced(sql, held.fence, (tx) => finishRun(tx, runId, end));
       else {
-        await noteTrouble(work, error);
+        await noteTrouble(context, error);
         throw error;
       }
     }

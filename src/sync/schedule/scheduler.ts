@@ -5,9 +5,9 @@ import { createWakeableSleep } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
+import { kindOf } from "../ledger/run-kinds.js";
 import {
   createRun,
-  isDry,
   nextQueued,
   type OnProgress,
   requeueInterrupted,
@@ -15,23 +15,23 @@ import {
   unfinishedBackfill,
 } from "../ledger/runs.js";
 import { currentRolling, lastFullStart, type RollingRun } from "../reconcile/rolling.js";
-import type { Executor } from "./runner.js";
+import type { Runner } from "./runner.js";
 
-export interface LeadParts {
+export interface SchedulerDeps {
   sql: Sql;
   clock: Pick<Clock, "now">;
   log: Logger;
   completeness: Completeness;
-  executor: Executor;
-  /** Notes whose users a backfill brings: the mirror may have been emptied since the start, and have forgotten. */
+  runner: Runner;
+  /** Notes which Clerk's users a backfill brings: the mirror may have been emptied since the start, and the note with it. */
   claimUpstream: () => Promise<void>;
-  /** Of checks, and within which everything is read again; 0: only on demand. */
+  /** How often checks are due, and within which time everything is read again; 0: only on demand. */
   intervalMs: number;
   fullIntervalMs: number;
 }
 
-/** What the process that holds the lease does. */
-export interface Lead {
+/** Decides what the process that holds the lease does next. */
+export interface Scheduler {
   /** Backfills an empty mirror, then does what is queued and what is due, until aborted; rejects when something fails. */
   run(held: HeldLease, signal: AbortSignal, onProgress?: OnProgress): Promise<void>;
   /** A check is due now: something may have been missed. */
@@ -40,15 +40,15 @@ export interface Lead {
   wake(): void;
 }
 
-/** What failed is tried again soon, but not at once for ever. */
+/** What failed is tried again soon, and less and less often while it fails. */
 export const RETRY_MS = { first: 1000, longest: 60_000 };
 /** A run on demand may have moved the date meanwhile, or the mirror may have been emptied. */
 const LONGEST_NAP_MS = 60_000;
 /** Another process may queue a run at any time. */
-const LOOK_MS = 1000;
+const POLL_MS = 1000;
 
-export function createLead(parts: LeadParts): Lead {
-  const { sql, clock, log, completeness, executor, claimUpstream, intervalMs, fullIntervalMs } = parts;
+export function createScheduler(deps: SchedulerDeps): Scheduler {
+  const { sql, clock, log, completeness, runner, claimUpstream, intervalMs, fullIntervalMs } = deps;
   const pause = createWakeableSleep();
   /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
   let checkAtMs = Number.POSITIVE_INFINITY;
@@ -59,7 +59,7 @@ export function createLead(parts: LeadParts): Lead {
   async function run(held: HeldLease, signal: AbortSignal, onProgress?: OnProgress): Promise<void> {
     await fenced(sql, held.fence, (tx) => requeueInterrupted(tx, clock.now()));
     await completeness.refresh();
-    // Nobody has checked since the one before us stopped.
+    // Nobody has checked since the holder before this one stopped.
     if (completeness.isBackfilled() && intervalMs > 0) checkSoon();
     while (!signal.aborted) {
       if (completeness.isBackfilled()) await serve(held, signal);
@@ -72,7 +72,7 @@ export function createLead(parts: LeadParts): Lead {
     for (let attempt = 0; ; attempt++) {
       const id = (await unfinishedBackfill(sql)) ?? (await createRun(sql, "backfill", clock.now()));
       const options = { signal, ...(onProgress && { onProgress }) };
-      const { state } = await executor.execute(held, { id, mode: "backfill", allowPurge: false }, options);
+      const { state } = await runner.execute(held, { id, mode: "backfill", allowPurge: false }, options);
       if (state === "succeeded") break;
       // What it waits for may be back before its pause is over: whoever sees that wakes it.
       await pause.sleep(backoffMs(attempt, RETRY_MS.first, RETRY_MS.longest), signal);
@@ -85,27 +85,27 @@ export function createLead(parts: LeadParts): Lead {
   async function serve(held: HeldLease, signal: AbortSignal): Promise<void> {
     const queued = await nextQueued(sql);
     const isDue = performance.now() >= checkAtMs;
-    // A dry run of everything takes minutes, and repairs nothing.
-    if (queued && !(isDue && isDry(queued.mode))) {
-      return void (await executor.execute(held, queued, { signal }));
+    // A due check goes before a dry run: that one takes minutes, and repairs nothing.
+    if (queued && !(isDue && kindOf(queued.mode).dryRun)) {
+      return void (await runner.execute(held, queued, { signal }));
     }
     if (isDue) return check(held, signal);
     if (fullIntervalMs > 0 && performance.now() >= rolling.notBeforeMs) {
       const current = await dueRolling();
       if (current) return step(held, current, signal);
     }
-    await pause.sleep(Math.min(LOOK_MS, checkAtMs - performance.now()), signal);
+    await pause.sleep(Math.min(POLL_MS, checkAtMs - performance.now()), signal);
   }
 
-  /** What a check would find may be what an outage kept away: one that fails isn't put off for a whole interval. */
+  /** A check that fails is tried again soon, not after a whole interval: it may have to find what an outage kept away. */
   async function check(held: HeldLease, signal: AbortSignal): Promise<void> {
-    // Whoever asks for a check while this one runs gets another.
+    // A check that is asked for while this one runs comes after it: this one may be past what it should see.
     checkAtMs = Number.POSITIVE_INFINITY;
     let failed = true;
     try {
       const id = await createRun(sql, "incremental", clock.now());
       const queued = { id, mode: "incremental", allowPurge: false } as const;
-      failed = (await executor.execute(held, queued, { signal })).state === "failed";
+      failed = (await runner.execute(held, queued, { signal })).state === "failed";
     } finally {
       const next = failed
         ? performance.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)
@@ -125,14 +125,14 @@ export function createLead(parts: LeadParts): Lead {
       return null;
     }
     if (current) return current;
-    const id = await createRun(sql, "full", now, { rolling: true });
+    const id = await createRun(sql, "full", now, { pace: "spread" });
     await startRun(sql, id, now);
     return { id, dueMs: now };
   }
 
   async function step(held: HeldLease, { id }: RollingRun, signal: AbortSignal): Promise<void> {
     try {
-      await executor.step(held, id, { signal });
+      await runner.step(held, id, { signal });
       rolling = { failures: 0, notBeforeMs: 0 };
     } catch (error) {
       if (signal.aborted || held.signal.aborted) throw error;
