@@ -6,8 +6,8 @@ import { sleep } from "../../src/lib/async.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import type { Item } from "../../src/sync/apply/batch.js";
 import { userSnapshot } from "../../src/sync/fold/snapshot.js";
-import { LOOKED_AT_ONCE } from "../../src/sync/reconcile/apply-page.js";
-import { USER_GLANCE } from "../../src/sync/reconcile/unchanged.js";
+import { COMPARED_AT_ONCE } from "../../src/sync/reconcile/apply-page.js";
+import { STORED_USERS } from "../../src/sync/reconcile/unchanged.js";
 import { crowd, type Loading, storePeople } from "../people/load.js";
 import type { Person } from "../people/pass.js";
 import { AT_ONCE, type Pass, PER_PAGE, pass } from "../people/pass.js";
@@ -54,7 +54,7 @@ export async function measureWrites(sql: Sql, users: number, loaded: Loading | n
       passes.changed.push(await pass(sql, changed, (page) => storePeople(sql, page)));
       await settle(sql);
       passes.unchanged.push(await pass(sql, changed, (page) => storePeople(sql, page)));
-      passes.glance.push(await pass(sql, changed, (page) => glanceAt(sql, page)));
+      passes.glance.push(await pass(sql, changed, (page) => compare(sql, page)));
       const before = await searchVersions(sql, people);
       passes.active.push(
         await pass(sql, changed.map(active), (batch) => applyEvents(sql, batch), { perPage: PER_BATCH }),
@@ -121,10 +121,10 @@ async function storeBare(sql: Sql, page: readonly Person[]): Promise<void> {
 }
 
 /** Postgres' part of a page without news: the statements as the mirror sends them, the rows left as they arrive. */
-async function glanceAt(sql: Sql, page: readonly Person[]): Promise<void> {
-  for (let from = 0; from < page.length; from += LOOKED_AT_ONCE) {
-    const ids = textArray(page.slice(from, from + LOOKED_AT_ONCE).map(({ id }) => id));
-    await sql.unsafe(USER_GLANCE, [ids], { prepare: true }).raw();
+async function compare(sql: Sql, page: readonly Person[]): Promise<void> {
+  for (let from = 0; from < page.length; from += COMPARED_AT_ONCE) {
+    const ids = textArray(page.slice(from, from + COMPARED_AT_ONCE).map(({ id }) => id));
+    await sql.unsafe(STORED_USERS, [ids], { prepare: true }).raw();
   }
 }
 

@@ -24,7 +24,7 @@ export interface ReadThrough {
   user(id: string, asker?: Asker): Promise<ReadThroughAnswer>;
 }
 
-export interface ReadThroughOptions {
+export interface ReadThroughDeps {
   sql: Sql;
   api: Pick<ClerkApi, "getUser">;
   lagMs: number;
@@ -38,7 +38,7 @@ const LONGEST_ID = 200;
 /** How long Clerk's 404 is believed, and for how many ids. */
 const ABSENT = { ttl: 10_000, max: 10_000 };
 
-export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughOptions): ReadThrough {
+export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughDeps): ReadThrough {
   const absent = new LRUCache<string, true>(ABSENT);
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 

@@ -7,7 +7,7 @@ import { gone, membershipSnapshot } from "../fold/snapshot.js";
 import { deadObjectOf, dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
 import { idOf } from "../reconcile/clerk-pages.js";
 
-interface MembershipParts {
+interface MembershipDeps {
   sql: Sql;
   api: Pick<ClerkApi, "listOrganizationMemberships">;
   lagMs: number;
@@ -18,7 +18,7 @@ interface MembershipParts {
  * beside them are gone. False where Clerk doesn't know the organization.
  */
 export async function refetchMembership(
-  { sql, api, lagMs }: MembershipParts,
+  { sql, api, lagMs }: MembershipDeps,
   key: string,
   signal?: AbortSignal,
 ): Promise<boolean> {
@@ -52,7 +52,7 @@ export async function refetchMembership(
 }
 
 async function ask(
-  api: MembershipParts["api"],
+  api: MembershipDeps["api"],
   organizationId: string,
   userId: string,
   signal?: AbortSignal,

@@ -23,7 +23,7 @@ export interface Refetcher {
   user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean>;
 }
 
-export interface RefetcherOptions {
+export interface RefetcherDeps {
   sql: Sql;
   api: Pick<ClerkApi, "getUser" | "getOrganization" | "listOrganizationMemberships">;
   lagMs: number;
@@ -39,8 +39,8 @@ const LOCK_TIMEOUT_MS = 250;
 /** A question that got no answer is put again after 1, 2, 4 … seconds, at most this many. */
 const SLOWEST_RETRY_SECONDS = 300;
 
-export function createRefetcher(options: RefetcherOptions): Refetcher {
-  const { sql, api, lagMs, onCommitted, log } = options;
+export function createRefetcher(deps: RefetcherDeps): Refetcher {
+  const { sql, api, lagMs, onCommitted, log } = deps;
 
   async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean> {
     const answer = await api.getUser(id, { priority, ...(signal && { signal }) });

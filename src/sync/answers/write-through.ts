@@ -1,29 +1,22 @@
-import { type ClerkUser, parseDeleted } from "../../clerk.js";
+import type { ClerkUser } from "../../clerk.js";
 import type { Availability } from "../../db/connection/availability.js";
 import { textArray } from "../../db/connection/bulk.js";
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
-import { parseInParts } from "../../lib/json.js";
 import { createPause } from "../../lib/turns.js";
 import type { Logger } from "../../observability/logger.js";
 import type { AnswerEffect } from "../../upstream/clerk-routes.js";
 import type { Item, OnCommitted } from "../apply/batch.js";
 import { applyInChunks } from "../apply/chunks.js";
 import { isPoison } from "../apply/isolate.js";
-import {
-  embeddedOrganization,
-  gone,
-  type Live,
-  membershipSnapshot,
-  organizationSnapshot,
-  userSnapshot,
-} from "../fold/snapshot.js";
-import { keepDeadObject, type LetterKind } from "../ledger/dead-letters.js";
+import type { Live } from "../fold/snapshot.js";
+import { keepDeadObject } from "../ledger/dead-letters.js";
 import { queueRefetches, type Refetch } from "../ledger/refetch-queue.js";
-import { LOOKED_AT_ONCE } from "../reconcile/apply-page.js";
-import { glanceAtUsers } from "../reconcile/unchanged.js";
+import { COMPARED_AT_ONCE } from "../reconcile/apply-page.js";
+import { compareUsers } from "../reconcile/unchanged.js";
 import { idIn, membershipKey } from "../webhooks/events.js";
+import { idOf, namedUser, type Part, parseAnswer, partsOf, usersNamedIn } from "./answer-parts.js";
 import type { Refetcher } from "./refetcher.js";
 import type { Unapplied } from "./unapplied.js";
 
@@ -52,7 +45,7 @@ export interface WriteThrough {
   applyUnanswered(effect: AnswerEffect): Promise<void>;
 }
 
-export interface WriteThroughOptions {
+export interface WriteThroughDeps {
   sql: Sql;
   availability: Pick<Availability, "guard">;
   unapplied: Pick<Unapplied, "keep" | "concerns">;
@@ -69,8 +62,8 @@ const LOCK_TIMEOUT_MS = 250;
 /** `again`: it was found to wait for a lock, or for a database that was away. */
 type Work = (again: boolean) => Promise<boolean>;
 
-export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
-  const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = options;
+export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
+  const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = deps;
 
   async function applyAnswer(
     effect: AnswerEffect,
@@ -117,7 +110,7 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
 
   /** Whether all of it is stored. */
   async function applySuccess({ effect, answer, learntAtMs }: Applying, again: boolean): Promise<boolean> {
-    const value = await parseJson(answer.body);
+    const value = await parseAnswer(answer.body);
     if (effect.kind === "refetch_user") {
       const userId = effect.userId ?? namedUser(value);
       return userId ? refetcher.user(userId, "caller") : true;
@@ -156,11 +149,11 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   /** Most of a page that somebody reads is known here as it is: that is seen without a lock, and written nowhere. */
   async function withoutRepeats(parts: readonly UsablePart[]): Promise<UsablePart[]> {
     const news: UsablePart[] = [];
-    for (let from = 0; from < parts.length; from += LOOKED_AT_ONCE) {
-      const some = parts.slice(from, from + LOOKED_AT_ONCE);
+    for (let from = 0; from < parts.length; from += COMPARED_AT_ONCE) {
+      const some = parts.slice(from, from + COMPARED_AT_ONCE);
       const snapshots = some.flatMap(({ item }) => (item.users ?? []) as Live<ClerkUser>[]);
-      const glances = await glanceAtUsers(sql, snapshots);
-      news.push(...some.filter((_, index) => glances[index] !== "repeat"));
+      const comparisons = await compareUsers(sql, snapshots);
+      news.push(...some.filter((_, index) => comparisons[index] !== "repeat"));
     }
     return news;
   }
@@ -173,54 +166,6 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
     if (part.kind === "user") return doubt([id]);
     const asked = part.kind === "organization" ? idIn(part.object, "id") : membershipKey(part.object);
     if (asked) await queueRefetches(sql, [{ kind: part.kind, id: asked, reason: "write_in_doubt" }]);
-  }
-
-  function partsOf(
-    effect: AnswerEffect,
-    value: unknown,
-    { startedAtMs, learntAtMs }: { startedAtMs: number; learntAtMs: number },
-  ): Part[] {
-    const user = (object: unknown): Part => ({
-      item: () => ({ users: [userSnapshot(object, "write", startedAtMs)] }),
-      kind: "user",
-      object,
-    });
-    const organization = (object: unknown): Part => ({
-      item: () => ({ organizations: [organizationSnapshot(object, "write", startedAtMs)] }),
-      kind: "organization",
-      object,
-    });
-    const membership = (object: unknown): Part => ({
-      item: () => {
-        const snapshot = membershipSnapshot(object, "write", startedAtMs);
-        return { memberships: [snapshot], organizations: embeddedOrganization(snapshot.object, startedAtMs) };
-      },
-      kind: "membership",
-      object,
-    });
-    const deleted = (item: Item): Part[] => [{ item: () => item, kind: null, object: value }];
-    switch (effect.kind) {
-      case "user":
-        return [user(value)];
-      case "users":
-        return listOf(value).map(user);
-      case "organization":
-        return [organization(value)];
-      case "organizations":
-        return listOf(value).map(organization);
-      case "membership":
-        return [membership(value)];
-      case "memberships":
-        return listOf(value).map(membership);
-      case "user_deleted":
-        return deleted({ users: [gone(effect.userId, "write", learntAtMs)] });
-      case "organization_deleted":
-        return deleted({ organizations: [gone(effect.organizationId, "write", learntAtMs)] });
-      case "membership_deleted":
-        return deleted({ memberships: [gone(parseDeleted(value).id, "write", learntAtMs)] });
-      default:
-        return [];
-    }
   }
 
   /** Those that the mirror holds are asked about; where that can't be noted, the next reconcile finds out. */
@@ -238,14 +183,6 @@ export function createWriteThrough(options: WriteThroughOptions): WriteThrough {
   return { applyAnswer, applyUnanswered };
 }
 
-/** One thing that an answer says; `item` throws `invalid_payload` where it is unusable. */
-interface Part {
-  item: () => Item;
-  /** What is kept of it where it is unusable; null: nothing, it is a deletion. */
-  kind: LetterKind | null;
-  object: unknown;
-}
-
 interface UsablePart {
   part: Part;
   item: Item;
@@ -255,39 +192,6 @@ const userOf = (effect: AnswerEffect) => ("userId" in effect ? effect.userId : n
 
 /** The users that a write is about, as far as its path and answer name them. */
 async function usersOf({ effect, answer }: Applying): Promise<string[]> {
-  const value = await parseJson(answer.body);
-  const answered = [value, ...listOf(value)].flatMap((object) => [idOf(object), memberOf(object)]);
-  return [userOf(effect), namedUser(value), ...answered].filter((id) => id !== null);
-}
-
-function memberOf(value: unknown): string | null {
-  const data =
-    value && typeof value === "object" ? (value as { public_user_data?: unknown }).public_user_data : null;
-  const id = data && typeof data === "object" ? (data as { user_id?: unknown }).user_id : null;
-  return typeof id === "string" ? id : null;
-}
-
-function namedUser(value: unknown): string | null {
-  const id = value && typeof value === "object" ? (value as { user_id?: unknown }).user_id : null;
-  return typeof id === "string" ? id : null;
-}
-
-function idOf(value: unknown): string | null {
-  const id = value && typeof value === "object" ? (value as { id?: unknown }).id : null;
-  return typeof id === "string" ? id : null;
-}
-
-/** A bare array, or the envelope that Clerk has for some lists. */
-function listOf(value: unknown): unknown[] {
-  if (Array.isArray(value)) return value;
-  const data = value && typeof value === "object" ? (value as { data?: unknown }).data : null;
-  return Array.isArray(data) ? data : [];
-}
-
-async function parseJson(body: Buffer): Promise<unknown> {
-  try {
-    return await parseInParts(body);
-  } catch {
-    return null;
-  }
+  const named = usersNamedIn(await parseAnswer(answer.body));
+  return [userOf(effect), ...named].filter((id) => id !== null);
 }

@@ -1,6 +1,7 @@
 import type { Sql, Tx } from "../../db/connection/sql.js";
 
-export type Walked = "users" | "organizations" | "memberships";
+/** The lists of Clerk that runs read. */
+export type ListKind = "users" | "organizations" | "memberships";
 
 /** Who was created after and before, both excluded, as Clerk's parameters have it; null: without a bound. */
 export interface Bounds {
@@ -13,12 +14,12 @@ export interface Checkpoint {
   /** The last one applied. */
   cursorId: string | null;
   cursorCreatedAtMs: number | null;
-  /** Rows behind us, where an upstream without cursors is walked by offset; 0: by cursor. */
+  /** Rows behind us, where an upstream without cursors is read by offset; 0: by cursor. */
   offset: number;
   done: boolean;
 }
 
-/** A part of the users that one walk goes through. */
+/** A part of the users that a run reads by itself. */
 export interface Window extends Bounds {
   position: number;
   checkpoint: Checkpoint;
@@ -66,7 +67,7 @@ export async function loadWindows(sql: Sql, runId: string): Promise<Window[]> {
   }));
 }
 
-export async function loadCheckpoint(sql: Sql, runId: string, what: Walked): Promise<Checkpoint> {
+export async function loadCheckpoint(sql: Sql, runId: string, what: ListKind): Promise<Checkpoint> {
   const [row] = await sql<WindowRow[]>`
     select cursor_id, cursor_created_at, page_offset, done
     from mirror_data.windows where run_id = ${runId} and what = ${what} and position = 0`;
@@ -76,7 +77,7 @@ export async function loadCheckpoint(sql: Sql, runId: string, what: Walked): Pro
 /** In the transaction that applies what the checkpoint says is applied. */
 export async function saveCheckpoint(
   sql: Sql | Tx,
-  { runId, what, position = 0 }: { runId: string; what: Walked; position?: number },
+  { runId, what, position = 0 }: { runId: string; what: ListKind; position?: number },
   at: Checkpoint,
 ): Promise<void> {
   await sql`

@@ -13,8 +13,8 @@ import {
 } from "../fold/snapshot.js";
 import { dropDeadLetters, keepDeadObject, type LetterKind, lettersOf } from "../ledger/dead-letters.js";
 import { type Fence, fenced } from "../ledger/lease.js";
-import type { Walked } from "../ledger/windows.js";
-import { type Glance, glanceAtMemberships, glanceAtOrganizations, glanceAtUsers } from "./unchanged.js";
+import type { ListKind } from "../ledger/windows.js";
+import { type Comparison, compareMemberships, compareOrganizations, compareUsers } from "./unchanged.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
 /** What came of one page: how the stored rows changed, by id. */
@@ -31,13 +31,13 @@ export interface PageOptions {
 }
 
 /** Checking and hashing 500 users at once would keep every request of this process waiting for 15 ms. */
-export const LOOKED_AT_ONCE = 100;
+export const COMPARED_AT_ONCE = 100;
 
-/** What differs between the three lists that are walked. */
+/** What differs between the three lists that are read. */
 interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {
   letter: LetterKind;
   snapshot(item: unknown, startedAtMs: number): T;
-  glance(sql: Sql, snapshots: readonly T[]): Promise<Glance[]>;
+  compare(sql: Sql, snapshots: readonly T[]): Promise<Comparison[]>;
   item(snapshot: T): Item;
   effects(applied: Applied): Map<string, RowChange>;
 }
@@ -45,7 +45,7 @@ interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembershi
 const USERS: PageKind<Live<ClerkUser>> = {
   letter: "user",
   snapshot: (item, startedAtMs) => userSnapshot(item, "page", startedAtMs),
-  glance: glanceAtUsers,
+  compare: compareUsers,
   item: (snapshot) => ({ users: [snapshot] }),
   effects: (applied) => applied.users,
 };
@@ -53,7 +53,7 @@ const USERS: PageKind<Live<ClerkUser>> = {
 const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
   letter: "organization",
   snapshot: (item, startedAtMs) => organizationSnapshot(item, "page", startedAtMs),
-  glance: glanceAtOrganizations,
+  compare: compareOrganizations,
   item: (snapshot) => ({ organizations: [snapshot] }),
   effects: (applied) => applied.organizations,
 };
@@ -61,7 +61,7 @@ const ORGANIZATIONS: PageKind<Live<ClerkOrganization>> = {
 const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
   letter: "membership",
   snapshot: (item, startedAtMs) => membershipSnapshot(item, "page", startedAtMs),
-  glance: glanceAtMemberships,
+  compare: compareMemberships,
   item: (snapshot) => ({
     memberships: [snapshot],
     organizations: embeddedOrganization(snapshot.object, snapshot.observedAtMs),
@@ -69,7 +69,7 @@ const MEMBERSHIPS: PageKind<Live<ClerkMembership>> = {
   effects: (applied) => applied.memberships,
 };
 
-/** A page of a walk. What Clerk's list shows. */
+/** A page of one of Clerk's lists. */
 export interface ListedPage {
   items: readonly unknown[];
   /** How long all of them were together, as JSON, where that is known. */
@@ -83,7 +83,7 @@ export interface ListedPage {
  */
 export function applyPage(
   sql: Sql,
-  what: Walked,
+  what: ListKind,
   page: ListedPage,
   options: PageOptions,
 ): Promise<PageEffects> {
@@ -103,9 +103,9 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
     fenced(sql, fence, (tx) => keepDeadObject(tx, { kind: kind.letter, id }, object, error));
   const pause = createPause();
   const news: T[] = [];
-  for (let from = 0; from < page.items.length; from += LOOKED_AT_ONCE) {
+  for (let from = 0; from < page.items.length; from += COMPARED_AT_ONCE) {
     const snapshots: T[] = [];
-    for (const item of page.items.slice(from, from + LOOKED_AT_ONCE)) {
+    for (const item of page.items.slice(from, from + COMPARED_AT_ONCE)) {
       try {
         snapshots.push(kind.snapshot(item, page.startedAtMs));
       } catch (error) {
@@ -114,8 +114,8 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
       }
     }
     await pause();
-    const glances = snapshots.length > 0 ? await kind.glance(sql, snapshots) : [];
-    news.push(...snapshots.filter((_, index) => glances[index] !== "repeat"));
+    const comparisons = snapshots.length > 0 ? await kind.compare(sql, snapshots) : [];
+    news.push(...snapshots.filter((_, index) => comparisons[index] !== "repeat"));
   }
   if (news.length === 0 && !within) return new Map();
   const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
@@ -136,7 +136,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
     if (effect) effects.set(snapshot.id, effect);
   }
   if (stored.length > 0 && !dryRun) await fenced(sql, fence, (tx) => dropDeadLetters(tx, stored));
-  // What follows the next pages was planned before there was anything.
+  // Plans that were made for empty tables would be kept for all pages that follow.
   if (effects.size > 0) await keepPlansFit(sql).catch(() => {});
   return effects;
 }

@@ -6,27 +6,27 @@ import { contentHash } from "../fold/content-hash.js";
 import { lockedUntil, USER } from "../fold/fold.js";
 import { type Live, RANK } from "../fold/snapshot.js";
 
-/** What an unlocked look at the stored row says about a snapshot: it can say nothing new, or it may. */
-export type Glance = "repeat" | "unknown" | "differs";
+/** How a snapshot compares with the stored row, which is read without a lock: only a `repeat` certainly says nothing new. */
+export type Comparison = "repeat" | "unknown" | "differs";
 
 /** Two readings of one lockout differ by the time between them being rounded to seconds. */
 const LOCK_TOLERANCE_MS = 2000;
 
-interface GlanceRow {
+interface StoredRow {
   id: string;
   updated_at: number;
   source: number;
   private_metadata: string | null;
 }
 
-interface UserGlanceRow extends GlanceRow {
+interface StoredUserRow extends StoredRow {
   payload_hash: string | null;
   locked_until: number | null;
   last_active_at: number | null;
   last_sign_in_at: number | null;
 }
 
-export const USER_GLANCE = `
+export const STORED_USERS = `
   select id, updated_at, source, private_metadata, payload_hash, locked_until, last_active_at, last_sign_in_at
   from mirror_data.users where id = any($1::text::text[])`;
 
@@ -35,23 +35,23 @@ export const USER_GLANCE = `
  * million users and no WAL (docs/BENCHMARKS.md), against 16,000 for a guarded upsert. Only repeats of what Clerk's API
  * said: a webhook's row takes a higher rank.
  */
-export async function glanceAtUsers(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Glance[]> {
-  const rows = await look<UserGlanceRow>(sql, USER_GLANCE, snapshots);
-  return glances(rows, snapshots, isSameUser);
+export async function compareUsers(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Comparison[]> {
+  const rows = await storedRows<StoredUserRow>(sql, STORED_USERS, snapshots);
+  return compare(rows, snapshots, isSameUser);
 }
 
 /** The same for organizations, whose counts of members change without `updated_at`: their whole text is compared. */
-export async function glanceAtOrganizations(
+export async function compareOrganizations(
   sql: Sql,
   snapshots: readonly Live<ClerkOrganization>[],
-): Promise<Glance[]> {
-  const rows = await look<PayloadRow>(
+): Promise<Comparison[]> {
+  const rows = await storedRows<StoredPayloadRow>(
     sql,
     `select id, updated_at, source, private_metadata, payload
     from mirror_data.organizations where id = any($1::text::text[])`,
     snapshots,
   );
-  return glances(
+  return compare(
     rows,
     snapshots,
     ({ payload }, { private_metadata, ...rest }) => payload === JSON.stringify(rest),
@@ -59,17 +59,17 @@ export async function glanceAtOrganizations(
 }
 
 /** The same for memberships, without the copy of their organization. */
-export async function glanceAtMemberships(
+export async function compareMemberships(
   sql: Sql,
   snapshots: readonly Live<ClerkMembership>[],
-): Promise<Glance[]> {
-  const rows = await look<MembershipGlanceRow>(
+): Promise<Comparison[]> {
+  const rows = await storedRows<StoredMembershipRow>(
     sql,
     `select id, updated_at, source, private_metadata, payload, public_user_data
     from mirror_data.organization_memberships where id = any($1::text::text[])`,
     snapshots,
   );
-  return glances(
+  return compare(
     rows,
     snapshots,
     (row, { private_metadata, organization, public_user_data, ...rest }) =>
@@ -77,16 +77,16 @@ export async function glanceAtMemberships(
   );
 }
 
-interface MembershipGlanceRow extends PayloadRow {
+interface StoredMembershipRow extends StoredPayloadRow {
   public_user_data: string | null;
 }
 
-interface PayloadRow extends GlanceRow {
+interface StoredPayloadRow extends StoredRow {
   payload: string | null;
 }
 
 /** Its plan is kept: planning it each time takes twice as long as doing it. A load that begins with empty tables has it made anew (`keepPlansFit`). */
-function look<R extends GlanceRow>(
+function storedRows<R extends StoredRow>(
   sql: Sql,
   text: string,
   snapshots: readonly { id: string }[],
@@ -94,14 +94,14 @@ function look<R extends GlanceRow>(
   return sql.unsafe<R[]>(text, [textArray(snapshots.map(({ id }) => id))], { prepare: true });
 }
 
-async function glances<R extends GlanceRow, T extends Json>(
+async function compare<R extends StoredRow, T extends Json>(
   rows: readonly R[],
   snapshots: readonly Live<T>[],
   isSame: (row: R, object: T, observedAtMs: number) => boolean,
-): Promise<Glance[]> {
+): Promise<Comparison[]> {
   const byId = new Map(rows.map((row) => [row.id, row]));
   const pause = createPause();
-  const found: Glance[] = [];
+  const found: Comparison[] = [];
   for (const { id, object, observedAtMs } of snapshots) {
     const row = byId.get(id);
     const isRepeat = () =>
@@ -126,7 +126,7 @@ function unlessTooDeep(isRepeat: () => boolean): boolean {
   }
 }
 
-function isSameUser(row: UserGlanceRow, object: ClerkUser, observedAtMs: number): boolean {
+function isSameUser(row: StoredUserRow, object: ClerkUser, observedAtMs: number): boolean {
   return (
     isAtMost(object.last_active_at, row.last_active_at) &&
     isAtMost(object.last_sign_in_at, row.last_sign_in_at) &&
