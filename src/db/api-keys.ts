@@ -3,12 +3,12 @@ import { textArray } from "./connection/bulk.js";
 import type { Orm } from "./connection/client.js";
 import { apiKeys } from "./tables/sync.js";
 
-/** A key as it is stored: never the key itself. Times in milliseconds. */
+/** A key as it is stored, which is never the key itself. Times are in milliseconds. */
 export interface ApiKey {
   id: string;
   name: string;
   scopes: string[];
-  /** Requests a second and at a time, of each process; null: the default. */
+  /** Requests a second, and requests at a time, in each process. Null: the default. */
   rate: number | null;
   inFlight: number | null;
   createdAtMs: number;
@@ -18,7 +18,7 @@ export interface ApiKey {
 const NOW = sql<number>`extract(epoch from clock_timestamp()) * 1000`;
 const inUse = isNull(apiKeys.revokedAt);
 
-/** False: another key of this name is in use. */
+/** False if another key with this name is in use. */
 export async function insertApiKey(
   orm: Orm,
   key: Pick<ApiKey, "id" | "name" | "scopes"> &
@@ -33,7 +33,7 @@ export async function insertApiKey(
   return inserted.length > 0;
 }
 
-/** By digest, of keys that are not revoked. */
+/** Finds keys by their digest, without those that are revoked. */
 export async function findApiKeys(orm: Orm, digests: readonly string[]): Promise<Map<string, ApiKey>> {
   const rows = await orm
     .select()
@@ -42,13 +42,13 @@ export async function findApiKeys(orm: Orm, digests: readonly string[]): Promise
   return new Map(rows.map((row) => [row.digest, present(row)]));
 }
 
-/** The newest first, revoked ones too. */
+/** The newest first, revoked keys included. */
 export async function listApiKeys(orm: Orm): Promise<ApiKey[]> {
   const rows = await orm.select().from(apiKeys).orderBy(desc(apiKeys.createdAt), apiKeys.id);
   return rows.map(present);
 }
 
-/** By id or name; null: no such key is in use. */
+/** Revokes a key by its id or name. Null if no such key is in use. */
 export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey | null> {
   const [row] = await orm
     .update(apiKeys)

@@ -21,7 +21,7 @@ export interface SharedLimits {
   limit: number;
   backgroundShare: number;
   readShare?: number;
-  /** Asked while Postgres can't be: what a process may spend when it knows of no other. */
+  /** Asked while Postgres is away: how much a process may spend when it knows of no other. */
   alone: QuotaStore;
 }
 

@@ -9,30 +9,33 @@ import { type Connections, createBackoff } from "./connections.js";
 import { createProofs } from "./proofs.js";
 import { isDatabaseTrouble } from "./trouble.js";
 
-/** Whether Postgres answers: the circuit breaker before everything that waits for it while somebody waits for us. */
+/** Whether Postgres answers: the circuit breaker for everything that waits for Postgres while a caller waits. */
 export interface Availability {
   isAway(): boolean;
-  /** Whether the pools read and write, as far as was last seen: not while it is away, a standby, or read-only. */
+  /**
+   * Whether the pools could read and write when last seen. They can't while Postgres is away, a standby, or
+   * read-only.
+   */
   isWhole(): boolean;
   /**
-   * Does the work, and rejects with `database_unavailable` while Postgres is away, as soon as it is found to be, and
-   * when the work fails for no fault of its own. What was begun may still end.
+   * Does the work. Rejects with `database_unavailable` while Postgres is away, as soon as that is noticed, and when
+   * the work fails because of it. Work that was begun may still end.
    */
   guard<T>(work: () => Promise<T>): Promise<T>;
   /**
-   * Before Postgres counts as back, `hook` is given 3 seconds: for what must be put right first. Called too when what could
-   * only be read can be written again.
+   * Calls `hook` before Postgres counts as back, and waits up to 3 seconds for it: for what must be put right first.
+   * It is also called when a database that could only be read can be written again.
    */
   onReturn(hook: () => Promise<unknown>): void;
   /** Watches until aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
-/** For commands and tests, where a failure is told as it is. */
+/** For commands and tests, where a failure is reported as it is. */
 export const unwatched: Pick<Availability, "guard"> = { guard: (work) => work() };
 
 const WATCH_MS = 1000;
-/** An answer that takes longer is none: a server that hangs or a network that swallows looks no different. */
+/** An answer that takes longer counts as none: a server that hangs and a network that swallows look the same. */
 const PROBE_TIMEOUT_MS = 2000;
 const HOOKS_TIMEOUT_MS = 3000;
 
@@ -44,7 +47,7 @@ export interface AvailabilityOptions {
 export function createAvailability({ database, log }: AvailabilityOptions): Availability {
   const { connections } = database;
   const hooks: (() => Promise<unknown>)[] = [];
-  /** What ends the waiting of those who are inside `guard`: a set costs a tenth of an event target's listeners. */
+  /** The functions that end the waiting inside `guard`. A set costs a tenth of an event target's listeners. */
   const inside = new Set<() => void>();
   const proofs = createProofs({ ...database, onWritable: runHooks, log });
   const pauseSeconds = createBackoff();
@@ -68,9 +71,11 @@ export function createAvailability({ database, log }: AvailabilityOptions): Avai
     let answer = await ask(probe);
     if (answer !== "answered") {
       renewProbe();
-      // What was silent here is silent for everybody: what waits on it would wait until the kernel gives it up.
+      // A connection that was silent here is silent for everybody: what waits on it would wait until the kernel gives
+      // up.
       if (answer === "silent") connections.sever();
-      // A connection that was only closed says nothing of the server, but that those in no use may be as dead.
+      // A connection that was merely closed says nothing about the server, except that idle connections may be dead
+      // too.
       else if (!away) {
         answer = await ask(probe);
         if (answer === "answered") connections.severIdle();
@@ -97,7 +102,7 @@ export function createAvailability({ database, log }: AvailabilityOptions): Avai
   }
 
   async function comeBack(): Promise<void> {
-    // What counts is not that somebody answers, but that what was asked through the pools is answered.
+    // It isn't enough that somebody answers: the statements sent through the pools must be answered.
     if (!(await proofs.read())) return;
     await runHooks();
     away = false;
@@ -146,7 +151,7 @@ export function createAvailability({ database, log }: AvailabilityOptions): Avai
   };
 }
 
-/** A connection of its own: behind busy pools a healthy server would look slow. */
+/** Uses a connection of its own, because a healthy server would look slow behind busy pools. */
 function connectProbe(connections: Pick<Connections, "open">): postgresType.Sql {
   return connections.open({
     ...{ name: "user-mirror probe", max: 1, limitMs: 2 * PROBE_TIMEOUT_MS },

@@ -1,6 +1,6 @@
 /**
- * Values as a Postgres array literal. Batches go as one array per column through `unnest`: one statement text however
- * many rows, so that it stays prepared. Send it as `${textArray(values)}::text::text[]`.
+ * Values as a Postgres array literal. A batch is sent as one array per column through `unnest`, so that the statement
+ * has the same text however many rows there are, and stays prepared. Send it as `${textArray(values)}::text::text[]`.
  */
 export function textArray(values: readonly (string | null)[]): string {
   return `{${values.map((value) => (value === null ? "NULL" : quote(value))).join(",")}}`;
@@ -11,7 +11,7 @@ export function plainArray(values: readonly (number | boolean | null)[]): string
   return `{${values.map((value) => (value === null ? "NULL" : String(value))).join(",")}}`;
 }
 
-/** JSON texts have no control characters: one of them tells the values apart, and nothing needs escaping. */
+/** JSON texts contain no control characters, so one of these can separate the values and nothing needs escaping. */
 const SEPARATOR = "\u001f";
 
 /**
@@ -22,7 +22,7 @@ export function jsonTexts(values: readonly (string | null)[]): string {
   return values.map((value) => value ?? "").join(SEPARATOR);
 }
 
-/** Few have anything to escape, and looking for it costs a third of replacing nothing. */
+/** Few values have anything to escape, and looking for it costs a third of replacing nothing. */
 function quote(value: string): string {
   const isPlain = !value.includes('"') && !value.includes("\\");
   return isPlain ? `"${value}"` : `"${value.replace(/["\\]/g, "\\$&")}"`;

@@ -11,76 +11,90 @@ const schema = { ...userTables, ...syncTables };
 
 export type Orm = PostgresJsDatabase<typeof schema>;
 
-/** What every commit that changes something readable is announced on, as `{"ids":[…]}` or `*`: a part of the SQL contract. */
+/**
+ * The channel on which every commit that changes something readable is announced, as `{"ids":[…]}` or `*`. It is part
+ * of the SQL contract.
+ */
 export const NOTIFY_CHANNEL = "mirror_changes";
 
-/** The pools of one process, apart so that none waits for another's slowness. */
+/** The pools of one process, kept apart so that none waits for another's slow statements. */
 export interface Database {
   readonly url: string;
-  /** Where whoever needs a connection of his own opens it. */
+  /** Opens connections for those who need one of their own. */
   readonly connections: Connections;
   readonly primary: Primary;
   readonly readers: Readers;
-  /** What still runs after `withinMs` fails, and nothing more can be asked. Repeating is free. */
+  /**
+   * Ends everything. Statements that still run after `withinMs` fail, and none can be sent afterwards. Calling it
+   * again is free.
+   */
   close(withinMs?: number): Promise<void>;
 }
 
 /** What writes, and what must see each commit at once: always the server that takes the writes. */
 export interface Primary {
-  /** Writes, and whatever isn't asked a thousand times a second. */
+  /** For writes, and for statements that aren't sent a thousand times a second. */
   readonly sql: Sql;
-  /** The same pool, for statements that may take a minute: those of walks, and over whole tables. */
+  /** The same pool, for statements that may take a minute: those of walks, and those over whole tables. */
   readonly patient: Sql;
-  /** On a connection of its own, for what takes as long as it takes: an index of millions of users, a VACUUM. */
+  /** Works on a connection of its own, without a time limit: for an index of millions of users, or a VACUUM. */
   unhurried<T>(work: (sql: postgresType.Sql) => Promise<T>): Promise<T>;
-  /** Drizzle over `sql`, for statements that aren't hot: its builder sends them unprepared. */
+  /** Drizzle over `sql`, for rare statements: its builder sends them unprepared. */
   readonly orm: Orm;
 }
 
-/** What answers callers' reads. Whoever takes these and not `Primary` could read from a replica. */
+/** What answers callers' reads. Code that takes these and not `Primary` could read from a replica. */
 export interface Readers {
-  /** Reads by what is indexed. Few connections: each statement on one that is idle has to wake its server process. */
+  /**
+   * For reads by what is indexed. It has few connections, because each statement on an idle one must wake its server
+   * process.
+   */
   readonly points: Sql;
-  /** Anything that may be slow. */
+  /** For statements that may be slow. */
   readonly searches: Sql;
 }
 
 export interface ConnectOptions {
   url: string;
-  /** Half of it for writes, a quarter each for reads and for searches; at least one of each. */
+  /** Half of the connections write, a quarter reads, a quarter searches; each has at least one. */
   poolMax?: number;
   applicationName?: string;
 }
 
-/** What a search is planned and stopped by. Settings of the search pool's own connections: nobody else's plans change. */
+/**
+ * How searches are planned and stopped. These settings belong to the search pool's connections, so nobody else's
+ * plans change.
+ */
 const SEARCH_SETTINGS = {
-  // A plan that guessed wrong is given up and forced the other way (`query/search-pool.ts`). At a million users the slowest
-  // short page that guesses right takes 25; long ones have a time of their own.
+  // A plan that guessed wrong is stopped, and another way is forced (`query/search-pool.ts`). At a million users the
+  // slowest short page that guesses right takes 25 ms. Long pages have a time of their own.
   statement_timeout: 60,
-  // A generic plan can't see the search term, and terms differ a thousandfold in how much they match.
+  // A generic plan can't see the search term, and terms differ a thousandfold in how many users they match.
   plan_cache_mode: "force_custom_plan",
-  // Shipped page costs expect a disk: they scan an order of 40 ms where the trigram index answers in 0.6.
+  // The shipped page costs expect a disk. With them Postgres scans an order for 40 ms where the trigram index answers
+  // in 0.6.
   seq_page_cost: 0.02,
   random_page_cost: 0.02,
-  // An order's index is out of the table's order: each of its rows is a visit somewhere else. With the shipped 0.005 a page
-  // of 500 is looked for from row to row (95 ms at a million users) where the trigram index takes 31.
+  // An order's index doesn't follow the order of the table, so each of its rows is a visit elsewhere. With the
+  // shipped 0.005, Postgres looks for a page of 500 row by row (95 ms at a million users) where the trigram index
+  // takes 31.
   cpu_index_tuple_cost: 0.12,
-  // Starting workers takes longer than a page does. Counts have theirs (`query/search-pool.ts`).
+  // Starting workers takes longer than a page. Counts have their own setting (`query/search-pool.ts`).
   max_parallel_workers_per_gather: 0,
   jit: "off",
 } as const;
 
-/** How long each class of statement may be unanswered: beyond what the server itself allows it (`session.ts`). */
+/** How long a statement of each class may go unanswered: longer than the server itself allows it (`session.ts`). */
 const LIMIT_MS = {
   pointRead: 6000,
-  // What the search pool's own timeout doesn't end soon has a limit of its own (`query/search-pool.ts`).
+  // Searches that may take longer than the pool's own timeout have their own limit (`query/search-pool.ts`).
   search: 6000,
   write: 12_000,
   // The server ends what takes longer than a minute.
   walk: 65_000,
 } as const;
 
-/** Opens no connection yet. Repeatable; every call has pools of its own. */
+/** Creates pools and opens no connection yet. Every call creates its own. */
 export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 8, applicationName = "user-mirror" } = options;
   const share = (of: number) => Math.max(1, Math.floor(poolMax * of));
@@ -93,7 +107,7 @@ export function connect(options: ConnectOptions): Database {
     ...{ name: `${name} search`, max: share(1 / 4), limitMs: LIMIT_MS.search, types },
     settings: SEARCH_SETTINGS,
   });
-  // Drizzle replaces the parsers of the client it is given, so it gets one that nobody else reads with.
+  // Drizzle replaces the parsers of the client that it is given, so it gets a client that nobody else reads with.
   const forDrizzle = connections.open({ name, max: 1, limitMs: LIMIT_MS.pointRead, idleTimeout: 30 });
   return {
     url,

@@ -3,18 +3,18 @@ import { connectionOptions } from "../../lib/connection/options.js";
 import { postgres } from "./driver.js";
 import { type Settings, session } from "./session.js";
 
-/** Every connection of a process to its Postgres: opened here, watched here, and ended here together. */
+/** Every connection of a process to its Postgres. They are opened here, watched here, and ended here together. */
 export interface Connections {
-  /** Opens none yet: a pool connects when it is asked something. */
+  /** Creates a pool. It connects only when it is asked something. */
   open<T extends Types = Record<string, never>>(options: PoolOptions<T>): postgresType.Sql<Parsed<T>>;
   /**
-   * Destroys the sockets of all pools, also those that nobody uses: what waits on them fails at once, and the next statement
+   * Destroys the sockets of all pools, idle ones too. What waits on them fails at once, and the next statement
    * connects anew. For when the network, or the server behind it, was seen to have changed.
    */
   sever(): void;
-  /** The same for those that are in no use, where nothing is lost by it. */
+  /** The same for idle connections alone, where nothing is lost by it. */
   severIdle(): void;
-  /** Called after a statement ran into its limit, whereupon everything was severed. */
+  /** Called after a statement ran into its limit and all connections were severed. */
   onSilence(hook: (name: string) => void): void;
 }
 
@@ -24,20 +24,20 @@ type Parsed<T extends Types> = {
 };
 
 export interface PoolOptions<T extends Types = Record<string, never>> {
-  /** `application_name`: how the server's own views tell its connections apart. */
+  /** `application_name`, by which the server's own views tell connections apart. */
   name: string;
   max: number;
   /**
-   * How long a statement may run without its answer, unless it says otherwise (`withLimit`). More than the server's own
-   * `statement_timeout` for it: what runs into this was answered by nobody.
+   * How long a statement may go unanswered, unless it has its own limit (`withLimit`). Longer than the server's
+   * `statement_timeout` for it, so that only a statement that nobody answers runs into it.
    */
   limitMs: number;
-  /** Over those that every connection begins with. */
+  /** Settings beside those with which every connection begins. */
   settings?: Settings;
-  /** Seconds. */
+  /** In seconds. */
   connectTimeout?: number;
   idleTimeout?: number;
-  /** Whether a connection is replaced after half an hour or so, as it is by default. */
+  /** Whether a connection is replaced after half an hour or so, which is the default. */
   ages?: boolean;
   types?: T;
   onclose?: () => void;
@@ -68,12 +68,15 @@ interface Pool {
 }
 
 const TICK_MS = 250;
-/** Nobody waits longer for one of a pool's connections to be free: half of what a webhook's sender is kept waiting at most. */
+/** How long to wait for a free connection of a pool: at most half as long as the sender of a webhook waits. */
 const QUEUE_LIMIT_MS = 7500;
 const CONNECT_TIMEOUT_SECONDS = 5;
-/** Seconds of silence until the kernel asks the other side; ten seconds of no answer later it gives the connection up. */
+/**
+ * Seconds of silence after which the kernel asks the other side. After ten more seconds without an answer it gives
+ * the connection up.
+ */
 const KEEP_ALIVE_SECONDS = 10;
-/** Seconds until a lost connection is tried again: its queries wait that long, and their callers with them. */
+/** Seconds until a lost connection is tried again. Its queries, and their callers, wait that long. */
 const FIRST_PAUSE = 0.25;
 const LONGEST_PAUSE = 1;
 
@@ -104,17 +107,21 @@ export function createConnections(url: string): Connections {
       ...(options.ages === false && { max_lifetime: null }),
       ...(options.types && { types: options.types }),
       ...(options.onclose && { onclose: options.onclose }),
-      // Not among the driver's types: the first is what its `listen` is made of, the second is ours (`driver.ts`).
+      // The driver's types lack these two: its own `listen` uses the first, and the second is ours (`driver.ts`).
       ...(options.onnotify && { onnotify: options.onnotify }),
       ...{ watch },
     } as unknown as postgresType.Options<Types>) as unknown as postgresType.Sql<Parsed<T>>;
     pools.add(pool);
-    // A tick is a turn of this process's loop: while that is busy, or stopped, no time passes and no limit runs out.
+    // A tick is one turn of this process's event loop. While the process is busy or stopped no time passes, so no
+    // limit runs out.
     ticking ??= setInterval(tick, TICK_MS).unref();
     return Object.assign(sql, { end: ending(pool, sql.end) });
   }
 
-  /** Ends a pool, and what of it the other side doesn't let end: a socket that waits for its FIN keeps the process alive. */
+  /**
+   * Ends a pool and destroys whatever the other side doesn't let end: a socket that waits for its FIN would keep the
+   * process alive.
+   */
   function ending(pool: Pool, end: postgresType.Sql["end"]): postgresType.Sql["end"] {
     return async (options) => {
       try {
@@ -174,7 +181,7 @@ export function createConnections(url: string): Connections {
   };
 }
 
-/** No connection became free in time: the same may well succeed in a moment. */
+/** No connection became free in time. Trying again in a moment may well succeed. */
 class PoolBusy extends Error {
   override readonly name = "PoolBusy";
   readonly code = "POOL_BUSY";
@@ -183,7 +190,7 @@ class PoolBusy extends Error {
   }
 }
 
-/** What still waited for a connection when its pool ended. */
+/** The statement still waited for a connection when its pool was ended. */
 class PoolEnded extends Error {
   override readonly name = "PoolEnded";
   readonly code = "CONNECTION_ENDED";
@@ -193,8 +200,8 @@ class PoolEnded extends Error {
 }
 
 /**
- * Gives what `sql` is asked through the result a limit of its own, in place of its pool's: transactions too, and every
- * statement inside of them.
+ * Gives all statements sent through the result a limit of their own in place of the pool's; also transactions, and
+ * every statement inside them.
  */
 export function withLimit<S extends postgresType.Sql | postgresType.TransactionSql>(
   sql: S,
@@ -215,18 +222,21 @@ export function withLimit<S extends postgresType.Sql | postgresType.TransactionS
   });
 
   function limited(query: unknown): unknown {
-    // Not for pieces of statements, which have no options.
+    // Pieces of statements have no options.
     const { options } = query as { options?: { limitMs?: number } };
     if (options) options.limitMs = limitMs;
     return query;
   }
 }
 
-/** A quarter of the time for which there has been no connection: soon at first, and no storm on a server that stays away. */
+/**
+ * A quarter of the time for which there has been no connection: soon at first, and no storm on a server that stays
+ * away.
+ */
 export function createBackoff(nowMs = () => performance.now()): (failures: number) => number {
   let failingSinceMs = 0;
   return (failures) => {
-    // The driver counts them for the whole pool, and from 0 when one of its connections has succeeded.
+    // The driver counts attempts for the whole pool, and starts from 0 when one of its connections has succeeded.
     if (failures <= 1) failingSinceMs = nowMs();
     const pause = (nowMs() - failingSinceMs) / 4000;
     return Math.min(LONGEST_PAUSE, Math.max(FIRST_PAUSE, pause));

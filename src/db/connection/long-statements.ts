@@ -3,21 +3,21 @@ import { endsWithin, sleep } from "../../lib/async.js";
 import { type Connections, withLimit } from "./connections.js";
 
 export interface Watching {
-  /** How often it is looked whether the server still works on what is waited for. */
+  /** How often the server is asked whether it still works on the statement. */
   lookMs?: number;
 }
 
 const LOOK_MS = 10_000;
 const ANSWER_MS = 5000;
-/** So many looks that came to nothing, each over a connection of its own: nobody is there any more. */
+/** After so many attempts without an answer, each over a connection of its own, nobody is there any more. */
 const MOST_UNSEEN = 6;
 
 const WORKS = "works";
 
 /**
- * Does what may take hours on `sql`, which has one connection and no limit, and ends that connection when the server,
- * asked over another one, has had nothing to do for us between two looks: it has answered, and the answer was swallowed, or
- * it was never asked. So `work` must not pause for that long between its statements.
+ * Does work on `sql` that may take hours; `sql` has one connection and no limit. Another connection asks the server
+ * about it. If the server had nothing to do for us at two such looks in a row, its answer was swallowed or it was
+ * never asked, and the connection is ended. So `work` must not pause for that long between its statements.
  */
 export async function whileServerWorks<T>(
   connections: Pick<Connections, "open">,
@@ -54,7 +54,10 @@ async function watch(
   }
 }
 
-/** `works`, or since when it doesn't; null: it can't be asked. Who may not see others' sessions, sees those of his own role. */
+/**
+ * `works`, or the time since when the server has been idle. Null if it can't be asked. A role that may not see
+ * others' sessions sees those of its own.
+ */
 async function look(connections: Pick<Connections, "open">, pid: number): Promise<string | null> {
   const probe = connections.open({
     ...{ name: "user-mirror probe", max: 1, limitMs: Number.POSITIVE_INFINITY },

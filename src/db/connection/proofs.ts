@@ -3,11 +3,11 @@ import type { Database } from "./client.js";
 import { withLimit } from "./connections.js";
 import type { Sql } from "./sql.js";
 
-/** What the pools were last seen to do, by statements of their own kind that change nothing. */
+/** What each pool was last seen to do, by statements of its own kind that change nothing. */
 export interface Proofs {
-  /** Whether each pool did it. */
+  /** Whether each pool succeeded. */
   hold(): boolean;
-  /** Asks again those that aren't being asked. */
+  /** Asks again through each pool that isn't being asked just now. */
   refresh(): void;
   /** Whether a user can be read now. */
   read(): Promise<boolean>;
@@ -19,7 +19,10 @@ export interface ProofsDeps extends Pick<Database, "primary" | "readers"> {
   log: Logger;
 }
 
-/** Each takes a round trip. Who waits longer, the wait for a free connection left out, waits on a dead connection. */
+/**
+ * Each takes a round trip. A statement that takes longer, not counting the wait for a free connection, runs on a dead
+ * connection.
+ */
 const LIMIT_MS = 3000;
 const READ_ONLY = "25006";
 
@@ -38,7 +41,7 @@ export function createProofs({
     await limited`select 1`;
   });
   const write = createProof(withLimit(sql, LIMIT_MS), async (limited) => {
-    // Refused where it would write, although there is nothing that it does.
+    // A server that can't write refuses it, although it changes nothing.
     await limited`update mirror_data.upstream set api_url = api_url where false`.catch((error) => {
       if (!refused && error.code === READ_ONLY) {
         refused = true;
@@ -68,12 +71,12 @@ function createProof(sql: Sql, work: (sql: Sql) => Promise<void>) {
   let holds = true;
   let asking: Promise<boolean> | null = null;
 
-  /** While it is being asked, what it said last stands. */
+  /** While it is being asked again, its last result stands. */
   function ask(): Promise<boolean> {
     asking ??= work(sql)
       .then(
         () => true,
-        // Behind others it wasn't even asked.
+        // It waited behind others and wasn't even sent.
         (error: { code?: unknown }) => holds && error.code === "POOL_BUSY",
       )
       .then((result) => {

@@ -1,38 +1,39 @@
 import type { Tx } from "./sql.js";
 
 /**
- * What every connection of ours is set to, whatever the role, the database or the host have for their default: waits have
- * a limit, long work isn't cut off, and texts mean what the code takes them for.
+ * The settings of every connection, whatever the role, the database or the host have as their defaults: waits have a
+ * limit, long work isn't cut off, and texts mean what the code takes them for.
  */
 const SETTINGS = {
-  // Nobody is kept waiting by a process that was stopped in the middle of a transaction.
+  // Bounds how long others wait for a process that was stopped in the middle of a transaction.
   idle_in_transaction_session_timeout: "5s",
-  // Whoever has another way than waiting sets less (`limitLocks`).
+  // A transaction that has something better to do than wait sets less (`limitLocks`).
   lock_timeout: "2s",
-  // Far beyond what any statement of a request takes; what may take longer sets more (`session`).
+  // Far more than any statement of a request takes. What may take longer sets more (`session`).
   statement_timeout: "60s",
   idle_session_timeout: "0",
-  // Rows are locked, then read: under a stricter isolation the second statement would still see what was before the lock.
+  // Rows are locked first and read afterwards. Under a stricter isolation the second statement would still see what
+  // was there before the lock.
   default_transaction_isolation: "read committed",
   search_path: '"$user", public',
-  // Without it, the NULL in an array's text is a text.
+  // Without it, the word NULL in an array's text is read as a text.
   array_nulls: "on",
   standard_conforming_strings: "on",
   transform_null_equals: "off",
-  // Anything else has the trigram index bring a part of what matches.
+  // With any other value, the trigram index returns only a part of the matches.
   gin_fuzzy_search_limit: "0",
   DateStyle: "ISO, MDY",
   IntervalStyle: "postgres",
   TimeZone: "UTC",
   bytea_output: "hex",
-  // Less than this rounds the primary's clock.
+  // A smaller value would round the primary's clock.
   extra_float_digits: "1",
 } as const;
 
-/** For what reads or writes whole tables, and for nobody who is waited for. */
+/** For work that reads or writes whole tables and that nobody waits for. */
 export const UNHURRIED = { statement_timeout: "6h", lock_timeout: "30s" } as const;
 
-/** In the server's own words, so that a server which doesn't know one of them isn't asked for it. */
+/** In the server's own words, so that a server that doesn't know a setting isn't asked for it. */
 const CONDITIONAL = [
   // From PostgreSQL 17 on. The limits of statements and locks are enough.
   `case when current_setting('transaction_timeout', true) is not null

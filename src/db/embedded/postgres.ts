@@ -23,28 +23,28 @@ export interface EmbeddedOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** Stays the same as long as the cluster stands, whichever process runs its server. */
+  /** Stays the same as long as the cluster exists, whichever process runs its server. */
   readonly url: string;
   /** Whether another process runs the server. */
   readonly attached: boolean;
   /** Where the cluster lives. */
   readonly location: string;
-  /** What the server takes letters from; `C` makes searches for other scripts slow. */
+  /** Where the server knows letters from. `C` makes searches for other scripts slow. */
   readonly locale: string;
-  /** Stops the server if it is ours: what hasn't ended in order within `withinMs`, a server that hangs, is killed. */
+  /** Stops the server if it is ours. A server that hasn't ended in order within `withinMs` is killed. */
   stop(withinMs?: number): Promise<void>;
 }
 
 const WATCH_MS = 250;
-/** How long a server that was ready may yet refuse connections, because its owner ends it. */
+/** How long a server that was ready may still refuse connections because its owner is ending it. */
 const CONTACT_MS = 60_000;
 /** As long as its watcher waits before it kills a server that doesn't end. */
 const STOP_MS = 20_000;
 
 /**
- * The Postgres that comes with the mirror, in `dataDir`: starts it, or attaches to the one that another process runs
- * there. Whoever ran it, when the server ends before `stop` it is started again on the same port, so that pools
- * reconnect. It ends with this process, by whatever signal.
+ * The Postgres that comes with the mirror, in `dataDir`. Starts it, or attaches to the one that another process runs
+ * there. If the server ends before `stop`, whoever ran it, it is started again on the same port, so that the pools
+ * reconnect. It ends with this process, by whatever signal that ends.
  */
 export async function startEmbeddedPostgres(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
   try {
@@ -76,7 +76,7 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
     `postgres://${EMBEDDED_ROLE}:${cluster.password}@127.0.0.1:${port}/${database}`;
   const deadline = Date.now() + CONTACT_MS;
   while (!(await createDatabase(urlOf(server), database, Date.now() < deadline))) {
-    // Whoever ran it ends it just now.
+    // Its owner is ending it just now.
     await sleep(WATCH_MS);
     server = await startServer(base);
   }
@@ -108,14 +108,14 @@ async function start(options: EmbeddedOptions): Promise<EmbeddedPostgres> {
     async stop(withinMs = STOP_MS) {
       stopping.abort();
       const begunAtMs = performance.now();
-      // It may be about to start a server, which its watcher ends where we don't.
+      // It may be about to start a server. If we don't end that, its watcher does.
       await endsWithin(watching, withinMs);
       await stopServer(server, withinMs - (performance.now() - begunAtMs));
     },
   };
 }
 
-/** Deletes the cluster of this `dataDir` and all that is in it. Refuses while a server runs on it. */
+/** Deletes the cluster of this `dataDir` with everything in it. Refuses while a server runs on it. */
 export function removeEmbedded(dataDir: string): void {
   const location = embeddedLocation(dataDir, unprivilegedUser());
   try {
@@ -135,7 +135,7 @@ export function removeEmbedded(dataDir: string): void {
   }
 }
 
-/** False when the server can't be spoken to and `again` allows another attempt. */
+/** False if the server can't be spoken to and `again` allows another attempt. */
 async function createDatabase(url: string, name: string, again: boolean): Promise<boolean> {
   const sql = createConnections(url.replace(/\/[^/]*$/, "/postgres")).open({
     ...{ name: "user-mirror", max: 1, limitMs: 60_000 },

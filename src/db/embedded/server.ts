@@ -10,7 +10,7 @@ import type { Cluster } from "./cluster.js";
 import { isPostmaster, readPidFile, removeStalePidFile } from "./pid-file.js";
 import { spawnWatched, type Watched } from "./watched.js";
 
-/** A server on the cluster: started by us (`child`, its watcher), or another process's. */
+/** A server on the cluster: started by us (`child` is its watcher), or by another process. */
 export interface Server {
   pid: number;
   port: number;
@@ -24,15 +24,15 @@ export interface ServerOptions {
   durable: boolean;
   settings: Readonly<Record<string, string>>;
   onLog: (text: string) => void;
-  /** Where it must listen; without it, where it did last, or anywhere. */
+  /** The port on which it must listen. Without it: the last one, or any. */
   port?: number;
   signal?: AbortSignal;
 }
 
 const POLL_MS = 25;
-/** What a crashed server has to do over again is at most `max_wal_size`, which slow disks take minutes for. */
+/** A crashed server has to redo at most `max_wal_size`, which takes minutes on slow disks. */
 const RECOVERY_TIMEOUT_MS = 600_000;
-/** Within which processes of a server that was killed have noticed, and another that starts is through. */
+/** Within this time the processes of a killed server have noticed, and another server that is starting is done. */
 const CONFLICT_TIMEOUT_MS = 60_000;
 
 /** Starts the server, or finds the one that another process runs on the same cluster. */
@@ -67,7 +67,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 /**
- * Ends a server that `startServer` started, fast and cleanly, by its watcher; and kills one that doesn't end within
+ * Ends a server that `startServer` started, cleanly, through its watcher. Kills one that doesn't end within
  * `withinMs`, as a server whose processes are stopped never would.
  */
 export async function stopServer({ child, pid }: Server, withinMs: number): Promise<void> {
@@ -81,10 +81,13 @@ export async function stopServer({ child, pid }: Server, withinMs: number): Prom
   child.unref();
 }
 
-/** Nobody whom the kernel holds, in a disk that hangs for instance, is waited for. */
+/** A process that the kernel holds, in a disk that hangs for instance, isn't waited for. */
 const KILLED_MS = 1000;
 
-/** The first process first, as it would start its others again; what it leaves would hold the cluster's memory. */
+/**
+ * Kills the first process first, because it would start the others again. What it leaves would hold the cluster's
+ * memory.
+ */
 function killServer(pid: number): void {
   for (const one of [pid, ...childrenOf(pid)]) {
     try {
@@ -103,7 +106,7 @@ function childrenOf(parent: number): number[] {
   }
   return readdirSync("/proc").flatMap((name) => {
     try {
-      // After the program's name in parentheses, which may hold anything: its state, then its parent.
+      // After the program's name in parentheses, which may contain anything, come its state and its parent.
       const [, of] = readFileSync(`/proc/${Number(name)}/stat`, "utf8")
         .replace(/^.*\) /s, "")
         .split(" ");
@@ -141,7 +144,7 @@ const SETTINGS = {
   password_encryption: "scram-sha-256",
   log_min_messages: "warning",
   timezone: "UTC",
-  // The shipped defaults are for a machine of twenty years ago.
+  // The shipped defaults are meant for a machine of twenty years ago.
   shared_buffers: `${Math.floor(Math.min(totalmem() / 4, 2048 * MIB) / MIB)}MB`,
   work_mem: "32MB",
   max_wal_size: "4GB",
@@ -149,7 +152,10 @@ const SETTINGS = {
 };
 const NOT_DURABLE = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
 
-/** The pid once it takes connections; null when it ended before. `left` is the version of the file that stood there before. */
+/**
+ * The pid once the server takes connections, or null if it ended before. `left` is the version of the file that was
+ * there before.
+ */
 async function untilReady(
   { child, pid }: Watched,
   data: string,
@@ -159,7 +165,7 @@ async function untilReady(
   const begunAt = Date.now();
   while (child.exitCode === null && child.signalCode === null) {
     const file = readPidFile(data);
-    // What a dead server left behind says "ready" too, and in a container even our server's own pid.
+    // A file that a dead server left says "ready" too, and in a container it may even hold our server's own pid.
     if (file?.ready && file.pid === pid() && file.version !== left) return file.pid;
     if (signal?.aborted || Date.now() - begunAt > RECOVERY_TIMEOUT_MS) child.stdin?.end();
     await sleep(POLL_MS);
@@ -167,7 +173,7 @@ async function untilReady(
   return null;
 }
 
-/** Postgres says what is wrong in these lines; the rest are times and hints for its administrator. */
+/** Postgres says in these lines what is wrong. The rest are times, and hints for its administrator. */
 function reason(printed: string): string {
   const lines = printed.split("\n").filter((line) => /FATAL|ERROR|PANIC|DETAIL|postgres:/.test(line));
   return lines.map((line) => line.replace(/^.*?(FATAL|ERROR|PANIC|DETAIL): */, "")).join("; ") || printed;
@@ -182,7 +188,7 @@ function savedPort(data: string): number | null {
   }
 }
 
-/** Whole or not at all. */
+/** Writes the file as a whole or not at all. */
 function savePort(data: string, port: number): void {
   if (savedPort(data) === port) return;
   const written = join(data, `mirror.port.${process.pid}`);

@@ -1,15 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { RunAs } from "./binaries.js";
 
-/** Programs of the server see no locale or variable of ours. */
+/** The server's programs see no locale or variable of ours. */
 const CLEAN_ENVIRONMENT = { LC_ALL: "C", LANG: "C", TZ: "UTC", PATH: "/usr/bin:/bin" };
 
 /**
- * Runs a program, says its pid, and ends it when our end of the pipe on its standard input closes, which the kernel does
- * however we die. Until then it is out of reach of the terminal's Ctrl-C. SIGINT is sent until it has an effect: in its
- * first moments the program ignores it, as all that a shell runs in the background. After 10 seconds SIGQUIT, by which
- * Postgres ends without writing anything out, and kills those of its processes that don't; SIGCONT, without which one that
- * was stopped hears of nothing; after 20 SIGKILL.
+ * Runs a program, says its pid, and ends it when our end of the pipe on its standard input closes, which the kernel
+ * does however we die. Until then the terminal's Ctrl-C doesn't reach it. SIGINT is sent until it has an effect: in
+ * its first moments the program ignores it, like everything that a shell runs in the background. After 10 seconds
+ * comes SIGQUIT, on which Postgres ends without writing anything out and kills those of its processes that don't end;
+ * and SIGCONT, without which a stopped process hears of nothing. After 20 seconds comes SIGKILL.
  */
 const WATCHER = `exec 3<&0 </dev/null
 "$@" 3<&- >/dev/null & pid=$!
@@ -33,13 +33,13 @@ exit $code`;
 /** A program under the watcher, which is the `child`. */
 export interface Watched {
   child: ChildProcess;
-  /** The program's own id; null until the watcher has said it. */
+  /** The program's own pid. Null until the watcher has said it. */
   pid(): number | null;
-  /** The last of what it printed to its standard error. */
+  /** The end of what it printed to its standard error. */
   printed(): string;
 }
 
-/** `child.stdin.end()` ends it. It keeps our process alive only while it is waited for. */
+/** `child.stdin.end()` ends the program. The child keeps our process alive only while it is waited for. */
 export function spawnWatched(
   command: readonly string[],
   runAs: RunAs | null,
@@ -61,7 +61,7 @@ export function spawnWatched(
     printed = (printed + chunk).slice(-8192);
     onPrinted(String(chunk));
   });
-  // Who ended before it was told to: its exit says so.
+  // A program that ended before it was told to: its exit says so.
   child.stdin.on("error", () => {});
   return { child, pid: () => (said.endsWith("\n") ? Number(said) : null), printed: () => printed };
 }

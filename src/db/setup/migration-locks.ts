@@ -3,20 +3,23 @@ import { sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 import { isLockTimeout } from "../connection/trouble.js";
 
-/** Any two processes of any version agree on this number; nothing else in the database is locked by it. */
+/** All processes of all versions must use this number. Nothing else in the database is locked by it. */
 const MIGRATION_LOCK = 7_310_214_401;
 
 export interface Patience {
-  /** How long others, and what they hold, are waited for in all. */
+  /** How long to wait for other processes, and for what they hold, in all. */
   ms: number;
   retryMs: number;
-  /** Told now and then what is waited for. */
+  /** Told now and then what is being waited for. */
   onWait: (reason: string) => void;
 }
 
 const TELL_MS = 5000;
 
-/** Has the turn of migrating until the connection ends. Throws `database_unavailable` naming who has it for too long. */
+/**
+ * Holds the turn to migrate until the connection ends. Throws `database_unavailable`, naming the process that has
+ * held it for too long.
+ */
 export async function takeTurn(sql: postgresType.Sql, patience: Patience): Promise<void> {
   await persist(patience, async () => {
     const [turn] = await sql<
@@ -35,8 +38,8 @@ export async function takeTurn(sql: postgresType.Sql, patience: Patience): Promi
 }
 
 /**
- * Does work that fails when it can't have a lock soon, again and again: whoever comes behind a waiting `alter table` waits
- * with it. Throws `database_unavailable` naming who holds what for too long.
+ * Does work that fails if it can't get a lock soon, again and again: whoever arrives behind a waiting `alter table`
+ * would wait with it. Throws `database_unavailable`, naming the process that has held the lock for too long.
  */
 export async function betweenLocks(
   sql: postgresType.Sql,
@@ -61,7 +64,7 @@ export async function betweenLocks(
   });
 }
 
-/** `attempt` returns what it waits for, or null once it is done. */
+/** `attempt` returns what it waits for, or null when it is done. */
 async function persist(patience: Patience, attempt: () => Promise<string | null>): Promise<void> {
   const begunAtMs = performance.now();
   let tellAtMs = 0;
@@ -83,7 +86,7 @@ async function persist(patience: Patience, attempt: () => Promise<string | null>
   }
 }
 
-/** The three that have been at it longest, as a DBA looks for them. */
+/** The three sessions that have held it for longest, described as an administrator looks for them. */
 async function describeHolders(
   pids: postgresType.PendingQuery<postgresType.Row[]>,
   sql: postgresType.Sql,

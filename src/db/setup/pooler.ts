@@ -3,14 +3,14 @@ import type postgresType from "postgres";
 import { sleep } from "../../lib/async.js";
 import { AppError } from "../../lib/errors.js";
 
-/** Back within milliseconds where anything listens; only a refusal takes this long. */
+/** If anything listens, the notification is back within milliseconds. Only a pooler takes this long. */
 const PATIENCE_MS = 5000;
 const REPEAT_MS = 250;
 
 /**
- * Throws `configuration` when `sql` leads through a transaction pooler (PgBouncer's `pool_mode = transaction`): behind
- * one a session's LISTEN, advisory locks and prepared statements are somebody else's a moment later. It is known by our
- * own NOTIFY, which doesn't come back.
+ * Throws `configuration` if `sql` leads through a transaction pooler (PgBouncer's `pool_mode = transaction`). Behind
+ * one, a session's LISTEN, advisory locks and prepared statements belong to somebody else a moment later. The sign is
+ * that our own NOTIFY doesn't come back.
  */
 export async function refuseTransactionPooler(sql: postgresType.Sql): Promise<void> {
   const channel = `user_mirror_probe_${randomBytes(8).toString("hex")}`;

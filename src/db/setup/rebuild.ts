@@ -5,16 +5,19 @@ import { GROWING_TABLES } from "../tables/registry.js";
 import { betweenLocks } from "./migration-locks.js";
 import { createSearchIndex } from "./search-index.js";
 
-/** All that comes from Clerk, and what is known about how complete it is. Keys stay, as does the feed's numbering. */
+/**
+ * Everything that comes from Clerk, and what is known about how complete it is. Keys stay, and so does the feed's
+ * numbering.
+ */
 const EMPTIED = [...Object.keys(GROWING_TABLES), "delivery_counts", "upstream"];
 
-/** All of them are needed at once; whoever uses one waits for no longer than this behind us. */
+/** All tables are locked at once. Nobody waits behind that for longer than this. */
 const LOCK_TIMEOUT_MS = 500;
 const PATIENCE = { ms: 60_000, retryMs: 1000, onWait: () => {} };
 
 /**
- * Empties the mirror, and forgets which Clerk it held, in one transaction. What reads it meanwhile is answered by Clerk
- * until the next backfill has ended. Throws `database_unavailable` naming who uses a table for too long.
+ * Empties the mirror, and forgets which Clerk it held, in one transaction. Until the next backfill has ended, Clerk
+ * answers reads. Throws `database_unavailable`, naming the session that has used a table for too long.
  */
 export async function emptyMirror(sql: Sql): Promise<void> {
   await betweenLocks(sql, PATIENCE, () =>

@@ -5,20 +5,24 @@ type AnySql = postgres.Sql | postgres.TransactionSql;
 const NAME = "user_search_trigrams";
 
 /**
- * How much may wait to be worked into the trigram index. Whoever fills the list has to work all of it in before his own
- * statement ends, 200 ms for 2 MiB: it is emptied every two seconds (`tidySearchIndexes`), long before.
+ * How much may wait to be worked into the trigram index. The statement that fills this list must work all of it in
+ * before it ends, which takes 200 ms for 2 MiB. So the list is emptied every two seconds (`tidySearchIndexes`), long
+ * before it is full.
  */
 const PENDING_KB = 16 * 1024;
 
-/** Any two processes of any version agree on this number: one of them at a time makes the index. */
+/** All processes of all versions must use this number, so that only one of them makes the index at a time. */
 const BUILD_LOCK = 7_310_214_403;
 
-/** One user of the index may still look at rows from before it: whoever does so for longer is waited for another time. */
+/**
+ * A transaction that is older than the index may still use it. If that takes too long, the work is left to another
+ * time.
+ */
 const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as const;
 
 /**
- * The trigram index behind partial matches, where nobody is there to be kept waiting: in a new database, or an emptied one.
- * Made by hand, because pg_trgm's operator class must be named from the schema the extension happens to live in.
+ * Makes the trigram index for partial matches where nobody is kept waiting: in a new or an emptied database. It is
+ * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be.
  */
 export async function createSearchIndex(sql: AnySql): Promise<void> {
   await sql.unsafe(`create index if not exists ${NAME} ${await definition(sql)}`);
@@ -30,7 +34,7 @@ async function definition(sql: AnySql): Promise<string> {
     with (gin_pending_list_limit = ${PENDING_KB})`;
 }
 
-/** Whether there is the index as it is wanted. One that a build left behind unfinished isn't it. Takes no lock on it. */
+/** Whether the index is there and complete; a build that failed leaves one that isn't. Takes no lock on it. */
 export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
   return (await lookAtIndex(sql)) === "complete";
 }
@@ -47,8 +51,8 @@ async function lookAtIndex(sql: AnySql): Promise<"missing" | "unfinished" | "unt
 }
 
 /**
- * Makes the index beside everything that goes on, unless another process does so. `own` is one connection.
- * Searches are right without it, and slow. Throws when it can't be made: nothing is left behind then.
+ * Makes the index while everything else goes on, unless another process does. `own` is one connection. Without the
+ * index searches are slow but right. Throws if it can't be made; nothing is left behind then.
  */
 export async function buildSearchIndex(
   own: postgres.Sql,
@@ -80,7 +84,7 @@ async function build(sql: postgres.Sql): Promise<void> {
   } catch (error) {
     await dropUnfinished(sql);
     if (!isShortOfResources(error)) throw error;
-    // Workers share memory that a container may have next to nothing of (/dev/shm). Alone it takes longer.
+    // Workers share memory, and a container may have next to none of it (/dev/shm). Without workers it takes longer.
     await withoutWorkers(sql, () => sql.unsafe(create)).catch(async (again) => {
       await dropUnfinished(sql);
       throw again;
@@ -103,7 +107,10 @@ async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): 
 const isShortOfResources = (error: unknown) =>
   error instanceof Error && "code" in error && /^53/.test(String(error.code));
 
-/** Works in what waits. Where there is no trigram index, as during a first load, nothing. Needs no lock that anybody waits for. */
+/**
+ * Works in what waits. Does nothing if there is no trigram index, as during a first load. Takes no lock that anybody
+ * waits for.
+ */
 export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
   await sql`
     select gin_clean_pending_list(c.oid)
@@ -111,12 +118,12 @@ export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
     where n.nspname = 'mirror_data' and c.relname in (${NAME}, 'user_grams_rare_grams') and i.indisvalid`;
 }
 
-/** A fresh load is four times faster without the trigram index; `buildSearchIndex` makes it afterwards. */
+/** A first load is four times faster without the trigram index. `buildSearchIndex` makes it afterwards. */
 export async function dropSearchIndex(sql: AnySql): Promise<void> {
   await sql.unsafe(`drop index if exists mirror_data.${NAME}`);
 }
 
-/** Whether this database's trigrams hold letters other than a-z: pg_trgm takes from LC_CTYPE what is a letter. */
+/** Whether this database's trigrams contain letters other than a-z: LC_CTYPE tells pg_trgm what is a letter. */
 export async function hasLettersBeyondAscii(sql: postgres.Sql): Promise<boolean> {
   const [row] = await sql.unsafe(`select cardinality(${await trigramSchema(sql)}.show_trgm('é')) > 0 as has`);
   return row?.has === true;

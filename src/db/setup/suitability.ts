@@ -3,7 +3,10 @@ import { AppError } from "../../lib/errors.js";
 
 const OLDEST_SERVER = 150_000;
 
-/** Throws `configuration` for a database that can't hold the mirror: too old, in another encoding, or another's. */
+/**
+ * Throws `configuration` for a database that can't hold the mirror: too old, in another encoding, or in use by
+ * something else.
+ */
 export async function refuseUnsuitableDatabase(sql: postgresType.Sql): Promise<void> {
   const [row] = await sql<{ version: string; number: number; encoding: string }[]>`
     select current_setting('server_version') as version, current_setting('server_version_num')::int as number,
@@ -22,7 +25,7 @@ export async function refuseUnsuitableDatabase(sql: postgresType.Sql): Promise<v
   await refuseForeignSchema(sql);
 }
 
-/** Empty schemas may be a DBA's preparation; what stands in them without our journal isn't ours. */
+/** Empty schemas may be an administrator's preparation. What stands in them without our journal isn't ours. */
 async function refuseForeignSchema(sql: postgresType.Sql): Promise<void> {
   const [foreign] = await sql<{ schema: string; name: string }[]>`
     select nspname as schema, relname as name

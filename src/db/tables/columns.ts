@@ -1,6 +1,9 @@
 import { bigint, customType, pgSchema } from "drizzle-orm/pg-core";
 
-/** Text compared byte by byte. A key under another collation than its index is scanned, not looked up. */
+/**
+ * Text that is compared byte by byte. With another collation than its index's, a key would be scanned for instead of
+ * looked up.
+ */
 export const key = customType<{ data: string; driverData: string }>({ dataType: () => 'text COLLATE "C"' });
 export const keys = customType<{ data: string[]; driverData: string[] }>({
   dataType: () => 'text[] COLLATE "C"',
@@ -8,5 +11,7 @@ export const keys = customType<{ data: string[]; driverData: string[] }>({
 /** Milliseconds since 1970, UTC. */
 export const ms = (name: string) => bigint(name, { mode: "number" });
 
-/** Everything the mirror owns. The contract for SQL users is the schema `mirror` (`sql-contract.ts`). */
+/**
+ * The schema with everything that the mirror owns. SQL users read the schema `mirror` instead (`sql-contract.ts`).
+ */
 export const mirrorData = pgSchema("mirror_data");

@@ -12,7 +12,10 @@ import {
 } from "drizzle-orm/pg-core";
 import { key, mirrorData, ms } from "./columns.js";
 
-/** Webhook messages seen, by Svix's message id: dedupe and audit, no content. Kept for 7 days. */
+/**
+ * Webhook messages seen, by Svix's message id, to recognise repeats and for audit. Without their content. Kept for 7
+ * days.
+ */
 export const deliveries = mirrorData.table(
   "deliveries",
   {
@@ -26,8 +29,8 @@ export const deliveries = mirrorData.table(
 );
 
 /**
- * How many deliveries there are by outcome: the sum over the slots. Moved by triggers on `deliveries`, whoever writes them;
- * a slot belongs to a connection, so that two batches don't wait for each other's commit.
+ * How many deliveries there are by outcome: the sum over the slots. Triggers on `deliveries` move them, whoever
+ * writes. A slot belongs to a connection, so that two batches don't wait for each other's commit.
  */
 export const deliveryCounts = mirrorData.table(
   "delivery_counts",
@@ -39,12 +42,15 @@ export const deliveryCounts = mirrorData.table(
   (t) => [primaryKey({ columns: [t.outcome, t.slot] })],
 );
 
-/** What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or `walk:<user id>`, `walk:organization:<id>`, `walk:membership:<id>`. */
+/**
+ * What could not be applied, whole, until it is replayed or dropped. Keyed by message id, or by `walk:<user id>`,
+ * `walk:organization:<id>`, `walk:membership:<id>`.
+ */
 export const deadLetters = mirrorData.table("dead_letters", {
   id: key("id").primaryKey(),
   type: key("type"),
   userId: key("user_id"),
-  /** The bytes as received, base64: they need not even be UTF-8. */
+  /** The bytes as they were received, in base64: they need not even be UTF-8. */
   payload: text("payload").notNull(),
   error: text("error").notNull(),
   attempts: integer("attempts").notNull().default(1),
@@ -52,7 +58,10 @@ export const deadLetters = mirrorData.table("dead_letters", {
   triedAt: ms("tried_at").notNull(),
 });
 
-/** What must be asked of Clerk again because what we were told can't decide; drained by every process. */
+/**
+ * Users that Clerk must be asked about, because what we were told doesn't settle how things stand. Every process
+ * works on them.
+ */
 export const refetches = mirrorData.table(
   "refetches",
   {
@@ -66,7 +75,10 @@ export const refetches = mirrorData.table(
   (t) => [primaryKey({ columns: [t.kind, t.id] }), index("refetches_next_at").on(t.nextAt)],
 );
 
-/** Which Clerk this mirror holds: one row. Another one behind the same database would mix two sets of users. */
+/**
+ * The Clerk instance that this mirror holds: one row. With another instance behind the same database, two sets of
+ * users would mix.
+ */
 export const upstream = mirrorData.table(
   "upstream",
   {
@@ -74,15 +86,17 @@ export const upstream = mirrorData.table(
     apiUrl: text("api_url").notNull(),
     environment: text("environment").notNull(),
     instanceId: text("instance_id"),
-    /** When the first backfill finished; until then lists and counts are not served from here. */
+    /** When the first backfill finished. Until then the mirror answers no lists and counts itself. */
     backfilledAt: ms("backfilled_at"),
-    /** The moment up to which a walk has proved the mirror complete. */
+    /** The moment up to which the mirror was proved complete. */
     asOf: ms("as_of"),
-    /** The same for organizations and memberships, which have no count to compare and are proved by whole walks alone. */
+    /** The same for organizations and memberships. They have no count to compare, so only whole walks prove them. */
     membershipsAsOf: ms("memberships_as_of"),
-    /** The newest `updated_at` that Clerk showed when the last successful walk began: the next one goes back to it. */
+    /**
+     * The newest `updated_at` that Clerk showed when the last successful walk began. The next check reads back to it.
+     */
     watermark: ms("watermark"),
-    /** Whether its lists and counts keep to bounds of `created_at`; null: not looked at yet. */
+    /** Whether Clerk's lists and counts respect bounds of `created_at`. Null: not tried yet. */
     keepsToBounds: boolean("keeps_to_bounds"),
     /** How many users Clerk counted, how many of the same age were here, and when. */
     counted: integer("counted"),
@@ -92,19 +106,19 @@ export const upstream = mirrorData.table(
   (t) => [check("upstream_one_row", sql`${t.one}`)],
 );
 
-/** A key that somebody made for a client. Only its digest is here: who reads this table can't use one. */
+/** A key that was made for a client. Only its digest is stored: reading this table gives nobody a key. */
 export const apiKeys = mirrorData.table(
   "api_keys",
   {
     id: key("id").primaryKey(),
     name: key("name").notNull(),
-    /** SHA-256 of the key, hexadecimal. */
+    /** SHA-256 of the key, in hexadecimal. */
     digest: key("digest").notNull(),
     /** Separated by spaces. */
     scopes: key("scopes").notNull(),
     createdAt: ms("created_at").notNull(),
     revokedAt: ms("revoked_at"),
-    /** What it may use of each process: requests a second, and at a time; null: the default. */
+    /** What it may use of each process: requests a second, and requests at a time. Null: the default. */
     rate: integer("rate"),
     inFlight: integer("in_flight"),
   },
@@ -114,17 +128,20 @@ export const apiKeys = mirrorData.table(
   ],
 );
 
-/** Who walks: one row a name. Whoever takes it over raises the epoch, and what the one before still writes is refused. */
+/**
+ * Which process does the runs: one row a name. A process that takes over raises the epoch; whatever the one before
+ * still writes is refused.
+ */
 export const leases = mirrorData.table("leases", {
   name: key("name").primaryKey(),
-  /** A name for people: host and process. */
+  /** The holder's name for people: host and process. */
   holder: text("holder").notNull(),
   epoch: ms("epoch").notNull(),
   /** By this server's own clock. */
   expiresAt: ms("expires_at").notNull(),
 });
 
-/** The requests that all processes have sent to Clerk lately, in one row: whoever asks for more locks it. */
+/** The requests that all processes have sent to Clerk lately, in one row. A process that asks for more locks it. */
 export const budget = mirrorData.table(
   "budget",
   {
@@ -135,7 +152,7 @@ export const budget = mirrorData.table(
   (t) => [check("budget_one_row", sql`${t.one}`)],
 );
 
-/** One backfill or reconcile: queued by any process, executed by the one that holds the lease. */
+/** One backfill or reconcile. Any process may queue it; the process that holds the lease does it. */
 export const runs = mirrorData.table(
   "runs",
   {
@@ -152,13 +169,13 @@ export const runs = mirrorData.table(
     missedDelete: integer("missed_delete").notNull().default(0),
     requests: integer("requests").notNull().default(0),
     error: text("error"),
-    /** May delete more than PURGE_LIMIT. */
+    /** Whether it may delete more than PURGE_LIMIT. */
     allowPurge: boolean("allow_purge").notNull().default(false),
-    /** Spread over FULL_RECONCILE_INTERVAL, a window at a time. */
+    /** Whether it is spread over FULL_RECONCILE_INTERVAL, a window at a time. */
     rolling: boolean("rolling").notNull().default(false),
-    /** How often it was begun: one that its process doesn't survive is given up at last. */
+    /** How often it was begun. A run that its process doesn't survive is given up at last. */
     attempts: integer("attempts").notNull().default(0),
-    /** The first users found different, by reason. */
+    /** The first users that were found to differ, by reason. */
     differenceIds: jsonb("difference_ids").notNull().default({}),
   },
   (t) => [
@@ -167,7 +184,7 @@ export const runs = mirrorData.table(
   ],
 );
 
-/** One range of `created_at` that a run walks (bounds excluded), with its checkpoint: the last user applied. */
+/** One range of `created_at` that a run reads (without its bounds), and its checkpoint: the last user applied. */
 export const windows = mirrorData.table(
   "windows",
   {
@@ -185,15 +202,15 @@ export const windows = mirrorData.table(
   (t) => [primaryKey({ columns: [t.runId, t.what, t.position] })],
 );
 
-/** Exact row counts, moved in the commit that moves the rows. Names: users, organizations, memberships. */
+/** Exact numbers of rows, moved by the commit that moves the rows. Names: users, organizations, memberships. */
 export const counters = mirrorData.table("counters", {
   name: key("name").primaryKey(),
   n: ms("n").notNull().default(0),
 });
 
 /**
- * The change feed. Rows are inserted under an advisory lock held through commit, so that the order of positions is
- * the order of commits and of visibility. Kept for 7 days.
+ * The change feed. Rows are inserted under an advisory lock that is held until the commit, so that the order of
+ * positions is the order in which commits become visible. Kept for 7 days.
  */
 export const changes = mirrorData.table(
   "changes",

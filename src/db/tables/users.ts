@@ -18,24 +18,30 @@ export const users = mirrorData.table(
     observedAt: ms("observed_at").notNull().default(0),
     /** Rank of what told us: 0 a copy embedded in something else, 1 webhook, 2 an answer of Clerk's API. */
     source: smallint("source").notNull().default(0),
-    /** When we learnt that the user is gone. A tombstone keeps the id and times, nothing personal. */
+    /** When we learnt that the user was deleted. A tombstone keeps the id and times, and nothing personal. */
     deletedAt: ms("deleted_at"),
-    /** Tombstone made by an erasure request: never revived. */
+    /** A tombstone made by an erasure request. It never revives. */
     erased: boolean("erased").notNull().default(false),
     /** When Clerk was last asked whether this tombstone is wrong. */
     contradictedAt: ms("contradicted_at"),
-    /** Of the content without volatile fields, independent of key order. */
+    /** The hash of the content without volatile fields, whatever the order of its keys. */
     payloadHash: key("payload_hash"),
     payload: text("payload"),
     payloadSafe: text("payload_safe"),
     privateMetadata: text("private_metadata"),
     privateAt: integer("private_at"),
-    /** Order keys of what last spoke of private metadata and `scim`, where that isn't this row's own snapshot. */
+    /**
+     * Order keys of the snapshots that last spoke of private metadata and of `scim`, where that isn't this row's own
+     * snapshot.
+     */
     privateOrder: key("private_order"),
     scimOrder: key("scim_order"),
-    /** null = not locked; `LOCKED_FOR_EVER` = no end; else the moment the lock ends. */
+    /** Null: not locked. `LOCKED_FOR_EVER`: without an end. Else the moment at which the lock ends. */
     lockedUntil: ms("locked_until"),
-    /** The greatest times seen. Also in `user_activity`, whose indexes would make each update of this row dear. */
+    /**
+     * The greatest times seen. They also stand in `user_activity`, whose indexes would make each update of this row
+     * expensive.
+     */
     lastActiveAt: ms("last_active_at"),
     lastSignInAt: ms("last_sign_in_at"),
   },
@@ -46,10 +52,10 @@ export const users = mirrorData.table(
 );
 
 /**
- * What list, count and search look at; one row per live user, written only when it differs: an update under the
- * trigram index (made in `search-index.ts`) costs 14 times one without. Fixed-width columns first and `search` right
- * behind them, because a scan pays for every column it has to step over; and nothing that isn't looked at, because it
- * pays for every byte: a count of a common term takes half as long as with twice the width.
+ * What list, count and search read: one row per live user, written only when it differs, because an update under the
+ * trigram index (made in `setup/search-index.ts`) costs 14 times one without. Columns of a fixed width come first and
+ * `search` right behind them, because a scan pays for every column that it steps over. Nothing stands here that isn't
+ * read, because a scan pays for every byte: with twice the width a count of a common term takes twice as long.
  */
 export const userSearch = mirrorData.table(
   "user_search",
@@ -59,7 +65,10 @@ export const userSearch = mirrorData.table(
     passwordEnabled: boolean("password_enabled").notNull(),
     twoFactorEnabled: boolean("two_factor_enabled").notNull(),
     hasImage: boolean("has_image").notNull(),
-    /** Folded emails, phones, usernames, wallets, id, first, last and "first last", joined by `\n`. */
+    /**
+     * Folded e-mail addresses, phone numbers, usernames, wallets, id, first name, last name and "first last", joined
+     * by `\n`.
+     */
     search: key("search").notNull(),
     id: key("id").primaryKey(),
     /** Folded primary identifiers and names: what `order_by` sorts by. */
@@ -69,7 +78,7 @@ export const userSearch = mirrorData.table(
     walletKey: key("wallet_key"),
     firstNameKey: key("first_name_key"),
     lastNameKey: key("last_name_key"),
-    /** Folded first, last and "first last", joined by `\n`: what `name_query` looks at. */
+    /** Folded first name, last name and "first last", joined by `\n`: what `name_query` reads. */
     nameSearch: key("name_search").notNull(),
     externalId: key("external_id"),
   },
@@ -86,7 +95,7 @@ export const userSearch = mirrorData.table(
   ],
 );
 
-/** How terms without a trigram are found; one row per live user. */
+/** Finds terms without a trigram. One row per live user. */
 export const userGrams = mirrorData.table(
   "user_grams",
   {
@@ -97,7 +106,10 @@ export const userGrams = mirrorData.table(
   (t) => [index("user_grams_rare_grams").using("gin", t.rareGrams)],
 );
 
-/** The times that move with every visit, apart so that a visit doesn't touch `user_search`; one row per live user. */
+/**
+ * The times that change with every visit, kept apart so that a visit doesn't touch `user_search`. One row per live
+ * user.
+ */
 export const userActivity = mirrorData.table(
   "user_activity",
   {
@@ -113,7 +125,10 @@ export const userActivity = mirrorData.table(
   ],
 );
 
-/** What only SQL and metadata filters look at: the three metadata objects, and names as Clerk spells them; one row per live user. */
+/**
+ * What only SQL and metadata filters read: the three metadata objects, and names as Clerk spells them. One row per
+ * live user.
+ */
 export const userMetadata = mirrorData.table(
   "user_metadata",
   {
