@@ -32,7 +32,7 @@ export async function plannedWindows(
  * end the failure says which were left open.
  */
 export async function overWindows(
-  { signal }: RunContext,
+  { signal, beforeWindow }: RunContext,
   windows: readonly Window[],
   work: (window: Window) => Promise<void>,
 ): Promise<void> {
@@ -44,6 +44,7 @@ export async function overWindows(
       gate(async () => {
         if (window.checkpoint.done || fatal !== null) return;
         try {
+          await beforeWindow();
           await work(window);
         } catch (error) {
           if (isFatal(error, signal)) fatal = error;

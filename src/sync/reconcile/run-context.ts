@@ -36,6 +36,8 @@ export interface RunOptions {
   onProgress: OnProgress;
   fence: Fence;
   findings: Findings;
+  /** Waited for before each window: what must not wait for the end of the run is done meanwhile. */
+  beforeWindow?: (() => Promise<void>) | undefined;
 }
 
 /**
@@ -52,6 +54,7 @@ export interface RunContext {
   readonly onProgress: OnProgress;
   readonly fence: Fence;
   readonly findings: Findings;
+  readonly beforeWindow: () => Promise<void>;
   readonly clerk: ClerkReader;
   readonly sql: Sql;
   /** For statements that take as long as they take. */
@@ -77,10 +80,11 @@ export function createRunContext(deps: ReconcileDeps, options: RunOptions): RunC
   const { windowUsers = WINDOW_USERS, recountAfterMs = RECOUNT_AFTER_MS } = deps;
   const { patient: sql, unhurried } = deps.primary;
   const { run, kind, allowPurge, signal, onProgress, fence, findings } = options;
+  const { beforeWindow = async () => {} } = options;
   // A check is short and urgent: a run that reads everything must not keep it waiting.
   const priority = kind.scope === "all" ? "walk" : "repair";
   return {
-    ...{ runId: run.id, kind, allowPurge, signal, onProgress, fence, findings },
+    ...{ runId: run.id, kind, allowPurge, signal, onProgress, fence, findings, beforeWindow },
     startedAtMs: run.started_at ?? clock.now(),
     clerk: createClerkReader(api, { priority, signal }),
     ...{ sql, unhurried, clock, lagMs, purgeLimit, windowUsers, recountAfterMs, log },

@@ -17,6 +17,8 @@ export interface RunnerDeps extends ReconcileDeps {
 export interface ExecuteOptions {
   signal: AbortSignal;
   onProgress?: OnProgress;
+  /** Waited for before each window of a run that reads everything. */
+  beforeWindow?: () => Promise<void>;
 }
 
 /** Does runs, in the process that holds the lease. */
@@ -43,9 +45,10 @@ export function createRunner(deps: RunnerDeps): Runner {
   ): (kind: RunKind) => RunContext {
     const { fence } = held;
     const signal = AbortSignal.any([options.signal, held.signal]);
-    const { onProgress = () => {} } = options;
+    const { onProgress = () => {}, beforeWindow } = options;
     const findings = createFindings({ sql: deps.primary.patient, fence, run, requests });
-    return (kind) => createRunContext(deps, { run, kind, allowPurge, signal, onProgress, fence, findings });
+    return (kind) =>
+      createRunContext(deps, { run, kind, allowPurge, signal, onProgress, fence, findings, beforeWindow });
   }
 
   async function execute(held: HeldLease, queued: QueuedRun, options: ExecuteOptions): Promise<Run> {

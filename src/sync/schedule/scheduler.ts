@@ -53,6 +53,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
   let checkAtMs = Number.POSITIVE_INFINITY;
   let failedChecks = 0;
+  /** The check that a dry run lets go first. */
+  let checking: Promise<void> | null = null;
   /** Parts of a rolling run that failed in a row, and when the next is worth trying. */
   let rolling = { failures: 0, notBeforeMs: 0 };
 
@@ -87,7 +89,9 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     const isDue = performance.now() >= checkAtMs;
     // A due check goes before a dry run: that one takes minutes, and repairs nothing.
     if (queued && !(isDue && kindOf(queued.mode).dryRun)) {
-      return void (await runner.execute(held, queued, { signal }));
+      // Nothing else may run beside a dry run, and nothing at all beside a run that repairs.
+      const beforeWindow = kindOf(queued.mode).dryRun ? () => checkIfDue(held, signal) : undefined;
+      return void (await runner.execute(held, queued, { signal, ...(beforeWindow && { beforeWindow }) }));
     }
     if (isDue) return check(held, signal);
     if (fullIntervalMs > 0 && performance.now() >= rolling.notBeforeMs) {
@@ -95,6 +99,16 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (current) return step(held, current, signal);
     }
     await pause.sleep(Math.min(POLL_MS, checkAtMs - performance.now()), signal);
+  }
+
+  /** Does the check that is due, once, however many windows of a dry run wait for it; no check runs beside another. */
+  function checkIfDue(held: HeldLease, signal: AbortSignal): Promise<void> {
+    if (checking) return checking;
+    if (performance.now() < checkAtMs) return Promise.resolve();
+    checking = check(held, signal).finally(() => {
+      checking = null;
+    });
+    return checking;
   }
 
   /** A check that fails is tried again soon, not after a whole interval: it may have to find what an outage kept away. */

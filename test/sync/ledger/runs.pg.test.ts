@@ -68,6 +68,46 @@ describe("the queue of runs", () => {
     expect(byStart.map(({ mode }) => mode)).toEqual(["incremental", "dry_run"]);
   });
 
+  test("lets a check that comes due during a dry run go between two of its windows, and no other run", async ({
+    db,
+  }) => {
+    sandbox = await startSandbox({ users: 800, organizations: 0 });
+    let whenWindowIsRead = () => {};
+    const { walks, backfill } = await walksOver(db, sandbox, {
+      windowUsers: 50,
+      api: (api) => ({
+        ...api,
+        async listUsers(query, call) {
+          const page = await api.listUsers(query, call);
+          if (call.priority === "walk" && query.limit === 500) whenWindowIsRead();
+          return page;
+        },
+      }),
+    });
+    expect((await backfill()).state).toBe("succeeded");
+    await walks.enqueue("dry_run");
+    // There are more windows than are read side by side: some begin after this one.
+    whenWindowIsRead = () => {
+      whenWindowIsRead = () => {};
+      walks.checkSoon();
+      void queueRun(db.sql, "full", Date.now());
+    };
+    const stopping = new AbortController();
+    const running = walks.run(stopping.signal);
+    const ended = async () => {
+      const runs = await latestRuns(db.sql, 10);
+      return runs.filter(({ state, mode }) => state === "succeeded" && mode !== "backfill");
+    };
+    await expect.poll(async () => (await ended()).length, { timeout: 30_000 }).toBe(3);
+    stopping.abort();
+    await running;
+    const runs = new Map((await ended()).map((run) => [run.mode, run]));
+    const [dry, check, full] = (["dry_run", "incremental", "full"] as const).map((mode) => runs.get(mode));
+    expect(Number(check?.started_at)).toBeGreaterThanOrEqual(Number(dry?.started_at));
+    expect(Number(check?.finished_at)).toBeLessThanOrEqual(Number(dry?.finished_at));
+    expect(Number(full?.started_at)).toBeGreaterThanOrEqual(Number(dry?.finished_at));
+  });
+
   test("does the run of two who asked for it, though the first of them leaves", async ({ db }) => {
     const { walks } = await filled(db);
     const held = await createLease({ sql: db.sql, log: silentLogger() }).acquire();
