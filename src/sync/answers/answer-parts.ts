@@ -11,15 +11,15 @@ import {
 } from "../fold/snapshot.js";
 import type { LetterKind } from "../ledger/dead-letters.js";
 
-/** One thing that an answer says; `item` throws `invalid_payload` where it is unusable. */
+/** One thing that an answer says. `item` throws `invalid_payload` if it is unusable. */
 export interface Part {
   item: () => Item;
-  /** What is kept of it where it is unusable; null: nothing, it is a deletion. */
+  /** What is kept if it is unusable. Null: nothing, because it is a deletion. */
   kind: LetterKind | null;
   object: unknown;
 }
 
-/** What an answer says, in parts that can be applied one by one. `learntAtMs` dates deletions. */
+/** The parts of an answer, which can be applied one by one. `learntAtMs` dates deletions. */
 export function partsOf(
   effect: AnswerEffect,
   value: unknown,
@@ -68,7 +68,7 @@ export function partsOf(
   }
 }
 
-/** All users that an answer names: what it is about, its members, and the user beside it. */
+/** All users that an answer names: its subject, its members, and the user beside it. */
 export function usersNamedIn(value: unknown): (string | null)[] {
   const answered = [value, ...listOf(value)].flatMap((object) => [idOf(object), memberOf(object)]);
   return [namedUser(value), ...answered];
@@ -81,7 +81,7 @@ function memberOf(value: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-/** The user that an answer names beside what it is about. */
+/** The user that an answer names beside its subject. */
 export function namedUser(value: unknown): string | null {
   const id = value && typeof value === "object" ? (value as { user_id?: unknown }).user_id : null;
   return typeof id === "string" ? id : null;
@@ -92,14 +92,14 @@ export function idOf(value: unknown): string | null {
   return typeof id === "string" ? id : null;
 }
 
-/** A bare array, or the envelope that Clerk has for some lists. */
+/** A bare array, or the envelope that Clerk uses for some lists. */
 function listOf(value: unknown): unknown[] {
   if (Array.isArray(value)) return value;
   const data = value && typeof value === "object" ? (value as { data?: unknown }).data : null;
   return Array.isArray(data) ? data : [];
 }
 
-/** Null where the answer is no JSON. */
+/** Null if the answer isn't JSON. */
 export async function parseAnswer(body: Buffer): Promise<unknown> {
   try {
     return await parseInParts(body);

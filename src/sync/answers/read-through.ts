@@ -9,7 +9,9 @@ import { isPoison } from "../apply/isolate.js";
 import { userSnapshot } from "../fold/snapshot.js";
 import { keepDeadObject } from "../ledger/dead-letters.js";
 
-/** What Clerk said about one user, as JSON values; `stored`: it was not asked, somebody else was faster. */
+/**
+ * What Clerk said about one user, as JSON values. `stored`: Clerk wasn't asked, because another request was faster.
+ */
 export type ReadThroughAnswer =
   | { kind: "live"; object: Record<string, unknown> }
   | { kind: "gone" }
@@ -17,9 +19,9 @@ export type ReadThroughAnswer =
 
 export interface ReadThrough {
   /**
-   * Asks Clerk about one user, stores the answer unless a lock keeps it, and returns it; those who ask at the same time share one request.
-   * A 404 stores nothing and is remembered for ten seconds: ask only about users that the mirror doesn't hold, for then
-   * whatever brings one ends that memory. Rejects when Clerk can't answer.
+   * Asks Clerk about one user, stores the answer unless a lock prevents that, and returns it. Callers that ask at the
+   * same time share one request. A 404 stores nothing and is remembered for ten seconds. So ask only about users that
+   * the mirror doesn't hold: whatever brings such a user ends that memory. Rejects if Clerk can't answer.
    */
   user(id: string, asker?: Asker): Promise<ReadThroughAnswer>;
 }
@@ -43,14 +45,14 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughD
   const flights = new Map<string, Promise<ReadThroughAnswer>>();
 
   async function ask(id: string, key: string): Promise<ReadThroughAnswer> {
-    // Whoever asks looked here before, but maybe just before the flight that ended a moment ago.
+    // The caller has looked here before, but perhaps just before the request that ended a moment ago.
     const [stored] = await sql`
       select from mirror_data.users where id = ${id} and (payload is not null or deleted_at is not null)`;
     if (stored) return { kind: "stored" };
     if (absent.has(id)) return { kind: "gone" };
     const answer = await api.getUser(id, { priority: "read", key });
     if (answer.kind === "gone") {
-      // No id of Clerk's is longer, and whoever makes one up must not fill memory with it.
+      // No id of Clerk's is longer, and a caller who invents one must not fill the memory with it.
       if (id.length <= LONGEST_ID) absent.set(id, true);
       return { kind: "gone" };
     }
@@ -59,7 +61,7 @@ export function createReadThrough({ sql, api, lagMs, onCommitted }: ReadThroughD
       const users = [userSnapshot(object, "read", answer.startedAtMs)];
       await applyItems(sql, [{ users }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
     } catch (error) {
-      // Whoever holds it may be bringing this very user; the answer needn't wait for that.
+      // The session that holds the row may be storing this very user, and the answer needn't wait for that.
       if (isLockTimeout(error)) return { kind: "live", object };
       if (!isPoison(error)) throw error;
       await keepDeadObject(sql, { kind: "user", id }, object, error);

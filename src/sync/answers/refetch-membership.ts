@@ -14,8 +14,8 @@ interface MembershipDeps {
 }
 
 /**
- * Asks for the memberships of one user in one organization, `<organization id>/<user id>`: those that the mirror holds
- * beside them are gone. False where Clerk doesn't know the organization.
+ * Asks for the memberships of one user in one organization, `<organization id>/<user id>`. Those that the mirror
+ * holds beside them are gone. False if Clerk doesn't know the organization.
  */
 export async function refetchMembership(
   { sql, api, lagMs }: MembershipDeps,
@@ -25,7 +25,7 @@ export async function refetchMembership(
   const [organizationId = "", userId = ""] = key.split("/");
   const page = await ask(api, organizationId, userId, signal);
   if (!page) return false;
-  // Not everybody who stands in for Clerk heeds the filter.
+  // Some stand-ins for Clerk ignore the filter.
   const theirs = page.items.filter((item) => userIn(item) === userId);
   for (const item of theirs) {
     const id = idOf(item) ?? "without an id";
@@ -71,7 +71,7 @@ async function ask(
 
 const MOST_LETTERS = 1000;
 
-/** The letters of memberships that Clerk doesn't have any more. */
+/** The letters about memberships that Clerk no longer has. */
 async function dropLettersOfLeft(
   sql: Sql,
   { organizationId, userId, shown }: { organizationId: string; userId: string; shown: Set<string | null> },

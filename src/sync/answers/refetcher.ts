@@ -12,13 +12,13 @@ import type { RefetchKind } from "../ledger/refetch-queue.js";
 import { refetchMembership } from "./refetch-membership.js";
 
 export interface Refetcher {
-  /** Asks Clerk about everything that is due; how many were asked. */
+  /** Asks Clerk about everything that is due, and returns how many questions it asked. */
   drain(signal?: AbortSignal): Promise<number>;
-  /** Drains until aborted, and never fails: what Clerk or Postgres refuses now is tried again. */
+  /** Works on the queue until aborted. Never fails: what Clerk or Postgres refuses now is tried again. */
   run(signal: AbortSignal): Promise<void>;
   /**
-   * One user now, applied before this returns; false: what Clerk answered can't be stored, and is kept as a dead letter.
-   * Rejects when Clerk can't be asked.
+   * Asks about one user now and applies the answer before it returns. False: Clerk's answer can't be stored and is
+   * kept as a dead letter. Rejects if Clerk can't be asked.
    */
   user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean>;
 }
@@ -31,12 +31,12 @@ export interface RefetcherDeps {
   log: Logger;
 }
 
-/** As many questions at once as one batch takes; small, so that other requests never wait long behind them. */
+/** How many questions one batch asks at once: few, so that other requests never wait long behind them. */
 const BATCH = 8;
 const IDLE_MS = 1000;
-/** Eight that wait for locks would hold all connections: they are asked about again later. */
+/** Eight questions that wait for locks would hold all connections. They are asked again later. */
 const LOCK_TIMEOUT_MS = 250;
-/** A question that got no answer is put again after 1, 2, 4 … seconds, at most this many. */
+/** A question without an answer is asked again after 1, 2, 4 … seconds, up to this many. */
 const SLOWEST_RETRY_SECONDS = 300;
 
 export function createRefetcher(deps: RefetcherDeps): Refetcher {
@@ -78,7 +78,7 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
 
   async function membership(key: string, signal?: AbortSignal): Promise<void> {
     const isKnown = await refetchMembership({ sql, api, lagMs }, key, signal);
-    // Where Clerk doesn't know the organization, that is gone, and takes it along.
+    // If Clerk doesn't know the organization, it is gone, and its memberships go with it.
     if (!isKnown) await organization(key.split("/")[0] ?? "", signal);
     await forget("membership", key);
   }
@@ -99,7 +99,7 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
       const answers = await Promise.allSettled(due.map(({ kind, id }) => ask(kind, id, signal)));
       signal?.throwIfAborted();
       for (const answer of answers) {
-        // The row stays and comes due again.
+        // The row stays and becomes due again.
         if (answer.status === "rejected") {
           log.warn({ reason: reasonOf(answer.reason) }, "a refetch found no answer and will be repeated");
         }
@@ -109,7 +109,7 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
     return asked;
   }
 
-  /** Those that are due, not to be claimed again by anyone until their next date, so that processes share the work. */
+  /** Takes those that are due. Nobody takes them again before their next date, so that processes share the work. */
   function claim(): Promise<{ kind: RefetchKind; id: string }[]> {
     return sql<{ kind: RefetchKind; id: string }[]>`
       update mirror_data.refetches q

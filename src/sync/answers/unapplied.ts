@@ -6,13 +6,16 @@ import type { Logger } from "../../observability/logger.js";
 
 /** What Clerk has done and the mirror could not apply yet, in this process. */
 export interface Unapplied {
-  /** Keeps `work`, which applies it and is safe to repeat, until it has succeeded once; `bytes` is what it holds on to. */
+  /**
+   * Keeps `work`, which applies something and is safe to repeat, until it has succeeded once. `bytes` is how much it
+   * holds in memory.
+   */
   keep(userIds: readonly string[], work: () => Promise<unknown>, bytes?: number): void;
-  /** Whether what is stored about this user is known to be old: Clerk must be asked instead. */
+  /** Whether what is stored about this user is known to be old, so that Clerk must be asked instead. */
   concerns(userId: string): boolean;
   /** Tries everything once. */
   retry(): Promise<void>;
-  /** Retries until aborted, each less and less often while it fails. */
+  /** Tries again until aborted, each less and less often while it fails. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -25,17 +28,17 @@ interface Kept {
 }
 
 const RETRY_MS = 500;
-/** A row that another session holds may come free at any moment, and looking costs little. */
+/** A row that another session holds may become free at any moment, and looking costs little. */
 const SLOWEST_LOCKED_MS = 3000;
-/** What is kept may have to ask Clerk, whom every half a second would keep at its limit. */
+/** Some of this work asks Clerk. Doing that every half second would keep it at its limit. */
 const SLOWEST_RETRY_MS = 30_000;
-/** Beyond this many, or bytes, the oldest are given up: the next reconcile finds them. */
+/** Beyond this number, or this many bytes, the oldest are given up. The next reconcile finds them. */
 const MOST_KEPT = 1000;
 const MOST_BYTES = 64 * 1024 * 1024;
 
 export function createUnapplied(log: Logger): Unapplied {
   const kept = new Set<Kept>();
-  /** Each read asks, so that none may go through all that is kept. */
+  /** Every read asks this, so it must not go through everything that is kept. */
   const users = createKeyCounts();
   let bytes = 0;
 

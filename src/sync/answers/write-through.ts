@@ -20,14 +20,14 @@ import { idOf, namedUser, type Part, parseAnswer, partsOf, usersNamedIn } from "
 import type { Refetcher } from "./refetcher.js";
 import type { Unapplied } from "./unapplied.js";
 
-/** Clerk's answer to a request that was forwarded. */
+/** Clerk's answer to a forwarded request. */
 export interface WriteAnswer {
   status: number;
   body: Buffer;
   startedAtMs: number;
 }
 
-/** What applying an answer takes beside it. */
+/** What applying an answer needs beside the answer. */
 interface Applying {
   effect: AnswerEffect;
   answer: WriteAnswer;
@@ -36,12 +36,13 @@ interface Applying {
 
 export interface WriteThrough {
   /**
-   * Applies what Clerk's answer says; when this resolves with true, a read sees it. Never rejects: Clerk has done what it
-   * was asked, and a caller told otherwise would do it twice. Of a write, what could not be applied is tried until it
-   * can, and its users are not read from here as long; what can't be stored becomes a dead letter and is asked about.
+   * Applies what Clerk's answer says. When this resolves with true, a read sees it. Never rejects: Clerk has done
+   * what it was asked, and a caller who is told otherwise would do it twice. What could not be applied of a write is
+   * tried until it can be, and its users aren't read from here until then. What can't be stored becomes a dead
+   * letter, and Clerk is asked about it.
    */
   applyAnswer(effect: AnswerEffect, answer: WriteAnswer, by: "read" | "write"): Promise<boolean>;
-  /** A write whose answer was lost may have been done: its user is asked about. Never rejects. */
+  /** A write whose answer was lost may have been done, so Clerk is asked about its user. Never rejects. */
   applyUnanswered(effect: AnswerEffect): Promise<void>;
 }
 
@@ -56,10 +57,10 @@ export interface WriteThroughDeps {
   log: Logger;
 }
 
-/** Somebody waits for the answer, and a connection is held meanwhile; what is locked for longer is applied later. */
+/** A caller waits for the answer, and a connection is held meanwhile. What is locked for longer is applied later. */
 const LOCK_TIMEOUT_MS = 250;
 
-/** `again`: it was found to wait for a lock, or for a database that was away. */
+/** `again`: it had to wait for a lock, or for a database that was away. */
 type Work = (again: boolean) => Promise<boolean>;
 
 export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
@@ -76,7 +77,7 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
     if (!work) return true;
     const userIds = by === "write" ? await usersOf(applying) : [];
     const keep = () => unapplied.keep(userIds, () => work(true), answer.body.length);
-    // What waits for something of this user is tried again soon: this needn't be found to wait as well.
+    // What waits because of this user is tried again soon, so this needn't find out that it must wait as well.
     if (userIds.some(unapplied.concerns)) {
       keep();
       return false;
@@ -86,7 +87,7 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
     } catch (error) {
       if (by === "read") return false;
       log.error({ err: error, effect: effect.kind }, "Clerk accepted a write that could not be applied here");
-      // An unusable answer stays unusable; whatever else it was, may be better in a moment.
+      // An unusable answer stays unusable. Any other cause may be gone in a moment.
       if (!isPoison(error)) keep();
       await doubt(userIds);
       return false;
@@ -103,7 +104,7 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
     if (answer.status >= 200 && answer.status < 300)
       return (again) => applySuccess({ effect, answer, learntAtMs }, again);
     const userId = userOf(effect);
-    // A 404 is no tombstone, and what answers 5xx may stand before a Clerk that has done it.
+    // A 404 is no tombstone. And a 5xx may come from something that stands before a Clerk that has done it.
     if ((answer.status !== 404 && answer.status < 500) || userId === null) return null;
     return () => doubt([userId]).then(() => true);
   }
@@ -146,7 +147,9 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
     return isWhole;
   }
 
-  /** Most of a page that somebody reads is known here as it is: that is seen without a lock, and written nowhere. */
+  /**
+   * Most of a page that somebody reads is known here already. That is seen without a lock, and nothing is written.
+   */
   async function withoutRepeats(parts: readonly UsablePart[]): Promise<UsablePart[]> {
     const news: UsablePart[] = [];
     for (let from = 0; from < parts.length; from += COMPARED_AT_ONCE) {
@@ -168,7 +171,7 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
     if (asked) await queueRefetches(sql, [{ kind: part.kind, id: asked, reason: "write_in_doubt" }]);
   }
 
-  /** Those that the mirror holds are asked about; where that can't be noted, the next reconcile finds out. */
+  /** Clerk is asked about those that the mirror holds. If that can't be noted, the next reconcile finds out. */
   async function doubt(userIds: readonly string[]): Promise<void> {
     if (userIds.length === 0) return;
     const queue = async () => {

@@ -7,10 +7,10 @@ import { queueRefetches, type Refetch } from "./refetch-queue.js";
 
 /** Something that could not be applied, whole, until it is replayed or dropped. */
 export interface DeadLetter {
-  /** The webhook's message id, or what `deadObjectId` makes of what Clerk itself answered. */
+  /** The webhook's message id, or the result of `deadObjectId` for something that Clerk itself answered. */
   id: string;
   type: string | null;
-  /** The user it names, who is asked of Clerk instead. */
+  /** The user that it names. Clerk is asked about that user instead. */
   userId: string | null;
   payload: Buffer;
   error: string;
@@ -27,31 +27,34 @@ export interface StoredDeadLetter extends DeadLetter {
 
 export type ListedDeadLetter = Omit<StoredDeadLetter, "payload">;
 
-/** The letter of something that Clerk itself answers and that can't be stored: `walk:<user id>`, `walk:organization:…`. */
+/**
+ * The id of a letter about something that Clerk itself answered and that can't be stored: `walk:<user id>`,
+ * `walk:organization:…`.
+ */
 export const deadObjectId = (kind: LetterKind, id: string) =>
   kind === "user" ? `${OF_CLERK}${id}` : `${OF_CLERK}${kind}:${id}`;
 
 const OF_CLERK = "walk:";
-/** Of all that Clerk itself answered, as a pattern of SQL. */
+/** An SQL pattern for the letters about things that Clerk itself answered. */
 export const DEAD_OBJECTS = `${OF_CLERK}%`;
 
-/** What a letter is of, and the id that it is asked of Clerk by; null: a webhook. */
+/** What a letter is about, and the id by which Clerk is asked about it. Null: the letter is a webhook. */
 export function deadObjectOf(letterId: string): { kind: LetterKind; id: string } | null {
   if (!letterId.startsWith(OF_CLERK)) return null;
   const named = letterId.slice(OF_CLERK.length);
   const [, kind, id] = /^(organization|membership):(.*)$/s.exec(named) ?? [];
   if (kind && id !== undefined) return { kind: kind as LetterKind, id };
-  // Letters that were kept before they had a kind: then Clerk's own prefixes are all there is to tell by.
+  // Letters from before they had a kind. Only Clerk's own prefixes tell what these are about.
   if (named.startsWith("org_")) return { kind: "organization", id: named };
   if (named.startsWith("orgmem_")) return { kind: "membership", id: named };
   return { kind: "user", id: named };
 }
 
-/** The names that a letter of this may have: before they had a kind, all were named like users'. */
+/** The ids that a letter about this may have: before letters had a kind, all ids were made like users'. */
 export const lettersOf = (kind: LetterKind, id: string): string[] =>
   kind === "user" ? [deadObjectId("user", id)] : [deadObjectId(kind, id), deadObjectId("user", id)];
 
-/** What a letter is of; null: its webhook says nothing that the mirror knows. */
+/** What a letter is about. Null: its webhook says nothing that the mirror knows. */
 function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKind | null {
   const object = deadObjectOf(id);
   if (object) return object.kind;
@@ -60,14 +63,14 @@ function kindOf({ id, type }: Pick<DeadLetter, "id" | "type">): LetterKind | nul
   return type && /^(user|session)\./.test(type) ? "user" : null;
 }
 
-/** Keeps what Clerk itself answered and what could not be applied. Repeating counts an attempt. */
+/** Keeps something that Clerk itself answered and that could not be applied. Repeating it counts an attempt. */
 export async function keepDeadObject(
   sql: Sql | Tx,
   { kind, id: named }: { kind: LetterKind; id: string },
   object: unknown,
   error: Error,
 ): Promise<void> {
-  // It may be the id that is unusable.
+  // The id itself may be what can't be stored.
   const id = sqlText(named).slice(0, LONGEST_ID);
   const payload = Buffer.from(printed(object));
   await insertDeadLetter(sql, {
@@ -78,7 +81,7 @@ export async function keepDeadObject(
 
 const LONGEST_ID = 200;
 
-/** What is nested too deep to be printed is left out; what names the object lies at its first two levels. */
+/** Leaves out what is nested too deep to be printed. What names the object stands in its first two levels. */
 function printed(object: unknown, levels = 2): string {
   try {
     return JSON.stringify(object) ?? "null";
@@ -93,8 +96,8 @@ function printed(object: unknown, levels = 2): string {
 }
 
 /**
- * Keeps a webhook and queues refetches of what it is about; false when a message of this id was applied before: then
- * nothing changes.
+ * Keeps a webhook, and queues refetches of what it is about. Returns false, and changes nothing, if a message with
+ * this id was applied before.
  */
 export async function keepDeadWebhook(
   sql: Sql,
@@ -124,7 +127,7 @@ async function insertDeadLetter(sql: Sql | Tx, letter: DeadLetter): Promise<void
       set payload = excluded.payload, error = excluded.error, attempts = d.attempts + 1, tried_at = excluded.tried_at`;
 }
 
-/** Oldest first, without what is in them: five hundred can be hundreds of megabytes. */
+/** The oldest first, without their content: five hundred of them can be hundreds of megabytes. */
 export async function listDeadLetters(sql: Sql, limit: number): Promise<ListedDeadLetter[]> {
   const rows = await sql<ListedRow[]>`
     select id, type, user_id, error, attempts, received_at, tried_at
@@ -139,7 +142,10 @@ export async function findDeadLetter(sql: Sql, id: string): Promise<StoredDeadLe
   return row ? { ...presentListed(row), payload: Buffer.from(row.payload, "base64") } : null;
 }
 
-/** Forgets them; how many there were. A dropped webhook counts as dealt with: its repetition is a duplicate. */
+/**
+ * Deletes letters and returns how many there were. A dropped webhook counts as dealt with: a repetition of it is a
+ * duplicate.
+ */
 export async function dropDeadLetters(sql: Sql | Tx, ids: readonly string[]): Promise<number> {
   const list = textArray(ids);
   await sql`
@@ -168,7 +174,7 @@ function presentListed(row: ListedRow): ListedDeadLetter {
     id: row.id,
     type: row.type,
     kind: kindOf(row),
-    // Letters that were kept before they had a kind name an organization here.
+    // Letters from before they had a kind have an organization's id here.
     userId:
       kindOf(row) === "organization" || deadObjectOf(row.id)?.kind === "membership" ? null : row.user_id,
     error: row.error,

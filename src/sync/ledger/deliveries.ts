@@ -3,7 +3,7 @@ import type { Tx } from "../../db/connection/sql.js";
 
 export type Outcome = "applied" | "stale" | "ignored" | "dead_lettered";
 
-/** One webhook message, for dedupe and audit. */
+/** One webhook message, kept to recognise repeats and for audit. */
 export interface Delivery {
   messageId: string;
   type: string | null;
@@ -12,12 +12,13 @@ export interface Delivery {
 }
 
 /**
- * Records the deliveries in the transaction that applies them and returns the ids seen for the first time. A concurrent
- * duplicate waits here for the other's commit. One that ended as a dead letter doesn't count as seen: its letter goes.
+ * Records deliveries in the transaction that applies them, and returns the ids that are seen for the first time. A
+ * concurrent duplicate waits here for the other's commit. A message that ended as a dead letter doesn't count as
+ * seen, and its letter is removed.
  */
 export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): Promise<Set<string>> {
   const once = new Map(deliveries.map((delivery) => [delivery.messageId, delivery]));
-  // Sorted, like every lock here: two batches that share messages wait for each other instead of deadlocking.
+  // Sorted, like every lock here, so that two batches that share messages wait for each other instead of deadlocking.
   const rows = [...once.values()].sort((a, b) => (a.messageId < b.messageId ? -1 : 1));
   if (rows.length === 0) return new Set();
   const claimed = await tx<{ message_id: string; again: boolean }[]>`

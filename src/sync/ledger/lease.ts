@@ -5,32 +5,32 @@ import { runLoop } from "../../lib/loop.js";
 import { hasDied, THIS_PROCESS } from "../../lib/this-process.js";
 import type { Logger } from "../../observability/logger.js";
 
-/** Refuses, in the transaction it is given, what a process writes that doesn't hold the lease any more. */
+/** Runs in a transaction, and refuses it if this process no longer holds the lease. */
 export type Fence = (tx: Tx) => Promise<void>;
 
 /**
- * Statements take a page as arrays of a megabyte; planning for their very values copies and parses them again and again,
- * at half a second a page for the first five of every connection.
+ * These statements take a page as arrays of a megabyte. Planning for their values would copy and parse the arrays
+ * again each time: half a second a page, for the first five pages of every connection.
  */
 const PLAN_ONCE = "plan_cache_mode";
 
-/** For what is loaded where nobody else can walk. */
+/** For loads where nobody else can hold a lease. */
 export const unfenced: Fence = async (tx) => {
   await tx`select set_config(${PLAN_ONCE}, 'force_generic_plan', true)`;
 };
 
-/** The right to walk, held by one process at a time. */
+/** The right to do runs, held by one process at a time. */
 export interface HeldLease {
   epoch: number;
-  /** Aborts when the lease was lost. */
+  /** Aborts when the lease is lost. */
   signal: AbortSignal;
   fence: Fence;
-  /** Lets another process have it at once. */
+  /** Releases the lease, so that another process can have it at once. */
   release(): Promise<void>;
 }
 
 export interface Lease {
-  /** Null: somebody else has it. What is acquired is renewed until it is released or lost. */
+  /** Null if another process has it. A lease is renewed until it is released or lost. */
   acquire(): Promise<HeldLease | null>;
 }
 
@@ -42,19 +42,19 @@ export class LeaseLost extends Error {
 export interface LeaseOptions {
   sql: Sql;
   log: Logger;
-  /** A holder that is not heard of for so long may be replaced. */
+  /** A holder that isn't heard of for so long may be replaced. */
   ttlMs?: number;
   renewMs?: number;
 }
 
 const NAME = "walks";
-/** A process may have several: two mirrors, or a command beside a server. */
+/** One process may hold several: two mirrors, or a command beside a server. */
 let made = 0;
 
 /**
- * A row, not an advisory lock: a process that was stopped in the middle keeps a lock, and this row only until it
- * expires. One that wakes up too late finds the epoch raised: every transaction of a walk reads it `for share` first, so
- * a takeover waits for those under way and lets no later one pass.
+ * The lease is a row, not an advisory lock: a process that was stopped would keep a lock, but keeps this row only
+ * until it expires. If it wakes up later, it finds the epoch raised. Every transaction of a run reads the row `for
+ * share` first, so that a takeover waits for those under way and lets no later one pass.
  */
 export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseOptions): Lease {
   const holder = `${THIS_PROCESS}/${++made}`;
@@ -80,7 +80,10 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
     return row?.epoch ?? null;
   }
 
-  /** Whoever was killed on this machine needn't be waited for, nor we ourselves, when Postgres was away as we let go. */
+  /**
+   * A holder that was killed on this machine needn't be waited for. Nor need we wait for ourselves, if Postgres was
+   * away when we released the lease.
+   */
   async function dropDead(): Promise<boolean> {
     const [row] = await sql<{ holder: string; epoch: number }[]>`
       select holder, epoch from mirror_data.leases where name = ${NAME}`;
@@ -114,7 +117,7 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
     const renewing = runLoop({
       ...{ signal: AbortSignal.any([ended.signal, lost.signal]), step: renew },
       ...{ startsWith: "pause", pauseMs: renewMs },
-      // While Postgres is away nobody else can take it either.
+      // While Postgres is away nobody else can take the lease either.
       onFailure: (error) => log.warn({ err: error }, "the lease could not be renewed"),
     });
     return {
@@ -123,7 +126,7 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
       fence,
       async release() {
         ended.abort();
-        // A renewal that Postgres never answers must not keep this process from asking anew.
+        // A renewal that Postgres never answers must not keep this process from asking again.
         await Promise.race([renewing, sleep(renewMs)]);
         holds = false;
         await sql`update mirror_data.leases set expires_at = 0 where name = ${NAME} and epoch = ${epoch}`.catch(
@@ -138,10 +141,10 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
   return { acquire };
 }
 
-/** All windows of a walk write here side by side: locked, they would hold all connections. */
+/** All windows of a run write side by side. Those that wait for a lock would hold all connections. */
 const LOCK_TIMEOUT_MS = 500;
 
-/** One transaction of a walk, refused where the lease was lost. */
+/** Runs one transaction of a run. Throws if the lease was lost. */
 export async function fenced<T>(sql: Sql, fence: Fence, work: (tx: Tx) => Promise<T>): Promise<T> {
   return (await sql.begin(async (tx) => {
     limitLocks(tx, LOCK_TIMEOUT_MS);

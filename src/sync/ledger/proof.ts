@@ -4,15 +4,15 @@ import { RANK } from "../fold/snapshot.js";
 import { DEAD_OBJECTS } from "./dead-letters.js";
 import { CONTRADICTED } from "./refetch-queue.js";
 
-/** How much of Clerk's users the mirror can vouch for, at hand without asking the database. */
+/** How much of Clerk's users the mirror can vouch for, known without asking the database. */
 export interface Completeness {
   isBackfilled(): boolean;
-  /** The moment up to which a walk proved the mirror complete, in milliseconds; null: none has yet. */
+  /** The moment up to which the mirror was proved complete, in milliseconds. Null if it never was. */
   asOfMs(): number | null;
   /** The same for memberships and organizations. */
   membershipsAsOfMs(): number | null;
   refresh(): Promise<void>;
-  /** Keeps up with what other processes find out, until aborted. */
+  /** Follows what other processes find out, until aborted. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -46,14 +46,14 @@ export function createCompleteness(sql: Sql): Completeness {
   };
 }
 
-/** Notes that a walk from start to end has shown all of Clerk's users. */
+/** Notes that a run has read all of Clerk's users from start to end. */
 export async function markBackfilled(sql: Sql | Tx, nowMs: number): Promise<void> {
   await sql`update mirror_data.upstream set backfilled_at = coalesce(backfilled_at, ${nowMs})`;
 }
 
 /**
- * Where the next incremental run stands on: the newest `updated_at` that Clerk had shown when the last successful walk
- * began, and the moment up to which the mirror was proved complete. Nulls before the first.
+ * Where the next check begins: the newest `updated_at` that Clerk had shown when the last successful run began, and
+ * the moment up to which the mirror was proved complete. Nulls before the first run.
  */
 export async function loadProof(sql: Sql): Promise<{ watermark: number | null; asOfMs: number | null }> {
   const [row] = await sql<{ watermark: number | null; as_of: number | null }[]>`
@@ -61,12 +61,12 @@ export async function loadProof(sql: Sql): Promise<{ watermark: number | null; a
   return { watermark: row?.watermark ?? null, asOfMs: row?.as_of ?? null };
 }
 
-/** Once the walk that began with it has succeeded. */
+/** Call it when the run that began with this watermark has succeeded. */
 export async function saveWatermark(sql: Sql | Tx, watermark: number): Promise<void> {
   await sql`update mirror_data.upstream set watermark = greatest(watermark, ${watermark}::bigint)`;
 }
 
-/** What was counted on both sides, for people to compare. */
+/** Notes what was counted on both sides, for people to compare. */
 export async function saveCounted(
   sql: Sql | Tx,
   { theirs, ours }: { theirs: number; ours: number },
@@ -76,20 +76,20 @@ export async function saveCounted(
     update mirror_data.upstream set counted = ${theirs}, counted_here = ${ours}, counted_at = ${nowMs}`;
 }
 
-/** At the start of a backfill, which may be resumed later: what changes from then on is not behind it. */
+/** Call it at the start of a backfill, which may be resumed later: what changes from then on isn't behind it. */
 export async function keepFirstWatermark(sql: Sql | Tx, watermark: number): Promise<void> {
   await sql`update mirror_data.upstream set watermark = coalesce(watermark, ${watermark}::bigint)`;
 }
 
-/** What a walk has proved that began at one moment: by Clerk's clock, and by ours. */
+/** The moment up to which a run proves something: by Clerk's clock, and by ours. */
 export interface Proved {
-  /** No later than Clerk's clock had it: changes carry its times. */
+  /** No later than Clerk's clock showed, because changes carry Clerk's times. */
   clerkMs: number;
-  /** What came to us since then is not in doubt. */
+  /** What reached us after this moment isn't in doubt. */
   ownMs: number;
 }
 
-/** `as_of` is compared with our clock and with Clerk's times: where they differ, the earlier of both is claimed. */
+/** `as_of` is compared with our clock and with Clerk's times. Where the two differ, it claims the earlier one. */
 export const provedBy = (
   beganAtMs: number,
   { lagMs, offsetMs }: { lagMs: number; offsetMs: number },
@@ -99,16 +99,16 @@ export const provedBy = (
 });
 
 /**
- * Moves `as_of` forward to what was proved, unless something from before is still in doubt: an open refetch or dead letter
- * may stand for a user who is wrong here, and a user whom a walk could not store is; nor once a webhook of something older
- * has come behind `position`, where the feed stood before users were looked at here.
+ * Moves `as_of` forward to what was proved, unless something from before is still in doubt. An open refetch or dead
+ * letter may stand for a user who is wrong here, and so may a user whom a run could not store. Nor does it move if a
+ * webhook about something older arrived after `position`, where the feed stood before users were compared.
  */
 export async function advanceAsOf(
   tx: Tx,
   { clerkMs, ownMs }: Proved,
   position = Number.MAX_SAFE_INTEGER,
 ): Promise<void> {
-  // In a statement of its own: whoever holds the row may be bringing what the next one must see.
+  // In a statement of its own: the session that holds the row may be writing what the next statement must see.
   await tx`select from mirror_data.upstream for update`;
   await tx`
     update mirror_data.upstream set as_of = ${greatestBefore(tx, tx`as_of`, clerkMs)}
@@ -119,8 +119,8 @@ export async function advanceAsOf(
 }
 
 /**
- * Takes back what was proved of the time since `sinceMs`. The next successful check proves it anew. Nothing fresher than
- * `lagMs` was ever proved: for that nobody waits.
+ * Takes back the proof for the time since `sinceMs`. The next successful check proves it again. Nothing fresher than
+ * `lagMs` was ever proved, so nothing is taken back for that.
  */
 export async function withdrawAsOf(tx: Tx, sinceMs: number, lagMs: number): Promise<void> {
   const [proved] = await tx<{ as_of: number | null }[]>`
@@ -129,20 +129,21 @@ export async function withdrawAsOf(tx: Tx, sinceMs: number, lagMs: number): Prom
   if ((proved?.as_of ?? 0) > sinceMs) await tx`update mirror_data.upstream set as_of = ${sinceMs}`;
 }
 
-/** The same for organizations and memberships, which a walk of all of them has shown. */
+/** The same for organizations and memberships, after a run has read all of them. */
 export async function advanceMembershipsAsOf(sql: Sql | Tx, { clerkMs, ownMs }: Proved): Promise<void> {
   await sql`
     update mirror_data.upstream set memberships_as_of = ${greatestBefore(sql, sql`memberships_as_of`, clerkMs)}
     where ${nothingInDoubt(sql, ownMs)}`;
 }
 
-/** What lies in the future was proved before the clock was set back, and isn't any more. */
+/** A moment in the future was proved before the clock was set back, and no longer counts. */
 const greatestBefore = (sql: Sql | Tx, column: ReturnType<Sql>, provedMs: number) => sql`
   greatest(case when ${column} <= extract(epoch from clock_timestamp()) * 1000 then ${column} end, ${provedMs}::bigint)`;
 
 /**
- * A tombstone that something contradicted may have been wrong for long: until Clerk has answered nothing is proved. Nor
- * while a doubt lies in the future: the clock was set back, and nobody knows how old it is.
+ * A tombstone that something contradicted may have been wrong for long, so nothing is proved until Clerk has
+ * answered. Nor is anything proved while a doubt lies in the future: the clock was set back, and nobody knows how old
+ * it is.
  */
 const nothingInDoubt = (sql: Sql | Tx, provedMs: number) => sql`
   not exists (

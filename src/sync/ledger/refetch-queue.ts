@@ -1,22 +1,22 @@
 import { plainArray, textArray } from "../../db/connection/bulk.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 
-/** A membership, which Clerk can't be asked for by id, is asked for by its organization and user: `<id>/<id>`. */
+/** Clerk can't be asked for a membership by its id, so it is asked for by organization and user: `<id>/<id>`. */
 export type RefetchKind = "user" | "organization" | "membership";
 
-/** The reason where something was shown live that is a tombstone here. */
+/** The reason if something was shown live that is a tombstone here. */
 export const CONTRADICTED = "contradicted";
 
-/** Something that must be asked of Clerk again. */
+/** Something that Clerk must be asked about again. */
 export interface Refetch {
   kind: RefetchKind;
   id: string;
   reason: string;
-  /** Milliseconds on the primary's clock before which asking is useless. */
+  /** The moment, in milliseconds on the primary's clock, before which asking is useless. */
   notBeforeMs?: number;
 }
 
-/** An answer that Clerk gave to a request begun after the doubt arose settles it. */
+/** A question is settled by any answer whose request began after the doubt arose. */
 export interface Settled {
   kind: RefetchKind;
   id: string;
@@ -24,8 +24,8 @@ export interface Settled {
 }
 
 /**
- * What a transaction answers and asks. All rows it will touch are locked first, in order: two batches that share ids
- * wait for each other instead of deadlocking.
+ * Removes the questions that a transaction answers and adds those that it raises. All rows that it touches are locked
+ * first, in order, so that two batches that share ids wait for each other instead of deadlocking.
  */
 export async function writeRefetches(
   tx: Tx,
@@ -39,7 +39,10 @@ export async function writeRefetches(
   await queueRefetches(tx, queued);
 }
 
-/** Queues each id once, sorted; one that waits already keeps its date, because it blocks the proof of sync from then on. */
+/**
+ * Queues each id once, sorted. An id that waits already keeps its date, because it blocks the proof from that date
+ * on.
+ */
 export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[]): Promise<void> {
   if (refetches.length === 0) return;
   const rows = sortedOnce(refetches);

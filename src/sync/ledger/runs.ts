@@ -11,11 +11,11 @@ export type OnProgress = (progress: { phase: Phase; done: number; total: number 
 
 export type RunState = "queued" | "running" | "succeeded" | "failed" | "stopped";
 
-/** Why a user here wasn't as Clerk has it: what the mirror should have been told of. */
+/** Why a user here differed from Clerk's: the kind of message that should have told the mirror. */
 export const REASONS = ["missed_create", "missed_update", "missed_delete"] as const;
 export type Reason = (typeof REASONS)[number];
 
-/** What a walk found different from what it should have known, and repaired unless it was a dry one. */
+/** What a run found to differ. It repaired that, unless it was a dry run. */
 export type Differences = Record<Reason, number>;
 /** The users it was, as far as they are kept. */
 export type DifferenceIds = Partial<Record<Reason, string[]>>;
@@ -31,10 +31,10 @@ export interface Run {
   users: { seen: number; expected: number | null };
   windows: { total: number; done: number };
   differences: Differences;
-  /** The first of them by reason, at most 100 each. */
+  /** The first ids by reason, at most 100 each. */
   difference_ids: DifferenceIds;
   requests: number;
-  /** When it will have ended if it goes on like this; null: it isn't running, or nothing can be said yet. */
+  /** When the run will end if it goes on like this. Null if it isn't running, or if nothing can be said yet. */
   eta: number | null;
   error: string | null;
 }
@@ -58,12 +58,12 @@ export async function createRun(
   return id;
 }
 
-/** Any two processes of any version agree on this number. */
+/** All processes of all versions must use this number. */
 const QUEUE_LOCK = 7_310_214_403;
 
 /**
- * Queues a run, unless the same one waits already: that one will see all that this would. So there are never more waiting
- * than there are kinds of runs. `isNew`: nobody had asked for it.
+ * Queues a run, unless the same one waits already, which will see everything that this one would. So no more runs
+ * wait than there are kinds. `isNew`: nobody had asked for it before.
  */
 export async function queueRun(
   sql: Sql,
@@ -84,7 +84,7 @@ export async function queueRun(
   })) as { id: string; isNew: boolean };
 }
 
-/** The one that has waited longest, whoever queued it; those that change nothing come behind those that repair. */
+/** The run that has waited longest, whoever queued it. Dry runs come after those that repair. */
 export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {
   const [row] = await sql<{ id: string; mode: RunMode; allow_purge: boolean }[]>`
     select id, mode, allow_purge from mirror_data.runs
@@ -93,7 +93,7 @@ export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {
   return row ? { id: row.id, mode: row.mode, allowPurge: row.allow_purge } : null;
 }
 
-/** Also one that was begun before: it keeps the moment of its first beginning. */
+/** Also starts a run that was begun before; it keeps the moment of its first start. */
 export async function startRun(sql: Sql | Tx, id: string, nowMs: number): Promise<void> {
   await sql`
     update mirror_data.runs
@@ -102,7 +102,7 @@ export async function startRun(sql: Sql | Tx, id: string, nowMs: number): Promis
     where id = ${id}`;
 }
 
-/** How far a run has come; `expected` null while it isn't known. */
+/** How far a run has come. `expected` is null while it isn't known. */
 export interface RunProgress {
   seen: number;
   expected: number | null;
@@ -111,7 +111,7 @@ export interface RunProgress {
   requests: number;
 }
 
-/** Totals, not increments: repeating is safe. */
+/** These are totals, not increments, so repeating is safe. */
 export async function saveProgress(sql: Sql | Tx, id: string, progress: RunProgress): Promise<void> {
   const { seen, expected, differences, differenceIds, requests } = progress;
   await sql`
@@ -144,7 +144,7 @@ export async function latestRuns(sql: Sql, limit: number): Promise<Run[]> {
   return rows.map(present);
 }
 
-/** A backfill that was begun and not ended, whose checkpoints are worth going on from. */
+/** A backfill that was begun and not ended: its checkpoints are worth continuing. */
 export async function unfinishedBackfill(sql: Sql): Promise<string | null> {
   const [row] = await sql<{ id: string }[]>`
     select id from mirror_data.runs
@@ -156,12 +156,12 @@ export async function queueAgain(sql: Sql, id: string): Promise<void> {
   await sql`update mirror_data.runs set state = 'queued', finished_at = null where id = ${id}`;
 }
 
-/** So often a run may end its process before it is taken for the reason. */
+/** How often a run may end its process before the run itself is taken for the cause. */
 const MOST_ATTEMPTS = 3;
 
 /**
- * What a process left behind that died, or lost its lease: begun again, and given up after a few times. Backfills and
- * rolling runs are found and resumed by those who execute them.
+ * Queues again the runs of a process that died or lost its lease, and gives them up after a few times. Backfills and
+ * rolling runs are found and resumed by the processes that do them.
  */
 export async function requeueInterrupted(sql: Sql | Tx, nowMs: number): Promise<void> {
   await sql`
@@ -172,7 +172,7 @@ export async function requeueInterrupted(sql: Sql | Tx, nowMs: number): Promise<
     where state = 'running' and mode <> 'backfill' and not rolling`;
 }
 
-/** How many users reconciles have deleted since then. */
+/** How many users runs have deleted since then. */
 export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select coalesce(sum(missed_delete), 0)::bigint as n from mirror_data.runs

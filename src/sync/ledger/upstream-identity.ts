@@ -1,23 +1,23 @@
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
 
-/** Which Clerk a mirror holds the users of. */
+/** The Clerk instance whose users a mirror holds. */
 export interface UpstreamIdentity {
   apiUrl: string;
-  /** From the secret key: `sk_live_…` or `sk_test_…`. */
+  /** Taken from the secret key: `sk_live_…` or `sk_test_…`. */
   environment: "live" | "test";
-  /** Null where the upstream doesn't say. */
+  /** Null if the upstream doesn't say. */
   instanceId: string | null;
 }
 
 /**
- * Remembers the upstream at the first start; afterwards throws `configuration` when it is another one: its users would
- * mix with those of the first.
+ * Remembers the upstream at the first start. Later it throws `configuration` if the upstream is another one, because
+ * its users would mix with those of the first.
  */
 export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentity): Promise<void> {
   const { apiUrl, environment, instanceId } = identity;
   await remember(sql, identity).catch((error) => {
-    // A standby can be compared all the same.
+    // A standby can be compared too.
     if (error.code !== READ_ONLY) throw error;
   });
   const [held] = await sql<{ api_url: string; environment: string; instance_id: string | null }[]>`

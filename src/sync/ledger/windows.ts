@@ -3,7 +3,7 @@ import type { Sql, Tx } from "../../db/connection/sql.js";
 /** The lists of Clerk that runs read. */
 export type ListKind = "users" | "organizations" | "memberships";
 
-/** Who was created after and before, both excluded, as Clerk's parameters have it; null: without a bound. */
+/** The bounds of creation times, both excluded, as in Clerk's parameters. Null: no bound. */
 export interface Bounds {
   afterMs: number | null;
   beforeMs: number | null;
@@ -14,7 +14,7 @@ export interface Checkpoint {
   /** The last one applied. */
   cursorId: string | null;
   cursorCreatedAtMs: number | null;
-  /** Rows behind us, where an upstream without cursors is read by offset; 0: by cursor. */
+  /** How many rows lie behind us, for an upstream without cursors that is read by offset. 0: read by cursor. */
   offset: number;
   done: boolean;
 }
@@ -29,8 +29,8 @@ export const START: Checkpoint = { cursorId: null, cursorCreatedAtMs: null, offs
 export const EVERYBODY: Bounds = { afterMs: null, beforeMs: null };
 
 /**
- * Windows over parts that end at `lastsMs`, each with its upper bound included. Together they hold everybody, whenever
- * created; each shares a millisecond with the next, so that a reading of the bounds that is off by one leaves no gap.
+ * Windows over parts that end at `lastsMs`; each includes its upper bound. Together they hold everybody, whenever
+ * created. Each shares a millisecond with the next, so that an upstream that reads bounds off by one leaves no gap.
  */
 export function windowsBetween(lastsMs: readonly number[]): Window[] {
   return [null, ...lastsMs].map((fromMs, position) => ({
@@ -54,7 +54,7 @@ export async function reopenWindows(sql: Sql | Tx, runId: string): Promise<void>
   await sql`update mirror_data.windows set done = false where run_id = ${runId} and what = 'users'`;
 }
 
-/** The windows of users that were planned for this run; empty before that. */
+/** The windows that were planned for this run. Empty before that. */
 export async function loadWindows(sql: Sql, runId: string): Promise<Window[]> {
   const rows = await sql<WindowRow[]>`
     select position, after_ms, before_ms, cursor_id, cursor_created_at, page_offset, done
@@ -74,7 +74,7 @@ export async function loadCheckpoint(sql: Sql, runId: string, what: ListKind): P
   return row ? checkpointOf(row) : START;
 }
 
-/** In the transaction that applies what the checkpoint says is applied. */
+/** Call it in the transaction that applies what the checkpoint says is applied. */
 export async function saveCheckpoint(
   sql: Sql | Tx,
   { runId, what, position = 0 }: { runId: string; what: ListKind; position?: number },

@@ -5,14 +5,14 @@ import { backoffMs } from "../../lib/async.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
-/** Keeps the database fit to be asked, whatever autovacuum and earlier attempts left undone. */
+/** Keeps statistics and the search index in good order, whatever autovacuum and earlier attempts left undone. */
 export interface Upkeep {
-  /** Until aborted; never fails. */
+  /** Runs until aborted. Never fails. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 const PLANS_MS = 10_000;
-/** A build that fails has taken its minutes: it is tried less and less often. */
+/** A build that fails has taken its minutes, so it is tried less and less often. */
 const INDEX_MS = { first: 60_000, longest: 3_600_000 };
 
 export interface UpkeepOptions {
@@ -30,7 +30,10 @@ export function createUpkeep({ primary, log, everyMs }: UpkeepOptions): Upkeep {
       onFailure: ({ message }) => log.debug({ reason: message }, "plans could not be kept fit"),
     });
 
-  /** Where a build failed after a load, or an earlier version left none. Before the first load has ended there is to be none. */
+  /**
+   * Makes the index if a build failed after a load, or if an earlier version left none. Before the first load has
+   * ended there must be none.
+   */
   async function makeIndex(): Promise<void> {
     const [upstream] = await primary.sql`
       select from mirror_data.upstream where backfilled_at is not null`;
@@ -49,7 +52,7 @@ export function createUpkeep({ primary, log, everyMs }: UpkeepOptions): Upkeep {
 
   return {
     run: async (signal) => {
-      // What is being built when the process ends is Postgres' to end.
+      // If the process ends during a build, Postgres ends that.
       const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
       await Promise.race([Promise.all([keepPlans(signal), keepIndex(signal)]), stopped]);
     },

@@ -5,26 +5,29 @@ import type { Logger } from "../../observability/logger.js";
 import { dropDeadLetters } from "../ledger/dead-letters.js";
 
 export interface Retention {
-  /** Deletes what is older than it is kept; how many rows. Repeating is safe, also from several processes at once. */
+  /**
+   * Deletes what is older than it has to be kept, and returns how many rows. Repeating is safe, also from several
+   * processes at once.
+   */
   prune(): Promise<number>;
-  /** Prunes from time to time until aborted, and never fails: what can't be deleted now is deleted later. */
+  /** Deletes from time to time until aborted. Never fails: what can't be deleted now is deleted later. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
-/** How long Svix repeats a message is a day and a bit; a reader of the feed may be away for a long weekend. */
+/** Svix repeats a message for a day and a bit. A reader of the feed may be away for a long weekend. */
 const DELIVERIES_MS = 7 * DAY_MS;
 const CHANGES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
-/** Checks come each minute, and mostly find nothing. */
+/** Checks come every minute and mostly find nothing. */
 const CHECKS_MS = 7 * DAY_MS;
-/** Long enough for a person to come back to them; what they were about is asked of Clerk all the same. */
+/** Long enough for a person to look at them. Clerk is asked about their subjects in any case. */
 const LETTERS_MS = 30 * DAY_MS;
 const MOST_LETTERS = 10_000;
 const MOST_LETTER_BYTES = 256 * 1024 * 1024;
 const MOST_LOGGED = 100;
 const INTERVAL_MS = 600_000;
-/** Short transactions: nobody waits for one of them. */
+/** Transactions are short, so that nobody waits for one. */
 const PER_STATEMENT = 5000;
 
 export interface RetentionOptions {
@@ -46,7 +49,7 @@ export function createRetention(options: RetentionOptions): Retention {
           select message_id from mirror_data.deliveries
           where received_at < ${now - DELIVERIES_MS} limit ${PER_STATEMENT})`,
     );
-    // The newest stays: its position is the feed's own.
+    // The newest row stays, because its position is the feed's own.
     const changes = await untilDone(
       () => sql`
         delete from mirror_data.changes where position in (
@@ -63,7 +66,10 @@ export function createRetention(options: RetentionOptions): Retention {
     return deliveries + changes + runs.count + (await pruneLetters(now));
   }
 
-  /** Dead letters of long ago, and the oldest beyond how many may be kept: never without a word. */
+  /**
+   * Deletes dead letters that are too old, and the oldest beyond the number that may be kept. It never does so
+   * without a log line.
+   */
   async function pruneLetters(now: number): Promise<number> {
     const { mostLetters = MOST_LETTERS, mostLetterBytes = MOST_LETTER_BYTES } = options;
     for (let all = 0; ; ) {

@@ -3,17 +3,17 @@ import { tidySearchIndexes } from "../../db/setup/search-index.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
-/** Works changes of names into the search indexes, so that whoever writes them doesn't have to. */
+/** Works changed names into the search indexes, so that the statement that writes them doesn't have to. */
 export interface SearchTidying {
-  /** To be told when users were changed, by whichever process. */
+  /** Call it when users were changed, by whichever process. */
   noteChange(): void;
-  /** Tidies until aborted: what is found at first, then what is noted. */
+  /** Tidies until aborted: first what it finds, then what it is told of. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 /**
- * The more wait, the less each costs: many have the same trigrams. Two seconds' worth is what a search still looks through
- * in passing.
+ * The more names wait, the less each costs, because many have the same trigrams. A search can still look through two
+ * seconds' worth in passing.
  */
 const EVERY_MS = 2000;
 

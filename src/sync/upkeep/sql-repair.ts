@@ -4,11 +4,15 @@ import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { MAY_BE_PRIVATE, shownInSql } from "../apply/safe-json.js";
 
-/** Makes what the SQL views show of rows that an earlier version has written, which hid private metadata at the top only. */
+/**
+ * Rewrites what the SQL views show of rows that an earlier version wrote, which hid private metadata only at the top.
+ */
 export interface SqlRepair {
-  /** Goes through every row once, a page at a time; how many it put right. Repeating is safe. */
+  /** Goes through every row once, a page at a time, and returns how many it repaired. Repeating is safe. */
   repair(signal?: AbortSignal): Promise<number>;
-  /** At the start, and each day, since an old process may write beside this one; until aborted, and never fails. */
+  /**
+   * Runs at the start and once a day, because an old process may write beside this one. Until aborted; never fails.
+   */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -16,7 +20,7 @@ const TABLES = ["users", "organizations", "organization_memberships"] as const;
 const PAGE = 500;
 const INTERVAL_MS = 86_400_000;
 const RETRY_MS = 600_000;
-/** Between two pages, so that those who wait for a connection come first. */
+/** A pause between two pages, so that those who wait for a connection come first. */
 const PAUSE_MS = 5;
 
 export function createSqlRepair({ sql, log }: { sql: Sql; log: Logger }): SqlRepair {
@@ -24,11 +28,11 @@ export function createSqlRepair({ sql, log }: { sql: Sql; log: Logger }): SqlRep
     let repaired = 0;
     for (const table of TABLES) {
       for (let after = ""; !signal?.aborted; ) {
-        // A million rows are read within a minute; what has nothing private doesn't leave Postgres.
+        // A million rows are read within a minute. Rows without anything private don't leave Postgres.
         const page = await sql<{ id: string; payload: string | null }[]>`
           select id, case when payload_safe is null and strpos(payload, ${MAY_BE_PRIVATE}) > 0 then payload end as payload
           from mirror_data.${sql(table)} where id > ${after} order by id limit ${PAGE}`;
-        // Each by itself: rows that are locked together, in whatever order, could deadlock with a batch.
+        // Each row by itself: rows that are locked together, in whatever order, could deadlock with a batch.
         for (const { id, payload } of page) {
           if (payload === null) continue;
           const shown = shownInSql(payload, () => JSON.parse(payload));
