@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Sql } from "../../src/db/connection/sql.js";
 import type { LoadRequest } from "../http/load.js";
 import { startMirror, startScript, type Target } from "../http/processes.js";
-import { type EventKind, SAMPLE, sampleIds, webhooks } from "../http/requests.js";
+import { type EventKind, sampleIds, webhooks } from "../http/requests.js";
 import { customerEvents } from "./customers.js";
 import {
   createPeerDatabase,
@@ -20,8 +20,8 @@ export interface Contestant {
   /** What its users' events change. */
   kinds: readonly EventKind[];
   target: Target;
-  /** So many signed events, each newer than all before, about the same users in the same order whenever this is called. */
-  events(kind: EventKind, count: number): Promise<LoadRequest[]>;
+  /** So many signed events, each newer than all before, about the first `distinct` of always the same users, in turn. */
+  events(kind: EventKind, count: number, distinct: number): Promise<LoadRequest[]>;
   /** Where its rows are; `$1` are ids. Names and times as the events have them, times in milliseconds. */
   stored: { sql: Sql; text: string };
 }
@@ -77,10 +77,10 @@ export function createContestants(deps: ContestantDeps) {
   async function start(): Promise<Contestant[]> {
     stops.unshift(await createRolePostgres(sql));
     const ids = await sampleIds(sql);
-    const clerks = (kind: EventKind, count: number) =>
-      webhooks(sql, { ids, count, kind, secret: webhookSecret, distinct: SAMPLE });
-    const stripes = async (_: EventKind, count: number) =>
-      customerEvents({ customers: users, distinct: Math.min(SAMPLE, users), count, secret: STRIPE_SECRET });
+    const clerks: Contestant["events"] = (kind, count, distinct) =>
+      webhooks(sql, { ids, count, kind, secret: webhookSecret, distinct });
+    const stripes: Contestant["events"] = async (_, count, distinct) =>
+      customerEvents({ customers: users, count, distinct: Math.min(distinct, users), secret: STRIPE_SECRET });
 
     const guide = await peer(
       GUIDE,

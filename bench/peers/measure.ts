@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Sql } from "../../src/db/connection/sql.js";
 import { runLoad } from "../http/load.js";
 import type { LoadOptions } from "../http/measure.js";
-import type { EventKind } from "../http/requests.js";
+import { type EventKind, SAMPLE } from "../http/requests.js";
 import { walPosition, walSince } from "../people/pass.js";
 import type { Contestant } from "./contestants.js";
 import { checkStored } from "./stored.js";
@@ -10,7 +10,7 @@ import { postmasterOf, processorMicroseconds } from "./usage.js";
 
 /**
  * Since the last checkpoint Postgres logs each page whole the first time that it changes. `fresh`: the load begins behind a
- * checkpoint. `between`: it follows one about the same users, whose pages were logged already.
+ * checkpoint. `between`: it follows such a load, about the users of that one alone, whose pages were logged already.
  */
 export type State = "fresh" | "between";
 
@@ -43,6 +43,8 @@ export async function measureContestants(
   const postmaster = await postmasterOf(sql);
   const results: Result[] = [];
   const wanted = new Map<string, number>();
+  /** How many users the last load behind a checkpoint has changed. */
+  const changed = new Map<string, number>();
   let canCheckpoint = true;
 
   async function load(
@@ -52,7 +54,9 @@ export async function measureContestants(
     state: State,
   ): Promise<Result> {
     const key = `${contestant.name} ${kind}`;
-    const requests = await contestant.events(kind, Math.ceil((wanted.get(key) ?? FIRST_EVENTS) * seconds));
+    const count = Math.ceil((wanted.get(key) ?? FIRST_EVENTS) * seconds);
+    const distinct = state === "between" ? (changed.get(key) ?? SAMPLE) : SAMPLE;
+    const requests = await contestant.events(kind, count, distinct);
     if (state === "fresh") canCheckpoint &&= await checkpoint(sql);
     const usage = await usageOf(sql, contestant, postmaster);
     const { perSecond, p99Ms, answered, failures } = await runLoad({
@@ -64,6 +68,7 @@ export async function measureContestants(
     wanted.set(key, Math.max(wanted.get(key) ?? 0, SPARE * perSecond));
     // It was sent the first events again, which are known by then: once more, with enough.
     if (answered > requests.length) return load(contestant, kind, seconds, state);
+    if (state === "fresh") changed.set(key, Math.min(SAMPLE, answered));
     await checkStored(contestant, requests, answered);
     return {
       ...{ contestant: contestant.name, kind, state, perSecond, p99Ms },
