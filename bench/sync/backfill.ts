@@ -38,7 +38,7 @@ const CONDITIONS: Conditions[] = [
   },
 ];
 
-/** Fills an empty mirror from a sandbox Clerk in a process of its own, with half of the budget for the walk. */
+/** Fills an empty mirror from a sandbox Clerk in a process of its own, with half of the quota for the walk. */
 export async function benchBackfill(users: number, say: (text: string) => void): Promise<void> {
   say(`starting a sandbox Clerk with ${users} users`);
   const sandbox = await startSandboxProcess(users);
@@ -56,7 +56,7 @@ export async function benchBackfill(users: number, say: (text: string) => void):
   const head = [
     "",
     "users a second",
-    "waiting for the budget",
+    "waiting for the quota",
     "for Clerk",
     "storing",
     "CPU of the mirror",

@@ -21,7 +21,7 @@ const PER_BATCH = 32;
 const TABLES = { users: "id", ...DERIVED_TABLES };
 
 type Passes = Record<
-  "bareFresh" | "bareChanged" | "fresh" | "changed" | "unchanged" | "glance" | "active",
+  "bareFresh" | "bareChanged" | "fresh" | "changed" | "unchanged" | "comparison" | "active",
   Pass[]
 >;
 
@@ -36,7 +36,7 @@ export async function measureWrites(sql: Sql, users: number, loaded: Loading | n
     fresh: [],
     changed: [],
     unchanged: [],
-    glance: [],
+    comparison: [],
     active: [],
   };
   let searchWritten = 0;
@@ -54,7 +54,7 @@ export async function measureWrites(sql: Sql, users: number, loaded: Loading | n
       passes.changed.push(await pass(sql, changed, (page) => storePeople(sql, page)));
       await settle(sql);
       passes.unchanged.push(await pass(sql, changed, (page) => storePeople(sql, page)));
-      passes.glance.push(await pass(sql, changed, (page) => compare(sql, page)));
+      passes.comparison.push(await pass(sql, changed, (page) => compare(sql, page)));
       const before = await searchVersions(sql, people);
       passes.active.push(
         await pass(sql, changed.map(active), (batch) => applyEvents(sql, batch), { perPage: PER_BATCH }),
@@ -163,9 +163,9 @@ async function remove(sql: Sql, people: readonly Person[]): Promise<void> {
 function linesOf(passes: Passes, users: number, loaded: Loading | null, searchWritten: number): Line[] {
   const bareFresh = lineOf("payloads alone, new", passes.bareFresh);
   const bareChanged = lineOf("payloads alone, changed", passes.bareChanged);
-  const glance = lineOf("unchanged users, Postgres' part", passes.glance, { goal: 150_000 });
+  const comparison = lineOf("unchanged users, Postgres' part", passes.comparison, { goal: 150_000 });
   const wal = median(passes.unchanged.map(({ walBytes }) => walBytes));
-  const unchanged = lineOf("unchanged users", passes.unchanged, { reference: glance });
+  const unchanged = lineOf("unchanged users", passes.unchanged, { reference: comparison });
   const active = lineOf(`users active again, ${PER_BATCH} webhooks at a time`, passes.active);
   const activeWal = median(passes.active.map(({ walBytes }) => walBytes)) / PEOPLE / 1000;
   return [
@@ -174,7 +174,7 @@ function linesOf(passes: Passes, users: number, loaded: Loading | null, searchWr
     lineOf("new users, trigram index in place", passes.fresh, { reference: bareFresh }),
     bareChanged,
     lineOf("changed users", passes.changed, { reference: bareChanged, goal: 2000 }),
-    glance,
+    comparison,
     { ...unchanged, goals: [{ text: `0 bytes of WAL (is ${wal.toLocaleString("en")})`, met: wal === 0 }] },
     {
       ...active,

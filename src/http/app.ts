@@ -10,7 +10,7 @@ import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
-import { writesRoutes } from "./routes/forward.js";
+import { forwardRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UsersDeps, usersRoutes } from "./routes/users.js";
 import { type WebhookDeps, webhookRoutes } from "./routes/webhooks.js";
@@ -47,5 +47,5 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", deadLetterRoutes(deps.deadLetters))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
-    .route("/", writesRoutes(answerByClerk));
+    .route("/", forwardRoutes(answerByClerk));
 }

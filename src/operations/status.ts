@@ -47,7 +47,7 @@ export type Status = {
   database: { embedded: { location: string; locale: string } | null };
 };
 
-export interface StatusParts {
+export interface StatusDeps {
   sql: Sql;
   embedded: { location: string; locale: string } | null;
   /** Whether a signing secret is set. Null if only the server knows. */
@@ -60,7 +60,7 @@ export interface StatusParts {
 const LAST_RUNS = 5;
 const DRIFT_MS = 7 * 86_400_000;
 
-export function createStatusReader(parts: StatusParts): { read(): Promise<Status> } {
+export function createStatusReader(parts: StatusDeps): { read(): Promise<Status> } {
   const { sql, embedded, webhooks, cache, lastRuns } = parts;
 
   async function read(): Promise<Status> {

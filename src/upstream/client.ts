@@ -57,7 +57,7 @@ export interface Upstream {
 /** Sent with every request to Clerk. If a request arrives here with it, the upstream of some mirror is a mirror. */
 export const HOP_HEADER = "x-mirror-hop";
 
-export interface UpstreamOptions {
+export interface UpstreamDeps {
   apiUrl: string;
   secretKey: string;
   /** For the mirror's own reads. */
@@ -90,10 +90,10 @@ const PATIENCE_MS: Record<Priority, number> = {
 };
 const LONGEST_ASKED_MS = 60_000;
 
-const BUDGET_PATIENCE_MS = 5000;
+const QUOTA_PATIENCE_MS = 5000;
 const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
 
-export function createUpstream(options: UpstreamOptions): Upstream {
+export function createUpstream(options: UpstreamDeps): Upstream {
   const { apiUrl, secretKey, apiVersion, timeoutMs, queue, now, log } = options;
   const clerkClock = createClerkClock();
   let requests = 0;
@@ -122,7 +122,7 @@ export function createUpstream(options: UpstreamOptions): Upstream {
   /** A caller who waits for an answer is soon told that the quota is spent. Walks wait. */
   async function takeInTime({ priority, signal, key }: Call): Promise<void> {
     if (isPatient(priority)) return queue.take(priority, signal);
-    const patience = AbortSignal.timeout(BUDGET_PATIENCE_MS);
+    const patience = AbortSignal.timeout(QUOTA_PATIENCE_MS);
     try {
       await queue.take(priority, signal ? AbortSignal.any([patience, signal]) : patience, key);
     } catch (cause) {

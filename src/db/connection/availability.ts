@@ -39,12 +39,12 @@ const WATCH_MS = 1000;
 const PROBE_TIMEOUT_MS = 2000;
 const HOOKS_TIMEOUT_MS = 3000;
 
-export interface AvailabilityOptions {
+export interface AvailabilityDeps {
   database: Pick<Database, "connections" | "primary" | "readers">;
   log: Logger;
 }
 
-export function createAvailability({ database, log }: AvailabilityOptions): Availability {
+export function createAvailability({ database, log }: AvailabilityDeps): Availability {
   const { connections } = database;
   const hooks: (() => Promise<unknown>)[] = [];
   /** The functions that end the waiting inside `guard`. A set costs a tenth of an event target's listeners. */

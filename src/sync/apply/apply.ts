@@ -94,9 +94,9 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   ]);
   return {
     statuses,
-    users: users.effects,
-    organizations: organizations.effects,
-    memberships: memberships.effects,
+    users: users.rowChanges,
+    organizations: organizations.rowChanges,
+    memberships: memberships.rowChanges,
   };
 }
 

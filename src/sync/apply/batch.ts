@@ -61,7 +61,7 @@ export interface Effects {
   delta: number;
   refetches: Refetch[];
   settled: Settled[];
-  effects: Map<string, RowChange>;
+  rowChanges: Map<string, RowChange>;
   /** Settles when the rows are written. Later statements needn't wait for it: a connection runs one after another. */
   written: Promise<unknown>;
 }

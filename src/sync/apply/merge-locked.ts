@@ -70,7 +70,7 @@ export async function foldLocked<R extends StoredRow>(
     written: Promise.resolve(),
     refetches: [],
     settled: [],
-    effects: new Map(),
+    rowChanges: new Map(),
   };
   if (incoming.length === 0) return result;
   const byId = grouped(incoming);
@@ -174,16 +174,16 @@ function record<R extends StoredRow>(
   if (!after) return;
   result.outcomes.push({ id, before, after });
   result.delta += Number(after.payload !== null) - Number(isLive(before));
-  const effect = effectOf(before, after);
+  const effect = rowChangeOf(before, after);
   if (!effect) return;
-  result.effects.set(id, effect);
+  result.rowChanges.set(id, effect);
   result.changes.push(changeOf(table.name, after));
 }
 
 const isLive = (row: StoredRow | null) => row !== null && row.payload !== null;
 
 /** The change that a reader can notice. Null for a row that was only seen again: it is written, but not announced. */
-function effectOf(before: StoredRow | null, after: StoredRow): RowChange | null {
+function rowChangeOf(before: StoredRow | null, after: StoredRow): RowChange | null {
   if (after.payload === null) return isLive(before) || before === null ? "deleted" : null;
   if (!before || before.payload === null) return "created";
   if (before.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata)

@@ -18,7 +18,7 @@ import { type Comparison, compareMemberships, compareOrganizations, compareUsers
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
 /** What came of one page: how the stored rows changed, by id. */
-export type PageEffects = Map<string, RowChange>;
+export type PageChanges = Map<string, RowChange>;
 
 export interface PageOptions {
   lagMs: number;
@@ -86,7 +86,7 @@ export function applyPage(
   what: ListKind,
   page: ListedPage,
   options: PageOptions,
-): Promise<PageEffects> {
+): Promise<PageChanges> {
   if (what === "users") return apply(sql, USERS, page, options);
   return what === "organizations"
     ? apply(sql, ORGANIZATIONS, page, options)
@@ -98,7 +98,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   kind: PageKind<T>,
   page: ListedPage,
   { lagMs, fence, within, dryRun = false, signal }: PageOptions,
-): Promise<PageEffects> {
+): Promise<PageChanges> {
   const keepDead = (id: string, object: unknown, error: Error) =>
     fenced(sql, fence, (tx) => keepDeadObject(tx, { kind: kind.letter, id }, object, error));
   const pause = createPause();
@@ -121,7 +121,7 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
   const options = { lagMs, fence, dryRun, signal, bytes, ...(within && { within }) };
   const results = await applyUntilUnlocked(sql, news.map(kind.item), options);
-  const effects: PageEffects = new Map();
+  const effects: PageChanges = new Map();
   const stored: string[] = [];
   for (const [index, result] of results.entries()) {
     const snapshot = news[index];

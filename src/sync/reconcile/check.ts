@@ -4,7 +4,7 @@ import { sleep } from "../../lib/async.js";
 import { fenced } from "../ledger/lease.js";
 import { advanceAsOf, loadProof, provedBy, saveCounted, saveWatermark } from "../ledger/proof.js";
 import { type Bounds, EVERYBODY, START } from "../ledger/windows.js";
-import { applyPage, type PageEffects } from "./apply-page.js";
+import { applyPage, type PageChanges } from "./apply-page.js";
 import { countWithin, keepsToBounds } from "./bounds.js";
 import { boundsQuery, createdAtOf, idOf, PAGE_SIZE, pagesByOffset, updatedAtOf } from "./clerk-pages.js";
 import type { ConfirmedGone } from "./deletions.js";
@@ -147,7 +147,7 @@ async function readChanges(
   return { newest };
 }
 
-function foresee({ findings }: RunContext, items: readonly unknown[], effects: PageEffects): void {
+function foresee({ findings }: RunContext, items: readonly unknown[], effects: PageChanges): void {
   for (const item of items) {
     const id = idOf(item) ?? "";
     if (effects.get(id) === "created") findings.foresee(id, createdAtOf(item) ?? 0);

@@ -2,7 +2,7 @@ import type { Sql } from "../../db/connection/sql.js";
 import { type Fence, fenced } from "../ledger/lease.js";
 import { type DifferenceIds, REASONS, type Reason, type Run, saveProgress } from "../ledger/runs.js";
 import type { Bounds } from "../ledger/windows.js";
-import type { PageEffects } from "./apply-page.js";
+import type { PageChanges } from "./apply-page.js";
 
 /** What a run has seen and found so far. All that changes while a run goes on is in here; its row shows the numbers. */
 export interface Findings {
@@ -17,7 +17,7 @@ export interface Findings {
   /** Counts users who differ. The same user counts once for one reason. */
   differs(reason: Reason, ids: Iterable<string>): void;
   /** Counts what a page changed as missed by the webhooks. Times of activity don't count: no event tells of them. */
-  countMissed(effects: PageEffects): void;
+  countMissed(effects: PageChanges): void;
   /** Notes a user whom a dry run would have stored: counts of our own users include them from now on. */
   foresee(id: string, createdAtMs: number): void;
   /** How many of the foreseen users were created within these bounds. */

@@ -15,13 +15,13 @@ const PLANS_MS = 10_000;
 /** A build that fails has taken its minutes, so it is tried less and less often. */
 const INDEX_MS = { first: 60_000, longest: 3_600_000 };
 
-export interface UpkeepOptions {
+export interface UpkeepDeps {
   primary: Pick<Primary, "sql" | "unhurried">;
   log: Logger;
   everyMs?: { plans: number; index: { first: number; longest: number } };
 }
 
-export function createUpkeep({ primary, log, everyMs }: UpkeepOptions): Upkeep {
+export function createUpkeep({ primary, log, everyMs }: UpkeepDeps): Upkeep {
   const { plans, index } = everyMs ?? { plans: PLANS_MS, index: INDEX_MS };
 
   const keepPlans = (signal: AbortSignal) =>

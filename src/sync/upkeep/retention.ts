@@ -30,7 +30,7 @@ const INTERVAL_MS = 600_000;
 /** Transactions are short, so that nobody waits for one. */
 const PER_STATEMENT = 5000;
 
-export interface RetentionOptions {
+export interface RetentionDeps {
   sql: Sql;
   clock: Pick<Clock, "now">;
   log: Logger;
@@ -38,7 +38,7 @@ export interface RetentionOptions {
   mostLetterBytes?: number;
 }
 
-export function createRetention(options: RetentionOptions): Retention {
+export function createRetention(options: RetentionDeps): Retention {
   const { sql, clock, log } = options;
 
   async function prune(): Promise<number> {

@@ -17,13 +17,13 @@ export interface SearchTidying {
  */
 const EVERY_MS = 2000;
 
-export interface SearchTidyingOptions {
+export interface SearchTidyingDeps {
   sql: Sql;
   log: Logger;
   everyMs?: number;
 }
 
-export function createSearchTidying({ sql, log, everyMs = EVERY_MS }: SearchTidyingOptions): SearchTidying {
+export function createSearchTidying({ sql, log, everyMs = EVERY_MS }: SearchTidyingDeps): SearchTidying {
   let isTidy = false;
 
   async function tidy(): Promise<void> {
