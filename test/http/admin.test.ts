@@ -1,4 +1,7 @@
+import { Hono } from "hono";
 import { expect, test } from "vitest";
+import type { HttpEnv } from "../../src/http/respond.js";
+import { deadLetterRoutes } from "../../src/http/routes/dead-letters.js";
 import type { Readiness } from "../../src/http/routes/ops.js";
 import { bearer, LETTER, MIRROR_KEY, RUN, standInApp } from "./stand-ins.js";
 
@@ -87,6 +90,31 @@ test("lists dead letters without what is in them", async () => {
     },
   ]);
 });
+
+test.each([0, 1, 50, 51, 500])(
+  "lists %i dead letters as one JSON text, whatever its chunks",
+  async (count) => {
+    const letters = Array.from({ length: count }, (_, n) => ({
+      ...LETTER,
+      id: `msg_${n}`,
+      error: `"é\n${n}`,
+    }));
+    const app = new Hono<HttpEnv>()
+      .use(async (c, next) => {
+        c.set("headers", {});
+        c.set("principal", { name: "operator", scopes: new Set(["admin"]) });
+        await next();
+      })
+      .route(
+        "/",
+        deadLetterRoutes({ list: async () => letters, replay: async () => null, drop: async () => false }),
+      );
+    const response = await app.request("/mirror/dead-letters");
+    expect(response.headers.get("content-type")).toBe("application/json");
+    const { data } = (await response.json()) as { data: { id: string; error: string }[] };
+    expect(data.map(({ id, error }) => [id, error])).toEqual(letters.map(({ id, error }) => [id, error]));
+  },
+);
 
 test("replays and drops a dead letter by its id, and 404 where there is none", async () => {
   const path = `/mirror/dead-letters/${encodeURIComponent(LETTER.id)}`;

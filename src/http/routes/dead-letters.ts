@@ -3,7 +3,8 @@ import { AppError } from "../../lib/errors.js";
 import type { ListedDeadLetter } from "../../sync/ledger/dead-letters.js";
 import type { Replay } from "../../sync/webhooks/replay.js";
 import { requireScope } from "../middleware.js";
-import { type HttpEnv, respondJson } from "../respond.js";
+import { type HttpEnv, JSON_TYPE, respondJson } from "../respond.js";
+import { respondStream } from "../respond-stream.js";
 
 export interface DeadLetterDeps {
   /** The oldest first. */
@@ -14,6 +15,7 @@ export interface DeadLetterDeps {
 }
 
 const MOST_LISTED = 500;
+const PER_CHUNK = 50;
 /** What could be an id at all: no text that Postgres can't hold. */
 const LETTER_ID = /^[!-~]{1,300}$/;
 
@@ -23,8 +25,9 @@ const LETTER_ID = /^[!-~]{1,300}$/;
 export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
-    .get("/mirror/dead-letters", admin, async (c) =>
-      respondJson(c, { data: (await list(MOST_LISTED)).map(presentLetter) }),
+    .get("/mirror/dead-letters", admin, (c) =>
+      // Five hundred of them with long errors are a mebibyte, which nobody else should wait for.
+      respondStream(c, () => listText(list), JSON_TYPE),
     )
     .post("/mirror/dead-letters/:id/replay", admin, async (c) => {
       const id = idOf(c);
@@ -37,6 +40,17 @@ export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<H
       if (!(await drop(id))) throw noLetter(id);
       return respondJson(c, { id, deleted: true });
     });
+}
+
+async function* listText(list: DeadLetterDeps["list"]): AsyncGenerator<Uint8Array> {
+  const letters = await list(MOST_LISTED);
+  for (let from = 0; from === 0 || from < letters.length; from += PER_CHUNK) {
+    const texts = letters
+      .slice(from, from + PER_CHUNK)
+      .map((letter) => JSON.stringify(presentLetter(letter)));
+    const isLast = from + PER_CHUNK >= letters.length;
+    yield Buffer.from(`${from === 0 ? '{"data":[' : ","}${texts.join(",")}${isLast ? "]}" : ""}`);
+  }
 }
 
 function idOf(c: Context<HttpEnv>): string {
