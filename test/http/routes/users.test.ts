@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import type { UsersDeps } from "../../src/http/routes/users.js";
-import { AppError } from "../../src/lib/errors.js";
-import { bearer, MIRROR_KEY, type Overrides, PRIVATE_USER, principalWith, standInApp } from "./stand-ins.js";
+import type { UsersDeps } from "../../../src/http/routes/users.js";
+import { AppError } from "../../../src/lib/errors.js";
+import { bearer, MIRROR_KEY, type Overrides, PRIVATE_USER, principalWith, standInApp } from "../stand-ins.js";
 
 type Users = Omit<UsersDeps, "answerByClerk">;
 

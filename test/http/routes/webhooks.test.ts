@@ -1,7 +1,7 @@
 import { Webhook } from "svix";
 import { expect, test } from "vitest";
-import { AppError } from "../../src/lib/errors.js";
-import { type Overrides, standInApp, WEBHOOK_SECRET } from "./stand-ins.js";
+import { AppError } from "../../../src/lib/errors.js";
+import { type Overrides, standInApp, WEBHOOK_SECRET } from "../stand-ins.js";
 
 const SECOND_SECRET = `whsec_${Buffer.from("the second signing secret").toString("base64")}`;
 const EVENT = '{ "type":"user.updated",  "data": {"id":"user_1","first_name":"Zoë"} }';

@@ -1,9 +1,9 @@
 import { Hono } from "hono";
 import { expect, test } from "vitest";
-import type { HttpEnv } from "../../src/http/respond.js";
-import { deadLetterRoutes } from "../../src/http/routes/dead-letters.js";
-import type { Readiness } from "../../src/http/routes/ops.js";
-import { bearer, LETTER, MIRROR_KEY, RUN, standInApp } from "./stand-ins.js";
+import type { HttpEnv } from "../../../src/http/respond.js";
+import { deadLetterRoutes } from "../../../src/http/routes/dead-letters.js";
+import type { Readiness } from "../../../src/http/routes/ops.js";
+import { bearer, LETTER, MIRROR_KEY, RUN, standInApp } from "../stand-ins.js";
 
 async function ask(method: string, path: string, body?: string) {
   const { app, asked } = standInApp();

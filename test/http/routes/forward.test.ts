@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { AppError } from "../../src/lib/errors.js";
+import { AppError } from "../../../src/lib/errors.js";
 import {
   bearer,
   type ForwardedRequest,
@@ -8,7 +8,7 @@ import {
   PRIVATE_USER,
   principalWith,
   standInApp,
-} from "./stand-ins.js";
+} from "../stand-ins.js";
 
 async function send(method: string, path: string, overrides: Overrides = {}, init: RequestInit = {}) {
   const { app, asked } = standInApp(overrides);
