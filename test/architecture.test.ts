@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { stalePatterns, uncovered } from "./support/covers.js";
 import { circles, importProblems, readSources, sourceFile, structureProblems } from "./support/imports.js";
 
 const files = readSources(join(import.meta.dirname, ".."), ["src", "bench", "test"]);
@@ -17,6 +18,12 @@ describe("the product, its benchmarks and its tests", () => {
 
   test("write the folded tables, read the environment and export as agreed", () => {
     expect(sources.flatMap(structureProblems)).toEqual([]);
+  });
+
+  test("have a test each: at the same path, or one whose header names them", () => {
+    const tests = files.filter(({ path }) => path.endsWith(".test.ts"));
+    expect(uncovered(sources, tests)).toEqual([]);
+    expect(stalePatterns(sources, tests)).toEqual([]);
   });
 
   test("fit on a few screens", () => {
@@ -86,5 +93,19 @@ describe("the checker", () => {
     expect(circles([b, sourceFile("src/c.ts", 'import { b } from "./b.js";')])).toEqual([
       ["src/b.ts", "src/c.ts"],
     ]);
+  });
+
+  test("finds a source that no test is responsible for, and a header that names what isn't there", () => {
+    const sources = ["src/a/b.ts", "src/a/c.ts", "src/d/e.ts", "src/f.ts"].map((path) =>
+      sourceFile(path, ""),
+    );
+    const tests = [
+      sourceFile("test/f.pg.test.ts", ""),
+      sourceFile("test/flows/all.pg.test.ts", "// Covers src/a/{b,c}.ts,\n// src/d/\n\nimport x;"),
+    ];
+    expect(uncovered(sources, tests)).toEqual([]);
+    expect(stalePatterns(sources, tests)).toEqual([]);
+    expect(uncovered([...sources, sourceFile("src/a/g.ts", "")], tests)).toEqual(["src/a/g.ts"]);
+    expect(stalePatterns(sources.slice(1), tests)).toHaveLength(1);
   });
 });

@@ -1,3 +1,5 @@
+// Covers src/lib/secret-files.ts
+
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// Covers src/cache/*.ts, src/changes/feed.ts
+
 import type { ChildProcess } from "node:child_process";
 import { createClerkClient } from "@clerk/backend";
 import { Webhook } from "svix";

@@ -1,3 +1,5 @@
+// Covers src/upstream/{client,forward,request-queue}.ts
+
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";

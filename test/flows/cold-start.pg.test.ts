@@ -1,3 +1,5 @@
+// Covers src/runtime/{store,mirror,server}.ts, src/sync/reconcile/backfill.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { afterEach, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";

@@ -1,3 +1,5 @@
+// Covers src/clerk.ts, src/upstream/{users,errors}.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { createEmulator } from "emulate";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/runtime/server.ts, src/db/embedded/server.ts
+
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";

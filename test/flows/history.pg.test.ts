@@ -1,3 +1,5 @@
+// Covers src/sync/
+
 import { setTimeout } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// Covers src/cli/keys.ts, src/db/api-keys.ts, src/auth/
+
 import { afterEach, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";

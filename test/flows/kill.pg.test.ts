@@ -1,3 +1,5 @@
+// Covers src/sync/schedule/leader.ts, src/sync/reconcile/backfill.ts
+
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { afterEach, describe, expect } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/sync/apply/{isolate,locked}.ts, src/sync/answers/unapplied.ts, src/sync/reconcile/until-unlocked.ts
+
 import { Webhook } from "svix";
 import { afterEach, describe, expect } from "vitest";
 import type { Tx } from "../../src/db/connection/sql.js";

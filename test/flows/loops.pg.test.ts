@@ -1,3 +1,5 @@
+// Covers src/http/middleware.ts, src/lib/own-address.ts
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadConfig } from "../../src/config.js";
 import { silentLogger } from "../../src/observability/logger.js";

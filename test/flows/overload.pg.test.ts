@@ -1,3 +1,5 @@
+// Covers src/query/search-pool.ts, src/lib/shares.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";

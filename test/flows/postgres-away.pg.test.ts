@@ -1,3 +1,5 @@
+// Covers src/db/connection/availability.ts, src/http/clerk-answer.ts, src/sync/answers/unapplied.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";

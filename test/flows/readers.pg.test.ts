@@ -1,3 +1,5 @@
+// Covers src/upstream/readers.ts, src/runtime/request-queue.ts
+
 import { afterEach, expect } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";

@@ -1,3 +1,5 @@
+// Covers src/db/setup/rebuild.ts, src/cli/rebuild.ts
+
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { expect } from "vitest";

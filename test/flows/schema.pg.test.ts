@@ -1,3 +1,5 @@
+// Covers src/clerk.ts, src/query/present.ts
+
 import { afterAll, beforeAll, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";

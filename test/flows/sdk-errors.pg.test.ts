@@ -1,3 +1,5 @@
+// Covers src/http/errors.ts, src/upstream/errors.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { isClerkAPIResponseError } from "@clerk/backend/errors";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/http/routes/{users,forward}.ts, src/sync/answers/write-through.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { isClerkAPIResponseError } from "@clerk/backend/errors";
 import { afterAll, beforeAll, describe, expect } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/lib/private-metadata.ts, src/observability/, src/cli/dead-letters.ts
+
 import { createHmac } from "node:crypto";
 import postgres from "postgres";
 import { afterEach, describe, expect } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/runtime/store.ts, src/db/connection/{availability,proofs}.ts
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connect } from "../../src/db/connection/client.js";
 import { migrateDatabase } from "../../src/db/setup/migrate.js";

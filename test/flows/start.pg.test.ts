@@ -1,3 +1,5 @@
+// Covers src/cli/{main,context,serve,demo,sandbox,migrate,users,status,sync,progress}.ts, src/runtime/store.ts
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";

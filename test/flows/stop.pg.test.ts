@@ -1,3 +1,5 @@
+// Covers src/runtime/{server,services}.ts
+
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";

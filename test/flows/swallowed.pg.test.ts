@@ -1,3 +1,5 @@
+// Covers src/db/connection/{connections,availability,proofs}.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";

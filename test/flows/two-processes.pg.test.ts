@@ -1,3 +1,5 @@
+// Covers src/sync/ledger/lease.ts, src/sync/schedule/leader.ts, src/db/quota-store.ts
+
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";

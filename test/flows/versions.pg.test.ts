@@ -1,3 +1,5 @@
+// Covers src/upstream/forward.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";

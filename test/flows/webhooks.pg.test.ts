@@ -1,3 +1,5 @@
+// Covers src/http/routes/webhooks.ts, src/sync/webhooks/ingest.ts
+
 import { afterEach, describe, expect } from "vitest";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";

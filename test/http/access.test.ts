@@ -1,3 +1,5 @@
+// Covers src/auth/scopes.ts, src/upstream/clerk-routes.ts, src/http/{app,middleware}.ts
+
 import { describe, expect, test } from "vitest";
 import { SCOPES, type Scope } from "../../src/auth/scopes.js";
 import { CLERK_ROUTES } from "../../src/upstream/clerk-routes.js";

@@ -1,3 +1,5 @@
+// Covers src/http/{middleware,request-target,errors}.ts
+
 import { expect, test } from "vitest";
 import { bearer, MIRROR_KEY, principalWith, standInApp } from "./stand-ins.js";
 

@@ -1,3 +1,5 @@
+// Covers src/http/respond.ts, src/lib/etag.ts
+
 import { expect, test } from "vitest";
 import { bearer, MIRROR_KEY, standInApp } from "./stand-ins.js";
 

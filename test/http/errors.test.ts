@@ -1,3 +1,5 @@
+// Covers src/lib/errors.ts
+
 import { createClerkClient } from "@clerk/backend";
 import { afterEach, expect, test } from "vitest";
 import { type Listening, listen } from "../../src/http/server.js";

@@ -1,3 +1,5 @@
+// Covers src/http/{asker,raw-body}.ts
+
 import { once } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";

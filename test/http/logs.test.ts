@@ -1,3 +1,5 @@
+// Covers src/http/request-observer.ts, src/observability/
+
 import { Writable } from "node:stream";
 import { expect, test } from "vitest";
 import { createLogger } from "../../src/observability/logger.js";

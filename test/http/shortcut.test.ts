@@ -1,3 +1,5 @@
+// Covers src/http/admission.ts
+
 import { get } from "node:http";
 import { type Logger, pino } from "pino";
 import { afterEach, expect, test } from "vitest";

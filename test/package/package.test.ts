@@ -1,3 +1,5 @@
+// Covers src/lib/package.ts
+
 import { execFile } from "node:child_process";
 import {
   cpSync,

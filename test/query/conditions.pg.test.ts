@@ -1,3 +1,5 @@
+// Covers src/query/{condition,columns,compile,parameters}.ts
+
 import fc from "fast-check";
 import { expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";

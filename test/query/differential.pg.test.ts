@@ -1,3 +1,5 @@
+// Covers src/query/{clerk-params,compile,order,lists,run}.ts
+
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";

@@ -1,3 +1,5 @@
+// Covers src/query/public-user-data.ts
+
 import { beforeEach, describe, expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { createMembershipQueries, type MembershipQueries } from "../../src/query/memberships.js";

@@ -1,3 +1,5 @@
+// Covers src/query/{compile,strategy,page,search-term,lists,users}.ts
+
 import { beforeAll, describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";

@@ -1,3 +1,5 @@
+// Covers src/sandbox/{server,control,webhooks}.ts, src/sandbox/api/, src/sandbox/world/
+
 import { createClerkClient } from "@clerk/backend";
 import { Webhook } from "svix";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";

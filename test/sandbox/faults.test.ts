@@ -1,3 +1,5 @@
+// Covers src/sandbox/faults/, src/sandbox/api/rate-limit.ts
+
 import { afterEach, expect, test } from "vitest";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 

@@ -1,3 +1,5 @@
+// Covers src/upstream/route-tree.ts
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

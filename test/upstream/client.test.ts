@@ -1,3 +1,5 @@
+// Covers src/upstream/users.ts, src/lib/async.ts
+
 import { afterEach, describe, expect, test } from "vitest";
 import { answer, clerk, closeClerks, cut, type Handler, request, silence } from "./stand-in-clerk.js";
 

@@ -1,3 +1,5 @@
+// Covers src/db/connection/{proofs,trouble}.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { type Availability, createAvailability } from "../../../src/db/connection/availability.js";
 import { connect, type Database } from "../../../src/db/connection/client.js";

@@ -1,3 +1,5 @@
+// Covers src/db/connection/{client,sql,bulk}.ts
+
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { afterEach, describe, expect } from "vitest";

@@ -1,3 +1,5 @@
+// Covers src/lib/connection/{string,defaults,options}.ts
+
 import { execFile } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,3 +1,5 @@
+// Covers src/lib/connection/tls.ts, src/db/connection/driver.ts
+
 import { execFile, execFileSync } from "node:child_process";
 import { appendFileSync, chownSync, copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

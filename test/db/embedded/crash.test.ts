@@ -1,3 +1,5 @@
+// Covers src/db/embedded/{server,cluster,pid-file,watched}.ts
+
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {

@@ -1,3 +1,5 @@
+// Covers src/db/embedded/{cluster,server}.ts
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

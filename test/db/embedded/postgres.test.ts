@@ -1,3 +1,5 @@
+// Covers src/db/embedded/{binaries,folder}.ts
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import {

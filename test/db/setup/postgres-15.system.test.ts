@@ -1,3 +1,5 @@
+// Covers drizzle/, src/db/setup/migrate.ts
+
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noCache } from "../../../src/cache/user-cache.js";
 import { unwatched } from "../../../src/db/connection/availability.js";

@@ -1,3 +1,5 @@
+// Covers src/db/setup/{migrate,migration-locks}.ts
+
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,5 @@
+// Covers src/sync/upkeep/plans-and-index.ts
+
 import { afterEach, describe, expect, test } from "vitest";
 import { noCache } from "../../../src/cache/user-cache.js";
 import { unwatched } from "../../../src/db/connection/availability.js";

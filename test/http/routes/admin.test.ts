@@ -1,3 +1,5 @@
+// Covers src/http/routes/{dead-letters,ops}.ts
+
 import { Hono } from "hono";
 import { expect, test } from "vitest";
 import type { HttpEnv } from "../../../src/http/respond.js";

@@ -1,3 +1,5 @@
+// Covers src/http/clerk-answer.ts
+
 import { expect, test } from "vitest";
 import { AppError } from "../../../src/lib/errors.js";
 import {

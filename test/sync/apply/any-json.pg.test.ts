@@ -1,3 +1,5 @@
+// Covers src/sync/apply/{rows,safe-json}.ts, src/lib/private-metadata.ts, src/lib/text.ts
+
 import fc from "fast-check";
 import { expect } from "vitest";
 import { noCache } from "../../../src/cache/user-cache.js";

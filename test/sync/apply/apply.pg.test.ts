@@ -1,3 +1,6 @@
+// Covers src/sync/apply/{batch,organizations,users,folded-table,derived-table,user-tables}.ts,
+// src/sync/fold/snapshot.ts, src/sync/ledger/deliveries.ts
+
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import fc from "fast-check";

@@ -1,3 +1,5 @@
+// Covers src/changes/counters.ts, src/sync/apply/apply.ts
+
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";

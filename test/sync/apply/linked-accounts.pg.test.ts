@@ -1,3 +1,5 @@
+// Covers src/sync/apply/derive.ts
+
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { applyItems } from "../../../src/sync/apply/apply.js";

@@ -1,3 +1,5 @@
+// Covers src/sync/apply/columns.ts, src/db/tables/{columns,users,sync}.ts
+
 import { getTableConfig, type PgTable } from "drizzle-orm/pg-core";
 import { describe, expect, test } from "vitest";
 import * as schema from "../../../src/db/tables/users.js";

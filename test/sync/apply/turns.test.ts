@@ -1,3 +1,5 @@
+// Covers src/sync/apply/{users,merge-locked,derive}.ts
+
 import { expect, test } from "vitest";
 import type { Tx } from "../../../src/db/connection/sql.js";
 import { derivedRows } from "../../../src/sync/apply/derive.js";

@@ -1,3 +1,5 @@
+// Covers src/lib/this-process.ts
+
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
 import { silentLogger } from "../../../src/observability/logger.js";

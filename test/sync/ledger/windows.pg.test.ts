@@ -1,3 +1,5 @@
+// Covers src/sync/reconcile/{over-windows,plan,rolling,user-pages,verify}.ts
+
 import fc from "fast-check";
 import { afterEach, describe, expect } from "vitest";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../../src/sandbox/server.js";

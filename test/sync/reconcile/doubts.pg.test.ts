@@ -1,3 +1,5 @@
+// Covers src/sync/ledger/proof.ts
+
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { keepDeadObject, keepDeadWebhook } from "../../../src/sync/ledger/dead-letters.js";

@@ -1,3 +1,5 @@
+// Covers src/sync/reconcile/{check,locate-drift,deletions,bounds,guards}.ts, src/sync/ledger/proof.ts
+
 import fc from "fast-check";
 import { afterEach, describe, expect } from "vitest";
 import { type Sandbox, type SandboxOptions, startSandbox } from "../../../src/sandbox/server.js";

@@ -1,3 +1,5 @@
+// Covers src/db/setup/statistics.ts, src/sync/reconcile/{backfill,apply-page}.ts
+
 import { expect, test } from "vitest";
 import { freshDatabase } from "../../support/database.js";
 import { loadWithoutAutovacuum } from "../../support/fresh-load.js";

@@ -1,3 +1,5 @@
+// Covers src/db/setup/statistics.ts
+
 import { expect, test } from "vitest";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
 import { startPostgres15 } from "../../support/external-postgres.js";

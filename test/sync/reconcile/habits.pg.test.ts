@@ -1,3 +1,5 @@
+// Covers src/sync/reconcile/{clerk-pages,clerk-reader,bounds}.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { AppError } from "../../../src/lib/errors.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";

@@ -1,3 +1,5 @@
+// Covers src/sync/reconcile/{apply-page,until-unlocked}.ts, src/sync/apply/chunks.ts
+
 import { expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { silentLogger } from "../../../src/observability/logger.js";

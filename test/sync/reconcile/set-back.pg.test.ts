@@ -1,3 +1,5 @@
+// Covers src/sync/reconcile/{deletions,check}.ts, src/sync/ledger/{proof,lease}.ts
+
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";

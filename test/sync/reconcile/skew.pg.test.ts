@@ -1,3 +1,5 @@
+// Covers src/upstream/clerk-clock.ts, src/sync/ledger/proof.ts, src/db/connection/clock.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { loadProof } from "../../../src/sync/ledger/proof.js";

@@ -1,3 +1,6 @@
+// Covers src/sync/schedule/{leader,scheduler,runner}.ts,
+// src/sync/reconcile/{backfill,full,check,prepare,unchanged,run-context}.ts, src/sync/ledger/upstream-identity.ts
+
 import { afterEach, describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
 import { FOLDED_TABLES } from "../../../src/db/tables/registry.js";

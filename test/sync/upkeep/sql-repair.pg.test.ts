@@ -1,3 +1,5 @@
+// Covers src/sync/apply/safe-json.ts
+
 import { readFileSync } from "node:fs";
 import { expect } from "vitest";
 import { silentLogger } from "../../../src/observability/logger.js";

@@ -1,3 +1,6 @@
+// Covers src/sync/webhooks/{replay,events}.ts, src/sync/ledger/{dead-letters,refetch-queue}.ts,
+// src/sync/answers/{refetcher,refetch-membership}.ts
+
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";

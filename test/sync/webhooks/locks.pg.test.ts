@@ -1,3 +1,5 @@
+// Covers src/sync/apply/{isolate,locked}.ts, src/sync/webhooks/group-commit.ts, src/lib/key-counts.ts
+
 import { afterEach, describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { createCommitPositions } from "../../../src/db/connection/commit-position.js";

@@ -1,3 +1,6 @@
+// Covers src/sync/apply/isolate.ts, src/sync/answers/{write-through,answer-parts,read-through}.ts,
+// src/sync/reconcile/{apply-page,organizations}.ts
+
 import { describe, expect } from "vitest";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
