@@ -9,7 +9,7 @@ export interface ConnectionLimits {
   most: number;
   /** How many requests of one connection are worked on at a time. Those sent behind them wait unread. */
   atOnce: number;
-  /** How long an answer may lie unread, and how fast it must be read from then on. */
+  /** How long an answer may lie here while nothing of it is read: this long, and a second for each so many bytes of it. */
   unreadMs: number;
   unreadBytesASecond: number;
   /** How many bytes of answers may lie unread in all. */

@@ -88,8 +88,8 @@ export const classified: MiddlewareHandler<HttpEnv> = (c, next) => {
   if (!METHODS.has(method)) throw new AppError("method_not_allowed", `Clerk knows no method ${method}.`);
   const route = classify(method, normalisePath(path));
   if (!route) throw notAPathOfClerks(path, new URL(c.req.url).origin);
-  demandScope(c.get("principal").scopes, route.scope);
   c.set("route", route);
+  demandScope(c.get("principal").scopes, route.scope);
   return next();
 };
 

@@ -31,14 +31,14 @@ export async function respondStream(
     leaving.abort();
     end({ kind: "left" });
     // Nobody is left to be told if this fails too.
-    iterator.return?.().catch(() => {});
+    void (async () => iterator.return?.())().catch(() => {});
   }
 
   // The same event ends an answer that was sent whole, when there is nothing left to end.
   outgoing?.once("close", leave);
   if (outgoing?.destroyed) leave();
   let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
-    throw leaving.signal.aborted ? gone() : error;
+    throw leaving.signal.aborted ? gone() : errorOf(error);
   });
   if (leaving.signal.aborted) throw gone();
   c.set(
@@ -55,12 +55,12 @@ export async function respondStream(
           const { done, value } = first ?? (await iterator.next());
           first = null;
           if (leaving.signal.aborted) return;
-          if (!done) return controller.enqueue(value as Uint8Array<ArrayBuffer>);
+          if (!done) return controller.enqueue(bytesOf(value));
           controller.close();
           end({ kind: "whole" });
         } catch (error) {
           if (leaving.signal.aborted) return;
-          end({ kind: "failed", error });
+          end({ kind: "failed", error: errorOf(error) });
           // The server would log the error itself, and write its message behind what was sent.
           if (outgoing) cut(outgoing);
           else controller.error(error);
@@ -77,4 +77,12 @@ export async function respondStream(
 function cut(outgoing: ServerResponse): void {
   if (outgoing.socket) outgoing.socket.resetAndDestroy();
   else outgoing.destroy();
+}
+
+/** Hono passes on what isn't an Error, and nobody would log it. */
+const errorOf = (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown)));
+
+function bytesOf(chunk: unknown): Uint8Array<ArrayBuffer> {
+  if (chunk instanceof Uint8Array) return chunk as Uint8Array<ArrayBuffer>;
+  throw new TypeError("a chunk of an answer is no bytes");
 }

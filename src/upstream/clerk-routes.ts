@@ -66,7 +66,10 @@ const USERS: readonly ClerkRoute[] = [
   { method: "POST", template: `${users}/ban`, ...WRITE, effect: "users" },
   { method: "POST", template: `${users}/unban`, ...WRITE, effect: "users" },
   { method: "GET", template: `${users}/me`, ...READ },
-  { method: "GET", template: `${users}/me/oauth_access_tokens/**`, ...WRITE },
+  // A token takes more than reading, whatever stands where a user's id would.
+  ...["me", "count", "ban", "unban"].map(
+    (word): ClerkRoute => ({ method: "GET", template: `${users}/${word}/oauth_access_tokens/**`, ...WRITE }),
+  ),
   // Below `/v1/users`, but about no user in particular.
   { method: "GET", template: `${users}/**`, ...READ },
   { method: "write", template: `${users}/**`, ...WRITE },

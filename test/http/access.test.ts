@@ -38,6 +38,9 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["POST", "/v1/users/user_1/verify_password", "users:write"],
   ["POST", "/v1/users/user_1/verify_totp", "users:write"],
   ["GET", "/v1/users/user_1/oauth_access_tokens/oauth_google", "users:write"],
+  ["GET", "/v1/users/count/oauth_access_tokens/oauth_google", "users:write"],
+  ["GET", "/v1/users/ban/oauth_access_tokens/oauth_google", "users:write"],
+  ["GET", "/v1/users/unban/oauth_access_tokens", "users:write"],
 
   ["GET", "/v1/organizations", "proxy"],
   ["POST", "/v1/organizations", "proxy"],

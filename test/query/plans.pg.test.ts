@@ -31,7 +31,8 @@ beforeAll(async () => {
     await database.close();
     await own.drop();
   };
-});
+  // A backfill of 8,000 users takes some seconds, and many times that beside other work.
+}, 240_000);
 
 /** All pieces of terms are taken for rare. */
 const byPieces = (lettersBeyondAscii: boolean): Search => ({

@@ -85,7 +85,8 @@ test.each([
   ["/v1/organizations/acme/roles/role_1", "/v1/organizations/{id}/roles/{id}"],
   ["/v1/sk_live_Secret1", "/v1/{id}"],
   ["/mirror/runs/run_1", "/mirror/runs/{id}"],
-  ["//v1//users", "//v1//users"],
+  ["//v1//users", "/v1/users"],
+  ["/v1/users//alice", "/v1/users/{id}"],
 ])("names %s, which no entry names, without its ids: %s", (path, name) => {
   expect(templateOf(path)).toBe(name);
 });

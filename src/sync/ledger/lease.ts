@@ -1,6 +1,6 @@
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
-import { sleep } from "../../lib/async.js";
+import { endsWithin } from "../../lib/async.js";
 import { runLoop } from "../../lib/loop.js";
 import { hasDied, THIS_PROCESS } from "../../lib/this-process.js";
 import type { Logger } from "../../observability/logger.js";
@@ -127,7 +127,7 @@ export function createLease({ sql, log, ttlMs = 10_000, renewMs = 3000 }: LeaseO
       async release() {
         ended.abort();
         // A renewal that Postgres never answers must not keep this process from asking again.
-        await Promise.race([renewing, sleep(renewMs)]);
+        await endsWithin(renewing, renewMs);
         holds = false;
         await sql`update mirror_data.leases set expires_at = 0 where name = ${NAME} and epoch = ${epoch}`.catch(
           () => {},
