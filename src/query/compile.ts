@@ -14,18 +14,23 @@ import type { Parameters } from "./parameters.js";
 import { type SearchTerm, searchTerm } from "./search-term.js";
 import type { TermStatistics } from "./term-statistics.js";
 
-/** What can be told of a filter without asking the database: `strategy.ts` decides by it how a statement is run. */
+/**
+ * What a filter says about itself without asking the database. `strategy.ts` decides from it how a statement is run.
+ */
 export interface Traits {
   /** Which of the two tables the conditions speak of. */
   search: boolean;
   activity: boolean;
-  /** At most a few users are kept: they are named by values that are indexed. */
+  /** At most a few users are kept, because values that are indexed name them. */
   few: boolean;
   /** How users with the terms are found; null: there is no term. */
   terms: "by index" | "by looking" | null;
   /** A term has pieces that an index knows, but too many users have them: that index wasn't used. */
   hasCommonPieces: boolean;
-  /** How many comparisons there are, and `or`s and `not`s of whole conditions, which make a statement as rare. */
+  /**
+   * How many comparisons the filter has, counting `or` and `not` too. The more, the less likely the statement is to
+   * recur.
+   */
   size: number;
 }
 
@@ -42,7 +47,7 @@ export interface Search {
   mostByPieces: number;
 }
 
-/** Builds every WHERE, whatever it is for. Values are always parameters. */
+/** Builds every WHERE. Values are always parameters. */
 export function compileFilter(filter: Condition, params: Parameters, search: Search): Where {
   const traits = { search: false, activity: false, few: false, terms: null, hasCommonPieces: false, size: 0 };
   const where: Where = { conditions: [], ...traits };
@@ -136,7 +141,7 @@ function speakOf(column: Column, { where }: Context): Column {
   return column;
 }
 
-/** One value has a statement of its own, whose plan can be kept: it is as good for every other. */
+/** A single value has a statement of its own, whose plan can be kept: it is as good for every other value. */
 function among(sql: string, values: readonly string[], params: Parameters): string {
   const [only] = values;
   return values.length === 1 && only !== undefined
@@ -174,7 +179,7 @@ function element({ list, where }: Element, context: Context, spelled: (rows: Row
   return spelled(identifiers(list, `${folded}\n      and ${exact}`));
 }
 
-/** Phone numbers and ids at providers; the others fold case. */
+/** Phone numbers and ids at providers are exact; the others fold case. */
 const EXACT: ReadonlySet<Identifiers> = new Set(["phone", "account"] as const);
 
 const identifiers = (kind: Identifiers, condition: string): Rows => ({
@@ -200,7 +205,7 @@ function contains({ field, text }: Contains, context: Context): string {
   }
 }
 
-/** The term, and how it is looked for: pieces that many users have are no reason to read their index. */
+/** The term, and how it is looked for. If many users have its pieces, their index isn't read. */
 function termOf(value: string, { where, search, mustHold }: Context): SearchTerm {
   const { statistics, mostByPieces } = search;
   const term = searchTerm(value, statistics.lettersBeyondAscii);
@@ -224,7 +229,7 @@ const hasGrams = (grams: readonly string[], params: Parameters) => `s.id in (
   select g.id from mirror_data.user_grams g where g.rare_grams @> ${params.texts(grams)})`;
 
 /**
- * LIKE by its function's name, under which no plan can read the trigram index for it. It looks through two letters' worth
- * of users in half the time that `position` takes.
+ * LIKE by the name of its function, so that no plan can read the trigram index for it. For terms of two letters it
+ * takes half the time of `position`.
  */
 const inSearch = (pattern: string, params: Parameters) => `textlike(s.search, ${params.add(pattern)})`;

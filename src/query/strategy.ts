@@ -6,44 +6,48 @@ import type { PageRequest } from "./page.js";
 export type Strategy = Lookup | Guess | Thorough;
 
 /**
- * Brings few rows by what is indexed: on the pool for such reads, together with others that differ in their values alone.
+ * Brings few rows, by what is indexed. It runs on the pool for such reads, together with others that differ only in
+ * values.
  */
 export interface Lookup {
   how: "lookup";
-  /** Its plan is kept: it is as good for all values, and planning it each time would take longer than running it. */
+  /** Its plan is kept, because it is as good for all values, and planning takes longer than running. */
   isCommon: boolean;
 }
 
 /**
- * By the plan that Postgres thinks best for these very values, and given up when its time is over. Postgres expects the
- * matches to be spread evenly over every order; where they aren't, a page that should take milliseconds takes seconds.
+ * Runs with the plan that Postgres thinks best for these values, and is given up when its time is over. Postgres
+ * expects matches to be spread evenly over every order. Where they aren't, a page that should take milliseconds takes
+ * seconds.
  */
 export interface Guess {
   how: "guess";
   /** The slowest long page that guesses right takes 130 ms. */
   limit: "short page" | "long page" | "long walk";
   prepare: boolean;
-  /** What is run when the guess was wrong. `by pieces`: the same compiled anew, with the index of pieces used. */
+  /**
+   * What is run if the guess was wrong. `by pieces`: the same, compiled again so that it uses the index of pieces.
+   */
   otherwise: Thorough["how"] | "by pieces";
 }
 
 /**
- * For what takes its time. `without order`: never in the order of an index; all matches are read and then ordered, which
- * costs the same however they are spread.
+ * For statements that take their time. `without order`: never reads an order's index. All matches are read and then
+ * ordered, which costs the same however they are spread.
  */
 export interface Thorough {
   how: "patiently" | "without order";
 }
 
-/** Up to this many rows, those before the page included, a page has to be quick. */
+/** Up to this many rows, including those before the page, a page has to be quick. */
 const SHORT_PAGE = 20;
 
-/** A user found by a piece takes 4 µs, one looked through 0.1: beyond this share all are looked through. */
+/** A user found by a piece takes 4 µs, a user scanned 0.1 µs: beyond this share, scanning all is faster. */
 export const MOST_BY_PIECES = 1 / 40;
 
 /**
- * The same for a page, which is read in its order until it is full: the more users have the pieces, the sooner that is, and
- * the longer it would take to read all of them by the index.
+ * The same for a page, which is read in its order until it is full. The more users have the pieces, the sooner that
+ * happens, and the longer reading all of them by the index takes.
  */
 export function mostByPiecesOfPage({ offset, limit }: Slice, users: number): number {
   return Math.sqrt((offset + limit) / (3 * Math.max(1, users)));
@@ -52,8 +56,8 @@ export function mostByPiecesOfPage({ offset, limit }: Slice, users: number): num
 type Slice = Pick<PageRequest, "offset" | "limit">;
 
 /**
- * One or two letters are everywhere, because of ids alone: they are looked for in the page's order, and there is no other
- * way to take when that is slow. Pieces that many users have are tried like that first.
+ * Terms of one or two letters match almost everywhere, if only because of ids: they are scanned for in the page's
+ * order, and there is no other way. Terms with pieces that many users have are tried like that first.
  */
 export function pageStrategy(traits: Traits, request: Slice & Pick<PageRequest, "orderBy">): Strategy {
   const isCommon = isCommonPage(traits, request.orderBy);
@@ -77,12 +81,12 @@ export function guess(
   };
 }
 
-/** For a page whose guess was wrong, compiled anew. Pieces that even so are too common have no index to go by. */
+/** For a page whose guess was wrong, compiled again. If its pieces are too common even so, no index helps. */
 export function pageByPiecesStrategy({ hasCommonPieces }: Traits): Strategy {
   return { how: hasCommonPieces ? "without order" : "patiently" };
 }
 
-/** A count looks at all matches, and there is one way to do that. */
+/** A count looks at all matches, and there is only one way to do that. */
 export function countStrategy({ few, size }: Traits): Strategy {
   return few ? { how: "lookup", isCommon: size <= 1 } : { how: "patiently" };
 }

@@ -3,7 +3,7 @@ import type { Bounds } from "../ledger/windows.js";
 import { boundsQuery, createdAtOf, PAGE_SIZE } from "./clerk-pages.js";
 import type { RunContext } from "./run-context.js";
 
-/** A count may change between two requests. A Clerk that ignores bounds counts wrong each time. */
+/** A count may change between two requests. A Clerk that ignores bounds is wrong each time. */
 const ATTEMPTS = 3;
 
 /** How many users Clerk counts within these bounds. */
@@ -11,9 +11,9 @@ export const countWithin = ({ clerk }: RunContext, bounds: Bounds): Promise<numb
   clerk.countUsers(boundsQuery(bounds));
 
 /**
- * Whether this Clerk's lists and counts keep to bounds of `created_at`: nobody is created after and before the same
- * moment, and those on both sides of an existing user add up to all. Some stand-ins ignore the bounds, and then every
- * window would show everybody. What was found is kept; `again` finds it out anew.
+ * Whether this Clerk's lists and counts respect bounds of `created_at`: a range that ends where it begins must be
+ * empty, and the users on both sides of an existing user must add up to all. Some stand-ins ignore bounds, and every
+ * window would show everybody. The answer is kept; `again` finds it out anew.
  */
 export async function keepsToBounds(run: RunContext, { again = false } = {}): Promise<boolean> {
   const { sql, fence } = run;
@@ -26,7 +26,7 @@ export async function keepsToBounds(run: RunContext, { again = false } = {}): Pr
   return keeps;
 }
 
-/** Null: there is no user to try it with. */
+/** Null if there is no user to try it with. */
 async function tryBounds(run: RunContext): Promise<boolean | null> {
   const { clerk } = run;
   const everybody = await countWithin(run, { afterMs: null, beforeMs: null });
@@ -45,5 +45,5 @@ async function tryBounds(run: RunContext): Promise<boolean | null> {
   return false;
 }
 
-/** One page shows them all: there is nothing to divide. */
+/** One page shows all of them: there is nothing to divide. */
 export const fitsOnePage = (users: number) => users <= PAGE_SIZE;

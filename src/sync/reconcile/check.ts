@@ -14,8 +14,8 @@ import { applyOptionsOf, type RunContext } from "./run-context.js";
 import { deleteConfirmed, verifyBounds } from "./verify.js";
 
 /**
- * How a check ends. `complete`: everything is as Clerk has it. `unsettled`: something happened each time
- * that both sides were counted, or the counts can't be compared. `too_much`: only reading everything will tell.
+ * How a check ends. `complete`: everything is as Clerk has it. `unsettled`: something happened each time that both
+ * sides were counted, or the counts can't be compared. `too_much`: only reading everything can tell.
  */
 export type CheckEnd = "complete" | "unsettled" | "too_much";
 
@@ -25,9 +25,9 @@ export type CheckEnd = "complete" | "unsettled" | "too_much";
  */
 const LEAST_MOST_PAGES = 20;
 const mostPages = (users: number) => Math.max(LEAST_MOST_PAGES, Math.ceil(users / PAGE_SIZE / 4));
-/** The first page is small: it is read each minute, and mostly nothing has changed. */
+/** The first page is small, because it is read every minute and mostly nothing has changed. */
 const FIRST_PAGE = 100;
-/** One to compare, one to compare again after the repair, and one more in case something happened meanwhile. */
+/** One attempt to compare, one to compare again after the repair, and one more if something happened meanwhile. */
 const ATTEMPTS = 3;
 
 /**
@@ -82,17 +82,17 @@ export async function runCheck(run: RunContext): Promise<CheckEnd> {
 }
 
 interface ClerkCount {
-  /** Those whom Clerk counts, without the lingering. */
+  /** Clerk's count, less the deleted users whom it still counts. */
   theirs: number;
-  /** How many Clerk still counts of whom the mirror knows that they are gone; null: too many to ask, or it doesn't count by id. */
+  /** How many deleted users Clerk still counts. Null: too many to ask about, or Clerk doesn't count by id. */
   lingering: number | null;
   /** Where the feed stood before Clerk was asked. */
   position: number;
 }
 
 /**
- * Clerk's counts trail its deletions: somebody who was just deleted, and is counted all the same, would stand in for
- * somebody whose deletion was missed. Those are counted first: whoever lingers in the count of all did so then.
+ * Clerk's counts trail its deletions: a user who was just deleted and is still counted would hide a missed deletion.
+ * So these are counted first: whoever still counts among all did so then.
  */
 async function countAtClerk(run: RunContext, bounds: Bounds): Promise<ClerkCount> {
   const position = await feedPosition(run.sql);
@@ -100,12 +100,12 @@ async function countAtClerk(run: RunContext, bounds: Bounds): Promise<ClerkCount
   return { theirs: (await countWithin(run, bounds)) - (lingering ?? 0), lingering, position };
 }
 
-/** As many ids as Clerk takes in one question, and as many as are worth asking about. */
+/** How many ids Clerk takes in one question, and how many are worth asking about. */
 const IDS_PER_COUNT = 100;
 const MOST_LINGERING = 1000;
 
 async function countLingering({ sql, clerk, clock, lagMs }: RunContext, bounds: Bounds) {
-  // Twice the lag: a refetch dates a deletion by when its request began. A webhook dates it by Clerk's clock.
+  // Twice the lag, because a refetch dates a deletion by when its request began, and a webhook by Clerk's clock.
   const sinceMs = clock.now() + Math.min(0, clerk.clockOffsetMs()) - 2 * lagMs;
   const rows = await sql<{ id: string }[]>`
     select id from mirror_data.users where deleted_at > ${sinceMs}
@@ -119,7 +119,10 @@ async function countLingering({ sql, clerk, clock, lagMs }: RunContext, bounds: 
   return counted > rows.length ? null : counted;
 }
 
-/** Users by `-updated_at`, back to `sinceMs`, and to what Clerk's lists may not have shown yet when that was read. */
+/**
+ * Reads users by `-updated_at`, back to `sinceMs` and further by what Clerk's lists may not have shown yet at that
+ * time.
+ */
 async function readChanges(
   run: RunContext,
   sinceMs: number,
@@ -154,7 +157,7 @@ function foresee({ findings }: RunContext, items: readonly unknown[], effects: P
   }
 }
 
-/** Then it is the Clerk that this mirror holds, and no request needs to find that out. */
+/** Then this is the Clerk that the mirror holds, and no request is needed to find that out. */
 async function showsSomebodyKnown({ sql }: RunContext, items: readonly unknown[]): Promise<boolean> {
   const ids = items.flatMap((item) => idOf(item) ?? []);
   const [known] = await sql`
@@ -162,7 +165,7 @@ async function showsSomebodyKnown({ sql }: RunContext, items: readonly unknown[]
   return known !== undefined;
 }
 
-/** The counts, where they differ. `changed`: something happened meanwhile; `untold`: they can't be compared. */
+/** The counts, if they differ. `changed`: something happened meanwhile. `untold`: they can't be compared. */
 async function compare(
   run: RunContext,
   bounds: Bounds,
@@ -173,7 +176,7 @@ async function compare(
   if (first.theirs === first.ours) {
     return (await userDeletionsSince(run.sql, before.position)) > 0 ? "changed" : "agree";
   }
-  // Acted on only if it is seen twice.
+  // A difference counts only if it is seen twice.
   await sleep(run.recountAfterMs, run.signal);
   const { theirs, ours } = await countBoth(run, bounds, await countAtClerk(run, bounds));
   return theirs === ours ? "changed" : { theirs, ours };
@@ -191,7 +194,7 @@ async function countBoth(run: RunContext, bounds: Bounds, { theirs }: ClerkCount
   return counts;
 }
 
-/** All but the freshest: two index lookups, where counting all of them would read the whole index. */
+/** Counts all but the freshest users by two index lookups. Counting all of them would read the whole index. */
 async function ownCount({ sql, findings }: RunContext, bounds: Bounds): Promise<number> {
   const beforeMs = bounds.beforeMs ?? Number.MAX_SAFE_INTEGER;
   const [row] = await sql<{ n: number }[]>`
@@ -200,7 +203,7 @@ async function ownCount({ sql, findings }: RunContext, bounds: Bounds): Promise<
   return (row?.n ?? 0) + findings.foreseenWithin(bounds);
 }
 
-/** How many places were read again, and repaired. */
+/** How many places were read again and repaired. */
 async function repairDrift(run: RunContext, bounds: Bounds, counts: Counts): Promise<number | "too_much"> {
   const places = await locateDrift(run, { fromMs: null, toMs: (bounds.beforeMs ?? 0) - 1, ...counts });
   if (places === null) return "too_much";

@@ -43,12 +43,14 @@ async function* userPagesByCursor(
   for (;;) {
     const page = await pageBehind(cursorId);
     if (page === "cursor_refused") {
-      // Twice in a row: it takes none at all, and a page of users who were created at one moment has no other way on.
+      // Refused twice in a row: this upstream takes no cursor. A page full of users created at one moment has no
+      // other way on.
       if (++refusedInARow > 1 || ++refusals > MOST_RESTARTS) {
         yield* userPagesByOffset(clerk, bounds, START);
         return;
       }
-      // The user it names was deleted meanwhile: go on from the time it was created at, whoever shares it once more.
+      // The cursor's user was deleted meanwhile. Start again at that user's creation time; users of that time are
+      // read twice.
       afterMs = (cursorCreatedAtMs ?? 0) - 1;
       cursorId = null;
       continue;
@@ -92,18 +94,18 @@ async function* userPagesByOffset(
   yield* pagesByOffset(list, start, { count: () => clerk.countUsers(boundsQuery(bounds)) });
 }
 
-/** As Clerk is asked for users within bounds. */
+/** The bounds as Clerk's parameters. */
 export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
   ...(afterMs !== null && { createdAtAfter: afterMs }),
   ...(beforeMs !== null && { createdAtBefore: beforeMs }),
 });
 
-/** Rows that a page shares with the one before it: so many may vanish in between without a gap. */
+/** How many rows a page shares with the one before it: so many may vanish in between without a gap. */
 const OVERLAP = 10;
 
 export interface OffsetOptions {
   firstPageSize?: number;
-  /** How many there are: asked where the pages don't say, and one shows again what came before it. */
+  /** How many there are. Asked if the pages don't say, and a page shows again what came before it. */
   count?: () => Promise<number>;
 }
 
@@ -121,7 +123,7 @@ export async function* pagesByOffset(
   let longest = 0;
   let stalled = 0;
   for (let restarts = 0; ; ) {
-    // Where pages are shorter than that, each must still bring something new.
+    // If pages are shorter than that, each must still bring something new.
     const shared = longest === 0 ? OVERLAP : Math.min(OVERLAP, longest >> 1);
     const from = Math.max(0, offset - shared);
     const limit = offset === 0 ? firstPageSize : PAGE_SIZE;
@@ -142,7 +144,7 @@ export async function* pagesByOffset(
     shown += items.length;
     cursorId = idOf(items.findLast(isNamed)) ?? cursorId;
     longest = Math.max(longest, page.items.length);
-    // Only what came before us on a page as long as any: many were created meanwhile, or the upstream repeats itself.
+    // A full page of known rows: many were created meanwhile, or the upstream repeats itself.
     const isFull = page.items.length >= limit || page.items.length < (page.totalCount ?? 0);
     const repeats = items.length === 0 && page.items.length >= Math.max(longest, shared + 1);
     const hasMore = repeats && (isFull || (page.totalCount === null && ((await count?.()) ?? 0) > shown));
@@ -171,8 +173,8 @@ function isBefore(items: readonly unknown[], cursorId: string, cursorCreatedAtMs
 }
 
 /**
- * Whether nothing comes behind this page. Some upstreams give less than they are asked for, and some count wrong: a page
- * that is as short as the upstream's longest is last only where a count says so too.
+ * Whether nothing comes behind this page. Some upstreams give less than they are asked for, and some count wrong. So
+ * a page that is as long as this upstream's longest is the last only if a count says so too.
  */
 function isLast(
   page: Page,
@@ -184,7 +186,7 @@ function isLast(
   return totalCount === null ? items.length < longest : seen >= totalCount;
 }
 
-/** Whether a checkpoint can name it: not everything that is listed can be stored. */
+/** Whether a checkpoint can name it: some of what is listed can't be stored. */
 const isNamed = (item: unknown) => /^[!-~]{1,200}$/.test(idOf(item) ?? "");
 
 export function idOf(item: unknown): string | null {

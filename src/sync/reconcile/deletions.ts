@@ -28,17 +28,19 @@ export interface Missing {
   observedAtMs: number;
 }
 
-/** Clerk's lists trail its writes by up to `lagMs`: what was heard of a moment ago may not be in them yet. */
+/** Clerk's lists trail its writes by up to `lagMs`, so what was heard of a moment ago may not be in them yet. */
 export async function untilSettled(
   missing: readonly Missing[],
   { clock, lagMs, signal }: { clock: Pick<Clock, "now">; lagMs: number; signal: AbortSignal },
 ): Promise<void> {
   const lastMs = missing.reduce((latest, { observedAtMs }) => Math.max(latest, observedAtMs), 0);
-  // Never longer than the lag, also where a clock that was set back has left dates in the future.
+  // Never longer than the lag, even if a clock that was set back has left dates in the future.
   await sleep(Math.max(0, Math.min(lagMs, lastMs + lagMs - clock.now())), signal);
 }
 
-/** What is dated so much later than now was heard of before the clock was set back, and not since the reading began. */
+/**
+ * A date that lies so far in the future was written before the clock was set back, and not since the reading began.
+ */
 const SET_BACK_MS = 60_000;
 
 /** When the reading of a list began, and now. */
@@ -75,8 +77,8 @@ export async function missingUsers(
 }
 
 /**
- * Asks Clerk about each of these users: many at once, together with one just seen (`witness`). A list without that one,
- * or with ids that weren't asked for, proves nothing, and each is then asked for alone.
+ * Asks Clerk about each of these users: many at once, together with one who was just seen (`witness`). A list without
+ * that user, or with ids that weren't asked for, proves nothing; then each user is asked for alone.
  */
 export async function confirmMissing(
   clerk: ClerkReader,
@@ -116,7 +118,7 @@ async function askAlone(clerk: ClerkReader, id: string, confirmed: Confirmed): P
   else confirmed.alive.push({ items: [answer.object], startedAtMs: answer.startedAtMs });
 }
 
-/** Three users that the mirror knows well: the ones Clerk changed last. */
+/** Three users that the mirror knows well: those whom Clerk changed last. */
 export async function knownUsers(sql: Sql): Promise<string[]> {
   const rows = await sql<{ id: string }[]>`
     select id from mirror_data.user_activity order by updated_at desc, id desc limit 3`;

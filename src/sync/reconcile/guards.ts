@@ -7,7 +7,7 @@ import { knownUsers } from "./deletions.js";
 /** Reconciles that together delete no more users than this need no permission, however small the mirror is. */
 const PURGE_AT_LEAST = 20;
 
-/** A key of another instance would turn every user of this one into a deletion: somebody known must still be there. */
+/** With another instance's key every user would look deleted, so a known user must still be there. */
 export async function refuseWrongInstance(sql: Sql, clerk: ClerkReader): Promise<void> {
   const known = await knownUsers(sql);
   for (const id of known) {
@@ -22,7 +22,7 @@ export async function refuseWrongInstance(sql: Sql, clerk: ClerkReader): Promise
 }
 
 /**
- * Stops what looks like an accident upstream before anybody is deleted. The deletions of the last day's reconciles
+ * Stops what looks like an accident at Clerk before anybody is deleted. The deletions of the last day's runs
  * (`before`) count too. Throws `conflict`, which says how to allow it.
  */
 export async function refusePurge(

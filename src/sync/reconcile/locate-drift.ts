@@ -11,7 +11,10 @@ export interface Counted {
   ours: number;
 }
 
-/** More places than these, or more questions than a third of a walk of everything would cost: that walk is better. */
+/**
+ * With more places than these, or more questions than a third of what reading everything costs, reading everything is
+ * better.
+ */
 const MOST_PLACES = 20;
 const LEAST_QUESTIONS = 32;
 
@@ -43,12 +46,12 @@ const boundsOf = ({ fromMs, toMs }: Counted): Bounds => ({
   beforeMs: toMs + 1,
 });
 
-/** The last moment of the older half: that of our own users, who mostly are theirs too; null: it can't be divided. */
+/** Where to split the range: the median creation time of our own users. Null: it can't be split. */
 async function middleOf({ sql }: RunContext, span: Counted): Promise<number | null> {
   const { fromMs, toMs, ours, theirs } = span;
   const lowest = fromMs ?? Number.MIN_SAFE_INTEGER;
   if (ours * 2 < theirs) {
-    // Clerk has many more: what is ours says little about where they are.
+    // Clerk has many more users, so ours say little about where they are.
     const start = fromMs ?? 0;
     return start < toMs ? Math.floor((start + toMs) / 2) : null;
   }
@@ -59,7 +62,7 @@ async function middleOf({ sql }: RunContext, span: Counted): Promise<number | nu
   const [first] = await sql<{ at: number | null }[]>`
     select min(created_at) as at from mirror_data.user_search where created_at between ${lowest} and ${toMs}`;
   if (!median || first?.at == null) return null;
-  // Where half of them share the last moment, they are left to the younger half.
+  // If half of them share the last moment, they are left to the younger half.
   const middleMs = median.at < toMs ? median.at : toMs - 1;
   return middleMs >= (fromMs ?? first.at) ? middleMs : null;
 }

@@ -17,10 +17,10 @@ import {
 import { applyOptionsOf, type RunContext } from "./run-context.js";
 import { applyUntilUnlocked } from "./until-unlocked.js";
 
-/** Organizations and memberships have no count to compare: only reading all of them proves anything. */
+/** Organizations and memberships have no count to compare, so only reading all of them proves anything. */
 export async function reconcileOrganizations(run: RunContext): Promise<void> {
   const { sql, clerk, clock, fence, lagMs, kind } = run;
-  // A backfill goes on from checkpoints that may be as old as it is.
+  // A backfill continues from checkpoints that may be as old as it is.
   const begunAtMs = kind.task === "fill" ? run.startedAtMs : clock.now();
   await readOrganizations(run, begunAtMs);
   await readMemberships(run, begunAtMs);
@@ -66,7 +66,10 @@ async function readMemberships(run: RunContext, begunAtMs: number): Promise<void
   for (const membership of missing) await confirmMembership(run, membership);
 }
 
-/** Applies a list, and returns the ids that it showed; null where it was not read to its end now: there is none, or it was read before. */
+/**
+ * Applies a list and returns the ids that it showed. Null if it wasn't read to its end now: there is none, or it was
+ * read before.
+ */
 async function readList(
   run: RunContext,
   what: "organizations" | "memberships",
@@ -78,7 +81,7 @@ async function readList(
   const seen = new Set<string>();
   let total: number | null = null;
   const counted = async (query: { limit: number; offset: number }) => {
-    // Oldest first: what is created meanwhile comes behind us.
+    // Oldest first, so that what is created meanwhile comes behind us.
     const page = await list({ ...query, orderBy: "+created_at" });
     total = page.totalCount;
     return page;
@@ -108,7 +111,7 @@ function hasNone(error: unknown): error is AppError {
   return error instanceof AppError && error.code === "upstream_refused" && NONE.has(error.meta?.status);
 }
 
-/** What Clerk answers where organizations are off, or not part of the plan. */
+/** What Clerk answers if organizations are switched off, or not part of the plan. */
 const NONE = new Set<unknown>([402, 403, 404]);
 
 async function confirmMembership(run: RunContext, missing: MissingMembership): Promise<void> {
@@ -129,7 +132,7 @@ async function confirmMembership(run: RunContext, missing: MissingMembership): P
     if (!(error instanceof AppError && error.clerkCode === "resource_not_found")) throw error;
     const answer = await clerk.getOrganization(organizationId);
     if (answer.kind === "live") throw error;
-    // It takes its memberships along: a tombstone of their own would outlast its return.
+    // Gives its memberships no tombstones of their own: these would remain if the organization came back.
     const item: Item = { organizations: [gone(organizationId, "refetch", answer.startedAtMs)] };
     await applyUntilUnlocked(sql, [item], applyOptionsOf(run));
   }

@@ -4,7 +4,7 @@ import { countWithin, fitsOnePage, keepsToBounds } from "./bounds.js";
 import { createdAtOf } from "./clerk-pages.js";
 import type { RunContext } from "./run-context.js";
 
-/** More windows than this would only cost more counts: few of them are read side by side. */
+/** More windows than this would only cost more counts, because few of them are read side by side. */
 const MOST_WINDOWS = 16;
 
 /** Both bounds included. */
@@ -15,8 +15,8 @@ interface Span {
 }
 
 /**
- * Windows for a mirror that holds nobody yet: Clerk counts who was created in each half, again and again, until the
- * parts are small. One window where that is not worth it, or where this Clerk doesn't keep to bounds.
+ * Windows for a mirror that holds nobody yet. Clerk counts the users created in each half, again and again, until the
+ * parts are small. One window if that isn't worth it, or if this Clerk doesn't respect bounds.
  */
 export async function planByCounts(run: RunContext): Promise<Window[]> {
   const { clerk, clock, findings, windowUsers } = run;
@@ -48,7 +48,7 @@ async function divide(run: RunContext, span: Span, most: number): Promise<Span[]
   return (await Promise.all(halves.map((half) => divide(run, half, most)))).flat();
 }
 
-/** Small neighbours together: a window costs at least one request. */
+/** Joins small neighbours, because a window costs at least one request. */
 function joined(spans: readonly Span[], most: number): Span[] {
   const parts: Span[] = [];
   for (const span of spans) {
@@ -62,8 +62,8 @@ function joined(spans: readonly Span[], most: number): Span[] {
 }
 
 /**
- * Windows over what the mirror already holds, of about equal size: it knows itself when its users were created, and no
- * request is needed. One window where this Clerk doesn't keep to bounds.
+ * Windows of about equal size over what the mirror already holds. It knows when its users were created, so no request
+ * is needed. One window if this Clerk doesn't respect bounds.
  */
 export async function planByOwnUsers(run: RunContext): Promise<Window[]> {
   const { sql, windowUsers } = run;

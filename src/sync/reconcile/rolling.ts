@@ -32,7 +32,7 @@ export async function currentRolling(
   const windows = await loadWindows(sql, row.id);
   const done = windows.filter(({ checkpoint }) => checkpoint.done).length;
   const share = windows.length === 0 ? 0 : done / windows.length;
-  // Begun in the future: the clock was set back, and nothing can be said of when.
+  // It was begun in the future: the clock was set back, and nobody knows when it really began.
   if (row.started_at > nowMs) return { id: row.id, dueMs: nowMs };
   return { id: row.id, dueMs: row.started_at + share * intervalMs * SPREAD };
 }
@@ -57,7 +57,7 @@ export async function stepRolling(run: RunContext): Promise<boolean> {
     await plannedWindows(run, planByOwnUsers);
     return false;
   }
-  // Hours lie between two parts.
+  // Hours pass between two parts.
   await refuseWrongInstance(sql, clerk);
   const next = planned.find(({ checkpoint }) => !checkpoint.done);
   if (!next) {

@@ -9,7 +9,7 @@ import { type Live, RANK } from "../fold/snapshot.js";
 /** How a snapshot compares with the stored row, which is read without a lock: only a `repeat` certainly says nothing new. */
 export type Comparison = "repeat" | "unknown" | "differs";
 
-/** Two readings of one lockout differ by the time between them being rounded to seconds. */
+/** Two readings of one lockout differ because the time between them is rounded to seconds. */
 const LOCK_TOLERANCE_MS = 2000;
 
 interface StoredRow {
@@ -85,7 +85,10 @@ interface StoredPayloadRow extends StoredRow {
   payload: string | null;
 }
 
-/** Its plan is kept: planning it each time takes twice as long as doing it. A load that begins with empty tables has it made anew (`keepPlansFit`). */
+/**
+ * Its plan is kept, because planning it each time takes twice as long as running it. A load that begins with empty
+ * tables has it planned anew (`keepPlansFit`).
+ */
 function storedRows<R extends StoredRow>(
   sql: Sql,
   text: string,
@@ -116,7 +119,9 @@ async function compare<R extends StoredRow, T extends Json>(
   return found;
 }
 
-/** What exhausts the stack is no repeat: whoever applies it finds out that it can't be stored, and the rest goes on. */
+/**
+ * A value that exhausts the stack counts as new: applying it finds out that it can't be stored, and the rest goes on.
+ */
 function unlessTooDeep(isRepeat: () => boolean): boolean {
   try {
     return isRepeat();

@@ -5,21 +5,21 @@ import type { ApplyOptions, Item } from "../apply/batch.js";
 import { applyInChunks } from "../apply/chunks.js";
 import type { Isolated } from "../apply/isolate.js";
 
-/** Half a minute in all. Whoever holds a row for longer fails the walk, which begins again where it stood. */
+/** Half a minute in all. A session that holds a row for longer fails the run, which begins again where it stood. */
 const RETRY_MS = 1000;
 const ATTEMPTS = 20;
 
 export interface UntilUnlockedOptions extends ApplyOptions {
   signal?: AbortSignal | undefined;
-  /** How long the items are, where that may be much. */
+  /** How many bytes the items have, if that may be many. */
   bytes?: number;
 }
 
 type Unlocked = Exclude<Isolated, { kind: "locked" }>;
 
 /**
- * Applies all of these, for a walk: what is free at once, and rows that another session holds as soon as they come free,
- * without holding a connection meanwhile. Throws `database_unavailable` naming what stays locked.
+ * Applies all of these for a run: at once what is free, and rows that another session holds as soon as they become
+ * free. Holds no connection while it waits. Throws `database_unavailable`, naming what stays locked.
  */
 export async function applyUntilUnlocked(
   sql: Sql,

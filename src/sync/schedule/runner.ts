@@ -36,7 +36,10 @@ export function createRunner(deps: RunnerDeps): Runner {
   const { clock, log, completeness, requests } = deps;
   const { sql } = deps.primary;
 
-  /** Makes a context of what this run was asked to be, or of what it turns out to be. All of them share one tally. */
+  /**
+   * Makes a context of what this run was asked to be, or of what it turned out to be. All of them share one
+   * `Findings`.
+   */
   function begin(
     held: HeldLease,
     run: Run,
