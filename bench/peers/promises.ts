@@ -46,14 +46,14 @@ export const PROMISES: Section = {
     ],
     [
       "events that never arrive",
-      "are found by a check every few minutes, without being asked to",
+      "are found by a check, every 60 s unless set otherwise",
       "are missing for good",
       "are fetched when `syncBackfill` is called; deletions aren't found",
       "are fetched when a sync is started; deletions aren't found",
     ],
     [
       "who wants to know what changed",
-      "reads a feed in order of commits, or hears it pushed",
+      "hears `NOTIFY mirror_changes` after each commit",
       "nothing",
       "nothing",
       "nothing",
