@@ -38,6 +38,10 @@ export function foldedKey(value: string): string {
   return cut(foldCase(sqlText(value)));
 }
 
+/** A linked account as it is stored and filtered by. Clerk spells a provider with and without `oauth_`. */
+export const accountKey = (provider: string, userId: string) =>
+  `${provider.replace(/^oauth_/, "")}\n${userId}`;
+
 function cut(value: string): string {
   return value.length <= KEY_MAX_CHARS ? value : value.slice(0, KEY_MAX_CHARS).toWellFormed();
 }

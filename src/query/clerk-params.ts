@@ -1,6 +1,6 @@
 import { AppError } from "../lib/errors.js";
+import { accountKey } from "../lib/text.js";
 import {
-  accountKey,
   type Bound,
   type Compare,
   type Condition,

@@ -62,10 +62,6 @@ interface KeyIn {
   values: readonly string[];
 }
 
-/** Clerk spells a provider with and without `oauth_`. Stored keys are made the same way (`sync/apply/derive.ts`). */
-export const accountKey = (provider: string, userId: string) =>
-  `${provider.replace(/^oauth_/, "")}\n${userId}`;
-
 export const hasKey = (list: Element["list"], values: readonly string[]): Element => ({
   kind: "element",
   list,

@@ -1,5 +1,5 @@
 import type { ClerkUser, Json } from "../../clerk.js";
-import { exactKey, foldedKey, searchText } from "../../lib/text.js";
+import { accountKey, exactKey, foldedKey, searchText } from "../../lib/text.js";
 import { safeJson } from "./safe-json.js";
 import type { IdentifierRow, MetadataRow, SearchRow } from "./tables.js";
 
@@ -97,7 +97,7 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
   }
   addNamed("username", text(user.username), {}, true);
   for (const [n, account] of objects(user.external_accounts).entries()) {
-    const key = accountKey(account);
+    const key = keyOfAccount(account);
     const id = accountId(account);
     const first = key === null ? undefined : byKey.get(`account\n${exactKey(key)}`);
     if (first && first.clerk_id !== null && first.clerk_id === id) continue;
@@ -119,10 +119,10 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
 
 const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
 
-/** The value that the filters `provider` and `provider_user_id` look for. Clerk writes providers with and without `oauth_`. */
-function accountKey(account: Json): string | null {
+/** The value that the filters `provider` and `provider_user_id` look for. */
+function keyOfAccount(account: Json): string | null {
   const [provider, id] = [text(account.provider), text(account.provider_user_id)];
-  return provider === null || id === null ? null : `${provider.replace(/^oauth_/, "")}\n${id}`;
+  return provider === null || id === null ? null : accountKey(provider, id);
 }
 
 /** The id by which Clerk's API deletes the account. In legacy accounts `id` is that of their identification instead. */
