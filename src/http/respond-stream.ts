@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
+import { errorOf } from "../lib/errors.js";
 import { gone } from "../lib/shares.js";
 import { type HttpEnv, respond, type StreamEnd } from "./respond.js";
 
@@ -37,6 +38,7 @@ export async function respondStream(
   // The same event ends an answer that was sent whole, when there is nothing left to end.
   outgoing?.once("close", leave);
   if (outgoing?.destroyed) leave();
+  // As an error, because Hono passes on what is none, and nobody would log it.
   let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
     throw leaving.signal.aborted ? gone() : errorOf(error);
   });
@@ -78,9 +80,6 @@ function cut(outgoing: ServerResponse): void {
   if (outgoing.socket) outgoing.socket.resetAndDestroy();
   else outgoing.destroy();
 }
-
-/** Hono passes on what isn't an Error, and nobody would log it. */
-const errorOf = (thrown: unknown) => (thrown instanceof Error ? thrown : new Error(String(thrown)));
 
 function bytesOf(chunk: unknown): Uint8Array<ArrayBuffer> {
   if (chunk instanceof Uint8Array) return chunk as Uint8Array<ArrayBuffer>;

@@ -53,6 +53,10 @@ export class AppError extends Error {
   }
 }
 
+/** What was thrown, as an error: JavaScript lets anything be thrown. */
+export const errorOf = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
 /** The message of an error's innermost cause, for people: the errors around it say what was tried, this one why it failed. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -1,4 +1,5 @@
 import { sleep } from "./async.js";
+import { errorOf } from "./errors.js";
 
 export interface LoopOptions {
   /** Ends the loop. */
@@ -31,7 +32,7 @@ export async function runLoop({ signal, step, startsWith, pauseMs, onFailure }: 
       if (signal.aborted) return;
       if (!onFailure) throw error;
       failures++;
-      onFailure(error instanceof Error ? error : new Error(String(error)));
+      onFailure(errorOf(error));
     }
     await pause();
   }

@@ -1,4 +1,5 @@
 import type { Sql } from "../../db/connection/sql.js";
+import { errorOf } from "../../lib/errors.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import type { Priority } from "../../upstream/request-queue.js";
@@ -101,7 +102,10 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
       for (const answer of answers) {
         // The row stays and becomes due again.
         if (answer.status === "rejected") {
-          log.warn({ reason: reasonOf(answer.reason) }, "a refetch found no answer and will be repeated");
+          log.warn(
+            { reason: errorOf(answer.reason).message },
+            "a refetch found no answer and will be repeated",
+          );
         }
       }
       asked += due.length;
@@ -133,5 +137,3 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
 
   return { drain, run, user };
 }
-
-const reasonOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,5 +1,5 @@
 import { backoffMs } from "../../lib/async.js";
-import { AppError } from "../../lib/errors.js";
+import { AppError, errorOf } from "../../lib/errors.js";
 import { createKeyCounts } from "../../lib/key-counts.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
@@ -53,7 +53,7 @@ export function createUnapplied(log: Logger): Unapplied {
       await one.work();
       forget(one);
     } catch (error) {
-      log.debug({ reason: error instanceof Error ? error.message : String(error) }, "still not applied");
+      log.debug({ reason: errorOf(error).message }, "still not applied");
       const isLocked = error instanceof AppError && error.code === "database_unavailable";
       const slowestMs = isLocked ? SLOWEST_LOCKED_MS : SLOWEST_RETRY_MS;
       one.notBeforeMs = performance.now() + backoffMs(one.failures++, RETRY_MS, slowestMs);

@@ -1,4 +1,4 @@
-import { AppError } from "../../lib/errors.js";
+import { AppError, errorOf } from "../../lib/errors.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
 import { kindOf, type RunKind } from "../ledger/run-kinds.js";
@@ -119,6 +119,9 @@ export function createRunner(deps: RunnerDeps): Runner {
 
 function failureOf(error: unknown, nowMs: number) {
   const isStopped = error instanceof AppError && error.code === "conflict";
-  const message = error instanceof Error ? error.message : String(error);
-  return { state: isStopped ? ("stopped" as const) : ("failed" as const), error: message, nowMs };
+  return {
+    state: isStopped ? ("stopped" as const) : ("failed" as const),
+    error: errorOf(error).message,
+    nowMs,
+  };
 }
