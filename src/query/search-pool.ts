@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import type { Readers } from "../db/connection/client.js";
 import { withLimit } from "../db/connection/connections.js";
+import { codeOf } from "../db/connection/trouble.js";
 import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./parameters.js";
 import type { RawRow } from "./present.js";
@@ -57,7 +58,7 @@ export function createSearches({ points, searches }: Readers): Searches {
           : searches.unsafe(text, [...params.values], { prepare }).raw(),
       );
     } catch (error) {
-      if (hasCode(error, QUERY_CANCELED)) return null;
+      if (codeOf(error) === QUERY_CANCELED) return null;
       throw error;
     }
   }
@@ -105,6 +106,3 @@ export function createSearches({ points, searches }: Readers): Searches {
       patient.run(asker, () => within(THOROUGH[how], text, params, asker, PATIENT_LIMIT_MS)),
   };
 }
-
-const hasCode = (error: unknown, code: string) =>
-  error instanceof Error && "code" in error && error.code === code;

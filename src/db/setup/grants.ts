@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { codeOf } from "../connection/trouble.js";
 
 const STATEMENTS = [
   "CREATE ROLE mirror_reader NOLOGIN",
@@ -26,7 +27,7 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
     try {
       await sql.unsafe(statement);
     } catch (error) {
-      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      const code = codeOf(error);
       // 42710, 23505: the role exists (made by another database of this server, perhaps this very moment).
       if (code === "42501") return false;
       if (code !== "42710" && code !== "23505") throw error;

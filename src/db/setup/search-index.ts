@@ -1,4 +1,5 @@
 import type postgres from "postgres";
+import { codeOf } from "../connection/trouble.js";
 
 type AnySql = postgres.Sql | postgres.TransactionSql;
 
@@ -104,8 +105,7 @@ async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): 
   }
 }
 
-const isShortOfResources = (error: unknown) =>
-  error instanceof Error && "code" in error && /^53/.test(String(error.code));
+const isShortOfResources = (error: unknown) => codeOf(error).startsWith("53");
 
 /**
  * Works in what waits. Does nothing if there is no trigram index, as during a first load. Takes no lock that anybody

@@ -1,5 +1,5 @@
 import type { Sql } from "../../db/connection/sql.js";
-import { isLockTimeout } from "../../db/connection/trouble.js";
+import { codeOf, isLockTimeout } from "../../db/connection/trouble.js";
 import { AppError } from "../../lib/errors.js";
 import { applyItems } from "./apply.js";
 import type { Applied, ApplyOptions, Item, ItemStatus } from "./batch.js";
@@ -117,5 +117,5 @@ async function applyEach(sql: Sql, items: readonly Item[], options: ApplyOptions
 export function isPoison(error: unknown): error is Error {
   if (error instanceof AppError) return error.code === "invalid_payload";
   if (error instanceof RangeError) return true;
-  return error instanceof Error && "code" in error && /^2[23]/.test(String(error.code));
+  return /^2[23]/.test(codeOf(error));
 }
