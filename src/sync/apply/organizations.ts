@@ -1,13 +1,12 @@
-import { textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/sql.js";
 import { MEMBERSHIP, ORGANIZATION } from "../fold/fold.js";
 import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
-import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import type { FoldedTable } from "./folded-table.js";
 import { type FoldTable, foldLocked, type Writing } from "./merge-locked.js";
 import { membershipRow, organizationRow, stateOf } from "./rows.js";
-import { memberships, organizations, type StoredOrganization, type StoredRow } from "./tables.js";
+import { memberships, organizations, type StoredRow } from "./tables.js";
+import { createTombstoneQuestions } from "./tombstone-questions.js";
 
 /** Like `applyUsers`, for organizations. */
 export async function applyOrganizations(
@@ -20,20 +19,8 @@ export async function applyOrganizations(
   return { ...result, refetches: [...result.refetches, ...asked] };
 }
 
-/**
- * Clerk is asked about a contradicted tombstone at most once an hour, as with users. A tombstone has no use for
- * `observed_at`, which therefore holds the time of the last question.
- */
-async function askAboutTombstones(tx: Tx, rows: readonly StoredOrganization[]): Promise<Refetch[]> {
-  if (rows.length === 0) return [];
-  const asked = await tx<{ id: string }[]>`
-    update mirror_data.organizations o set observed_at = now_ms
-    from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
-    where o.id = any(${textArray(rows.map((row) => row.id))}::text::text[]) and o.deleted_at is not null
-      and (o.observed_at <= now_ms - 3600000 or o.observed_at > now_ms)
-    returning o.id`;
-  return asked.map(({ id }) => ({ kind: "organization", id, reason: CONTRADICTED }));
-}
+/** A tombstone has no use for `observed_at`, which therefore holds the time of the last question. */
+const askAboutTombstones = createTombstoneQuestions("organization", "organizations", "observed_at");
 
 /** Like `applyUsers`, for memberships; a membership's tombstone is final. */
 export function applyMemberships(

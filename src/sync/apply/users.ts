@@ -1,19 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
-import { textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
 import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
-import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { encodeRowsInParts } from "./columns.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
 import { stateOf, userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
+import { createTombstoneQuestions } from "./tombstone-questions.js";
 import { deleteDerived, writeIdentifiers } from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. */
@@ -48,17 +47,7 @@ export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<S
   return new Set(ids.size > 0 ? await users.existing(tx, [...ids]) : []);
 }
 
-/** Clerk is asked about a contradicted tombstone at most once an hour. The rows are locked by the caller. */
-async function askAboutTombstones(tx: Tx, rows: readonly StoredUser[]): Promise<Refetch[]> {
-  if (rows.length === 0) return [];
-  const asked = await tx<{ id: string }[]>`
-    update mirror_data.users u set contradicted_at = now_ms
-    from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
-    where u.id = any(${textArray(rows.map((row) => row.id))}::text::text[]) and u.deleted_at is not null
-      and (u.contradicted_at is null or u.contradicted_at <= now_ms - 3600000 or u.contradicted_at > now_ms)
-    returning u.id`;
-  return asked.map(({ id }) => ({ kind: "user", id, reason: CONTRADICTED }));
-}
+const askAboutTombstones = createTombstoneQuestions("user", "users", "contradicted_at");
 
 /** The row and the user in it, which is parsed when it is needed. Null: a tombstone. */
 interface UserRow extends StoredUser {

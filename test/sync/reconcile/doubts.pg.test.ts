@@ -1,4 +1,4 @@
-// Covers src/sync/ledger/proof.ts
+// Covers src/sync/ledger/proof.ts, src/sync/apply/tombstone-questions.ts
 
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
