@@ -44,13 +44,14 @@ export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<H
 
 async function* listText(list: DeadLetterDeps["list"]): AsyncGenerator<Uint8Array> {
   const letters = await list(MOST_LISTED);
-  for (let from = 0; from === 0 || from < letters.length; from += PER_CHUNK) {
+  yield Buffer.from('{"data":[');
+  for (let from = 0; from < letters.length; from += PER_CHUNK) {
     const texts = letters
       .slice(from, from + PER_CHUNK)
       .map((letter) => JSON.stringify(presentLetter(letter)));
-    const isLast = from + PER_CHUNK >= letters.length;
-    yield Buffer.from(`${from === 0 ? '{"data":[' : ","}${texts.join(",")}${isLast ? "]}" : ""}`);
+    yield Buffer.from(`${from === 0 ? "" : ","}${texts.join(",")}`);
   }
+  yield Buffer.from("]}");
 }
 
 function idOf(c: Context<HttpEnv>): string {
