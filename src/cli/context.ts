@@ -49,7 +49,10 @@ export async function withStore(work: (store: Store, config: Config) => Promise<
 /** Whether errors are printed with their stack traces, which help only in finding a fault in the program itself. */
 export const isDebugging = () => /^(debug|trace)$/.test(process.env.LOG_LEVEL?.trim() ?? "");
 
-/** A process that was told to end has to be gone within 15 seconds, even if Postgres or Clerk don't answer. */
+/**
+ * The server ends by itself within 15 seconds. A process that hangs beyond that has to be gone within 20, even if Postgres
+ * or Clerk don't answer.
+ */
 const STOP_LIMIT_MS = 18_000;
 
 /**
