@@ -180,21 +180,13 @@ export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number>
   return row?.n ?? 0;
 }
 
-interface RunRow {
-  id: string;
-  mode: RunMode;
-  state: RunState;
-  queued_at: number;
-  started_at: number | null;
-  finished_at: number | null;
+/** A run as it is stored: its numbers in columns, and `now` to foresee its end. */
+interface RunRow extends Omit<Run, "users" | "windows" | "differences" | "eta"> {
   users_seen: number;
   users_expected: number | null;
   missed_create: number;
   missed_update: number;
   missed_delete: number;
-  difference_ids: DifferenceIds;
-  requests: number;
-  error: string | null;
   now: number;
   windows_total: number;
   windows_done: number;
