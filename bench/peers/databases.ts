@@ -1,6 +1,6 @@
 import { createConnections } from "../../src/db/connection/connections.js";
 import { UNHURRIED } from "../../src/db/connection/session.js";
-import type { Sql } from "../../src/db/connection/sql.js";
+import { BIGINT_AS_NUMBER, type Sql } from "../../src/db/connection/sql.js";
 import { makeCustomer } from "./customers.js";
 
 /** A database of a peer's own, on the server that the mirror's is on. */
@@ -32,7 +32,7 @@ export async function createPeerDatabase(sql: Sql, mirrorUrl: string, peer: stri
 export function openUnhurried(url: string): Sql {
   return createConnections(url).open({
     ...{ name: "user-mirror bench", max: 2, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
-    types: { bigint: { to: 20, from: [20], parse: Number, serialize: String } },
+    types: BIGINT_AS_NUMBER,
   });
 }
 

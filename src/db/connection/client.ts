@@ -5,7 +5,7 @@ import * as userTables from "../tables/users.js";
 import { type Connections, createConnections, withLimit } from "./connections.js";
 import { whileServerWorks } from "./long-statements.js";
 import { UNHURRIED } from "./session.js";
-import type { Sql } from "./sql.js";
+import { BIGINT_AS_NUMBER, type Sql } from "./sql.js";
 
 const schema = { ...userTables, ...syncTables };
 
@@ -99,7 +99,7 @@ export function connect(options: ConnectOptions): Database {
   const { url, poolMax = 8, applicationName = "user-mirror" } = options;
   const share = (of: number) => Math.max(1, Math.floor(poolMax * of));
   const connections = createConnections(url);
-  const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };
+  const types = BIGINT_AS_NUMBER;
   const name = applicationName;
   const sql = connections.open({ name, max: share(1 / 2), limitMs: LIMIT_MS.write, types });
   const points = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });

@@ -1,6 +1,9 @@
 import type postgresType from "postgres";
 
-/** What statements are sent through; `bigint` columns arrive as numbers (milliseconds and counts fit 2^53). */
+/** How a connection reads `bigint`: as a number, since milliseconds and counts fit 2^53. */
+export const BIGINT_AS_NUMBER = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };
+
+/** What statements are sent through, on connections with `BIGINT_AS_NUMBER`. */
 export type Sql = postgresType.Sql<{ bigint: number }>;
 /** The same within a transaction: what must commit together takes it as its first argument. */
 export type Tx = postgresType.TransactionSql<{ bigint: number }>;

@@ -4,9 +4,8 @@ import { unwatched } from "../../../src/db/connection/availability.js";
 import { createCommitPositions } from "../../../src/db/connection/commit-position.js";
 import { createConnections } from "../../../src/db/connection/connections.js";
 import type { Settings } from "../../../src/db/connection/session.js";
+import { BIGINT_AS_NUMBER } from "../../../src/db/connection/sql.js";
 import { test } from "../../support/database.js";
-
-const types = { bigint: { to: 20, from: [20], parse: Number, serialize: String } };
 
 test("a version is reached from the moment it was named, and the next one isn't yet", async ({ db }) => {
   const positions = createCommitPositions(db.sql, unwatched);
@@ -44,7 +43,7 @@ test("a role without any right has positions, and one who may not ask for the cl
   await db.sql.unsafe(`create role ${role}`);
   const as = (settings: Settings) => {
     const connections = createConnections(db.url);
-    const sql = connections.open({ name: "test", max: 1, limitMs: 5000, settings, types });
+    const sql = connections.open({ name: "test", max: 1, limitMs: 5000, settings, types: BIGINT_AS_NUMBER });
     return { sql, positions: createCommitPositions(sql, unwatched) };
   };
   const plain = as({ role });
