@@ -68,7 +68,10 @@ export const hasKey = (list: Element["list"], values: readonly string[]): Elemen
   where: { kind: "compare", field: "key", operator: "in", values },
 });
 
-/** What has to hold, each by itself. None: everybody is kept. */
+/** Whether there is nothing that has to hold. */
+export const keepsEverybody = (condition: Condition) => conjuncts(condition).length === 0;
+
+/** What has to hold, each by itself. */
 export function conjuncts(condition: Condition): readonly Condition[] {
   return condition.kind === "and" ? condition.all.flatMap(conjuncts) : [condition];
 }

@@ -7,7 +7,7 @@ import type { Sql } from "../db/connection/sql.js";
 import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
 import { compileFilter, type Search, type Where } from "./compile.js";
-import { type Condition, conjuncts } from "./condition.js";
+import { type Condition, keepsEverybody } from "./condition.js";
 import { countStatement } from "./page.js";
 import { Parameters } from "./parameters.js";
 import { numberOf } from "./present.js";
@@ -55,7 +55,7 @@ export function createCounts({ points, guard, run, termStatistics }: CountDeps):
   }
 
   async function of(filter: Condition, asker: Asker): Promise<number> {
-    if (conjuncts(filter).length === 0) return all(asker);
+    if (keepsEverybody(filter)) return all(asker);
     const params = new Parameters();
     const search: Search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
     return ofMatches(compileFilter(filter, params, search), params, asker);

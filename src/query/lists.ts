@@ -6,7 +6,7 @@ import type { Asker } from "../lib/shares.js";
 import { sqlText } from "../lib/text.js";
 import { invalid, type ListParams } from "./clerk-params.js";
 import { compileFilter, type Search, type Where } from "./compile.js";
-import { type Condition, conjuncts } from "./condition.js";
+import { type Condition, keepsEverybody } from "./condition.js";
 import type { Counts } from "./counts.js";
 import { type PageRequest, pageStatement } from "./page.js";
 import { Parameters } from "./parameters.js";
@@ -33,7 +33,7 @@ export function createLists({ points, guard, run, counts, termStatistics }: List
     const { filter, limit, offset, orderBy, startingAfter } = params;
     const after = startingAfter === null ? null : await cursor(startingAfter);
     const statistics = await termStatistics();
-    const isDeep = offset > 0 && conjuncts(filter).length === 0;
+    const isDeep = offset > 0 && keepsEverybody(filter);
     const fromEnd = isDeep && offset > (await counts.all(asker)) / 2;
     return page(filter, { orderBy, limit, offset, after, fromEnd }, statistics, asker);
   }
