@@ -1,5 +1,5 @@
 import type { CacheStats } from "../cache/user-cache.js";
-import { readCounters } from "../changes/counters.js";
+import { counterNamed, readCounters } from "../changes/counters.js";
 import type { Sql } from "../db/connection/sql.js";
 import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
@@ -72,7 +72,7 @@ export function createStatusReader(parts: StatusDeps): { read(): Promise<Status>
       lastRuns(LAST_RUNS),
       readDrift(sql),
       sql<OpenRow[]>`
-        select (select n from mirror_data.counters where name = 'memberships') - (
+        select (${sql.unsafe(counterNamed("'memberships'"))}) - (
             -- What the views leave out: memberships outlive the tombstones of their users and organizations.
             select count(*) from mirror_data.users u join mirror_data.organization_memberships m on m.user_id = u.id
             where u.deleted_at is not null and m.payload is not null
