@@ -24,6 +24,15 @@ function watch(database: Database): Availability {
   return availability;
 }
 
+/** A database behind a network, and who watches it. */
+async function behindNetwork(databaseUrl: string) {
+  const network = await startNetwork(databaseUrl);
+  cleanups.push(network.close);
+  const database = connect({ url: network.url });
+  cleanups.push(database.close);
+  return { network, sql: database.primary.sql, availability: watch(database) };
+}
+
 const untilAway = (availability: Availability, away: boolean) =>
   expect.poll(availability.isAway, { timeout: 10_000, interval: 10 }).toBe(away);
 
@@ -31,12 +40,7 @@ describe("a Postgres", () => {
   test("that swallows everything counts as away: who waits is told, and who comes is told at once", async ({
     db,
   }) => {
-    const network = await startNetwork(db.url);
-    cleanups.push(network.close);
-    const database = connect({ url: network.url });
-    cleanups.push(database.close);
-    const { sql } = database.primary;
-    const availability = watch(database);
+    const { network, sql, availability } = await behindNetwork(db.url);
     expect(await availability.guard(async () => (await sql`select 1 as one`)[0]?.one)).toBe(1);
 
     network.swallow();
@@ -58,12 +62,7 @@ describe("a Postgres", () => {
   test("that refuses counts as away from the first failure on, and as back once the hooks have ended", async ({
     db,
   }) => {
-    const network = await startNetwork(db.url);
-    cleanups.push(network.close);
-    const database = connect({ url: network.url });
-    cleanups.push(database.close);
-    const { sql } = database.primary;
-    const availability = watch(database);
+    const { network, sql, availability } = await behindNetwork(db.url);
     let hooked = 0;
     availability.onReturn(async () => {
       expect(availability.isAway()).toBe(true);

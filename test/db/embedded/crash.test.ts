@@ -1,6 +1,6 @@
 // Covers src/db/embedded/{server,cluster,pid-file,watched}.ts
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -17,9 +17,7 @@ import {
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
-import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { embeddedBinaries, unprivilegedUser } from "../../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../../src/db/embedded/cluster.js";
@@ -28,6 +26,7 @@ import {
   removeEmbedded,
   startEmbeddedPostgres,
 } from "../../../src/db/embedded/postgres.js";
+import { embeddedReady, queryOnce, spawnEmbedded } from "../../support/embedded-process.js";
 import { killAtOnce, processesOf } from "../../support/processes.js";
 
 let folder: string;
@@ -65,65 +64,47 @@ async function stop(): Promise<void> {
 
 /** A process that starts the embedded Postgres of this folder. */
 function spawnChild(): ChildProcess {
-  const script = join(import.meta.dirname, "../../support", "embedded-child.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", script, folder], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const child = spawnEmbedded(folder);
   children.push(child);
   return child;
 }
 
-async function ready(child: ChildProcess): Promise<{ url: string }> {
-  if (!child.stdout) throw new Error("it has no output");
-  const [line] = await once(createInterface({ input: child.stdout }), "line");
-  return JSON.parse(String(line));
-}
-
-async function query<T>(url: string, text: string): Promise<T[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 2 });
-  try {
-    return (await sql.unsafe(text)) as unknown as T[];
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
-}
-
 describe("after a crash of everything at once", () => {
   test("the first start recovers, each time", { timeout: 180_000 }, async () => {
-    await query((await start()).url, "create table kept (n int)");
+    await queryOnce((await start()).url, "create table kept (n int)");
     await stop();
     for (let run = 0; run < 4; run++) {
       const child = spawnChild();
-      const { url } = await ready(child);
-      await query(url, `insert into kept values (${run})`);
+      const { url } = await embeddedReady(child);
+      await queryOnce(url, `insert into kept values (${run})`);
       // Tests run without `synchronous_commit`.
-      await query(url, "checkpoint");
+      await queryOnce(url, "checkpoint");
       killAtOnce([child.pid ?? 0, ...processesOf(location())]);
       await nothingRuns();
       expect(existsSync(inData("postmaster.pid"))).toBe(true);
       const again = await start();
-      expect(await query(again.url, "select count(*)::int as n from kept")).toEqual([{ n: run + 1 }]);
+      expect(await queryOnce(again.url, "select count(*)::int as n from kept")).toEqual([{ n: run + 1 }]);
       await stop();
     }
   });
 
   test("two processes that start together end with one server, and both can use it", async () => {
     const child = spawnChild();
-    await ready(child);
+    await embeddedReady(child);
     killAtOnce([child.pid ?? 0, ...processesOf(location())]);
     const [a, b] = await Promise.all([start(), start()]);
     expect(a.url).toBe(b.url);
-    expect(await query(a.url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce(a.url, "select 1 as n")).toEqual([{ n: 1 }]);
   });
 
   test("a process that was attached brings the server back at the same address", async () => {
     const child = spawnChild();
-    const { url } = await ready(child);
+    const { url } = await embeddedReady(child);
     const mine = await start();
     expect(mine.attached).toBe(true);
     killAtOnce([child.pid ?? 0, ...processesOf(location())]);
     await expect
-      .poll(() => query(url, "select 1 as n").catch(() => null), { timeout: 30_000 })
+      .poll(() => queryOnce(url, "select 1 as n").catch(() => null), { timeout: 30_000 })
       .toEqual([{ n: 1 }]);
     expect(mine.attached).toBe(false);
   });
@@ -145,8 +126,8 @@ describe("after a crash of everything at once", () => {
     );
     const again = await start();
     expect(again.attached).toBe(false);
-    expect(await query(again.url, "select 1 as n")).toEqual([{ n: 1 }]);
-    expect(await query(beside.url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce(again.url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce(beside.url, "select 1 as n")).toEqual([{ n: 1 }]);
     await stop();
     await stop();
     removeEmbedded(other);
@@ -166,7 +147,7 @@ describe("a process that dies while it starts", () => {
       child.kill("SIGKILL");
       await nothingRuns();
       const { url } = await start();
-      expect(await query(url, "select 1 as n")).toEqual([{ n: 1 }]);
+      expect(await queryOnce(url, "select 1 as n")).toEqual([{ n: 1 }]);
       expect(readdirSync(location())).toEqual(["data"]);
     },
   );
@@ -181,7 +162,7 @@ describe("a process that dies while it starts", () => {
       child.kill("SIGKILL");
       await nothingRuns();
     }
-    expect(await query((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
   });
 });
 
@@ -190,12 +171,12 @@ describe("what a crash or a person left in DATA_DIR", () => {
     await start();
     await stop();
     writeFileSync(inData("mirror.port"), port);
-    expect(await query((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
   });
 
   test("a password file that is empty or torn is made anew, and the data stay", async () => {
     const { url } = await start();
-    await query(url, "create table kept (n int)");
+    await queryOnce(url, "create table kept (n int)");
     await stop();
     for (const spoil of [
       () => writeFileSync(inData("mirror.password"), ""),
@@ -204,7 +185,7 @@ describe("what a crash or a person left in DATA_DIR", () => {
     ]) {
       spoil();
       const again = await start();
-      expect(await query(again.url, "select * from kept")).toEqual([]);
+      expect(await queryOnce(again.url, "select * from kept")).toEqual([]);
       expect(statSync(inData("mirror.password")).mode & 0o777).toBe(0o600);
       await stop();
     }
@@ -218,7 +199,7 @@ describe("what a crash or a person left in DATA_DIR", () => {
     await once(taker, "listening");
     const moved = await start();
     expect(moved.url).not.toBe(url);
-    expect(await query(moved.url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce(moved.url, "select 1 as n")).toEqual([{ n: 1 }]);
     taker.close();
   });
 
@@ -226,7 +207,7 @@ describe("what a crash or a person left in DATA_DIR", () => {
     await start();
     await stop();
     chmodSync(inData(""), 0o755);
-    expect(await query((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce((await start()).url, "select 1 as n")).toEqual([{ n: 1 }]);
     expect(statSync(inData("")).mode & 0o777).toBe(0o700);
   });
 

@@ -16,7 +16,6 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { unprivilegedUser } from "../../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../../src/db/embedded/cluster.js";
@@ -25,6 +24,7 @@ import {
   removeEmbedded,
   startEmbeddedPostgres,
 } from "../../../src/db/embedded/postgres.js";
+import { embeddedReady, queryOnce, spawnEmbedded } from "../../support/embedded-process.js";
 
 const FAST = { durable: false, settings: { shared_buffers: "16MB" } };
 let folder: string;
@@ -49,13 +49,9 @@ async function start(dataDir = folder): Promise<EmbeddedPostgres> {
 
 /** Another process with the embedded Postgres of this folder. */
 async function startChild(): Promise<{ child: ChildProcess; url: string; attached: boolean }> {
-  const script = join(import.meta.dirname, "../../support", "embedded-child.ts");
-  const child = spawn(process.execPath, ["--import", "tsx", script, folder], {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+  const child = spawnEmbedded(folder);
   children.push(child);
-  const [line] = await once(createInterface({ input: child.stdout }), "line");
-  return { child, ...JSON.parse(String(line)) };
+  return { child, ...(await embeddedReady(child)) };
 }
 
 async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
@@ -63,15 +59,6 @@ async function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void>
   const exited = once(child, "exit");
   child.kill(signal);
   await exited;
-}
-
-async function query<T>(url: string, text: string): Promise<T[]> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connect_timeout: 2 });
-  try {
-    return (await sql.unsafe(text)) as unknown as T[];
-  } finally {
-    await sql.end({ timeout: 1 });
-  }
 }
 
 function attempt(work: () => void): unknown {
@@ -90,17 +77,17 @@ describe("the embedded Postgres", () => {
     const { url, locale, attached } = await start();
     expect(attached).toBe(false);
     expect(locale).toMatch(/UTF-8$/);
-    await query(url, "create extension pg_trgm");
-    const [row] = await query<{ n: number }>(url, "select cardinality(show_trgm('王小明')) as n");
+    await queryOnce(url, "create extension pg_trgm");
+    const [row] = await queryOnce<{ n: number }>(url, "select cardinality(show_trgm('王小明')) as n");
     expect(row?.n).toBeGreaterThan(0);
   });
 
   test("takes nobody without the password, and listens on loopback alone", async () => {
     const { url } = await start();
-    await expect(query(url.replace(/:[^:@]+@/, ":wrong@"), "select 1")).rejects.toThrow(/password/);
-    expect(await query(url, "show listen_addresses")).toEqual([{ listen_addresses: "127.0.0.1" }]);
+    await expect(queryOnce(url.replace(/:[^:@]+@/, ":wrong@"), "select 1")).rejects.toThrow(/password/);
+    expect(await queryOnce(url, "show listen_addresses")).toEqual([{ listen_addresses: "127.0.0.1" }]);
     expect(
-      await query(url, "select count(*)::int as n from pg_hba_file_rules where auth_method = 'trust'"),
+      await queryOnce(url, "select count(*)::int as n from pg_hba_file_rules where auth_method = 'trust'"),
     ).toEqual([{ n: 0 }]);
   });
 
@@ -108,27 +95,27 @@ describe("the embedded Postgres", () => {
     const [a, b] = await Promise.all([start(), start()]);
     expect(a.url).toBe(b.url);
     expect([a.attached, b.attached].sort()).toEqual([false, true]);
-    expect(await query(a.url, "select 1 as n")).toEqual(await query(b.url, "select 1 as n"));
+    expect(await queryOnce(a.url, "select 1 as n")).toEqual(await queryOnce(b.url, "select 1 as n"));
   });
 
   test("keeps its data and its address over a restart", async () => {
     const first = await start();
-    await query(first.url, "create table kept (n int)");
+    await queryOnce(first.url, "create table kept (n int)");
     await first.stop();
     started.pop();
     const second = await start();
     expect(second.url).toBe(first.url);
-    expect(await query(second.url, "select * from kept")).toEqual([]);
+    expect(await queryOnce(second.url, "select * from kept")).toEqual([]);
   });
 
   test("ends with the process that runs it, even by kill -9, and the next start recovers", async () => {
     const { child, url } = await startChild();
-    await query(url, "create table kept (n int)");
+    await queryOnce(url, "create table kept (n int)");
     const pid = Number(readFileSync(pidFile(), "utf8").split("\n")[0]);
     await ended(child, "SIGKILL");
     await expect.poll(() => existsSync(`/proc/${pid}`), { timeout: 10_000 }).toBe(false);
     const { url: again } = await start();
-    expect(await query(again, "select * from kept")).toEqual([]);
+    expect(await queryOnce(again, "select * from kept")).toEqual([]);
   });
 
   test("a process that attached starts it again, at the same address, when its owner ends", async () => {
@@ -138,7 +125,7 @@ describe("the embedded Postgres", () => {
     child.stdin?.end();
     await once(child, "exit");
     await expect
-      .poll(() => query(url, "select 1 as n").catch(() => null), { timeout: 20_000 })
+      .poll(() => queryOnce(url, "select 1 as n").catch(() => null), { timeout: 20_000 })
       .toEqual([{ n: 1 }]);
     expect(mine.attached).toBe(false);
   });
@@ -150,7 +137,7 @@ describe("the embedded Postgres", () => {
     // This test's own process: alive, and no Postgres.
     writeFileSync(pidFile(), `${process.pid}\n/nowhere\n1\n5432\n\n127.0.0.1\n\nready   \n`);
     const { url } = await start();
-    expect(await query(url, "select 1 as n")).toEqual([{ n: 1 }]);
+    expect(await queryOnce(url, "select 1 as n")).toEqual([{ n: 1 }]);
   });
 
   test("is not removed while it runs", async () => {
@@ -192,7 +179,7 @@ describe("the embedded Postgres", () => {
       children.push(child);
       const [line] = await once(createInterface({ input: child.stdout }), "line");
       const { url } = JSON.parse(String(line));
-      expect(await query(url, "select 1 as n")).toEqual([{ n: 1 }]);
+      expect(await queryOnce(url, "select 1 as n")).toEqual([{ n: 1 }]);
       expect(existsSync(join(dataDir, "postgres", "data", "PG_VERSION"))).toBe(true);
       child.stdin?.end();
       await once(child, "exit");
