@@ -13,14 +13,15 @@ import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js"
 import { forwardRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UsersDeps, usersRoutes } from "./routes/users.js";
-import { type WebhookDeps, webhookRoutes } from "./routes/webhooks.js";
+import { webhookRoutes } from "./routes/webhooks.js";
+import type { WebhookReceiver } from "./webhook-receiver.js";
 
 export interface AppDeps {
   log: Logger;
   observe: RequestObserver;
   authenticate: Authenticate;
   readiness: () => Readiness;
-  webhooks: WebhookDeps;
+  webhooks: WebhookReceiver;
   availability: Pick<Availability, "guard">;
   positions: CommitPositions;
   admin: AdminDeps;

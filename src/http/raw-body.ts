@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import type { Context } from "hono";
 import { AppError } from "../lib/errors.js";
 import type { HttpEnv } from "./respond.js";
+import type { ReadHeader } from "./webhook-signature.js";
 
 /** How many bytes one request holds, out of what all requests together may hold. */
 export interface HeldBytes {
@@ -35,19 +36,25 @@ export function createBytesInFlight(most: number): { open(): HeldBytes } {
   };
 }
 
+/** Where a body comes from: Node's own request, or what the app was called with where there is no server. */
+export interface BodySource {
+  header: ReadHeader;
+  incoming: IncomingMessage | undefined;
+  arrayBuffer(): Promise<ArrayBuffer>;
+}
+
 /**
  * The body's bytes as they came, straight from the connection: web streams in between would cost more than verifying
  * a webhook. Throws `too_large` or `overloaded`, after letting the rest pass by.
  */
 export async function rawBody(
-  c: Context<HttpEnv>,
+  { header, incoming, arrayBuffer }: BodySource,
   { maxBytes, what, held }: { maxBytes: number; what: string; held: HeldBytes },
 ): Promise<Buffer> {
   const tooLarge = () =>
     new AppError("too_large", `The body of ${what} may have ${maxBytes / 1024} KiB at most.`);
-  if (Number(c.req.header("Content-Length") ?? 0) > maxBytes) throw tooLarge();
-  const incoming = c.env?.incoming;
-  const body = incoming ? await collect(incoming, maxBytes, held) : Buffer.from(await c.req.arrayBuffer());
+  if (Number(header("content-length") ?? 0) > maxBytes) throw tooLarge();
+  const body = incoming ? await collect(incoming, maxBytes, held) : Buffer.from(await arrayBuffer());
   if (body === null || body.length > maxBytes) throw tooLarge();
   return body;
 }
@@ -76,13 +83,16 @@ function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): 
           giveUp(() => reject(overloaded));
         }
       })
-      .once("end", () => resolve(chunks && Buffer.concat(chunks)))
+      .once("end", () => resolve(chunks && joined(chunks)))
       .once("error", (cause) => reject(bodyCut(cause)))
       .once("close", () => {
         if (!incoming.complete) reject(bodyCut());
       });
   });
 }
+
+/** Most bodies arrive in one piece, which needn't be copied. */
+const joined = (chunks: Buffer[]) => (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
 
 /** Whether the connection ended in the middle of the body: then whatever failed, failed because of that. */
 export function isBodyCut(c: Context<HttpEnv>): boolean {

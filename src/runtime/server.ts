@@ -8,7 +8,9 @@ import { createApp } from "../http/app.js";
 import { createRequestLog } from "../http/request-observer.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
-import { createShortcut } from "../http/shortcut.js";
+import { createShortcut, either } from "../http/shortcut.js";
+import { createWebhookReceiver } from "../http/webhook-receiver.js";
+import { createWebhookShortcut } from "../http/webhook-shortcut.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createMembershipQueries } from "../query/memberships.js";
@@ -90,6 +92,7 @@ async function serve(
   const ingest = createIngest({
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
+  const webhooks = createWebhookReceiver({ secrets: webhookSecrets, ingest });
   const authenticate = withStoredKeys(
     createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
     createStoredKeys({
@@ -103,10 +106,7 @@ async function serve(
     observe,
     authenticate,
     readiness,
-    webhooks: {
-      secrets: webhookSecrets,
-      ingest,
-    },
+    webhooks,
     availability,
     positions,
     admin: {
@@ -136,7 +136,10 @@ async function serve(
       }),
     },
   });
-  const shortcut = createShortcut({ observe, authenticate, users, completeness, unapplied });
+  const shortcut = either(
+    createWebhookShortcut({ observe, webhooks }),
+    createShortcut({ observe, authenticate, users, completeness, unapplied }),
+  );
   const server = await listen(app, config.server, shortcut);
   log.info({ url: server.url, state: readiness() }, "listening");
 

@@ -8,6 +8,7 @@ import { connect, type Database } from "../../src/db/connection/client.js";
 import { createCommitPositions } from "../../src/db/connection/commit-position.js";
 import { createApp } from "../../src/http/app.js";
 import { listen } from "../../src/http/server.js";
+import { createWebhookReceiver } from "../../src/http/webhook-receiver.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { createMembershipQueries } from "../../src/query/memberships.js";
 import { createUserQueries } from "../../src/query/users.js";
@@ -118,7 +119,10 @@ async function startMirror(database: Database) {
     ...standInApp().parts,
     authenticate: (header) => (header === `Bearer ${LIMITED_KEY}` ? limited() : authenticate(header)),
     positions,
-    webhooks: { secrets: [WEBHOOK_SECRET], ingest: createIngest({ ...shared, instanceId: "ins_1" }) },
+    webhooks: createWebhookReceiver({
+      secrets: [WEBHOOK_SECRET],
+      ingest: createIngest({ ...shared, instanceId: "ins_1" }),
+    }),
     users: {
       users: createUserQueries(database.readers, {
         nowMs: clock.now,

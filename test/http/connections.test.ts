@@ -166,7 +166,7 @@ test.each([
 
 test("webhooks that are being read hold so many bytes together, and what is beyond is sent again", async () => {
   const { app } = logged({
-    webhooks: { ...standInApp().parts.webhooks, mostBytesInFlight: 1000 },
+    webhooks: { mostBytesInFlight: 1000 },
   });
   await serve(app);
   const first = dial(`${signedHead(900)}${"x".repeat(890)}`);

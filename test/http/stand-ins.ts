@@ -3,6 +3,7 @@ import type { Scope } from "../../src/auth/scopes.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { type AppDeps, createApp } from "../../src/http/app.js";
 import { createRequestLog } from "../../src/http/request-observer.js";
+import { createWebhookReceiver, type WebhookDeps } from "../../src/http/webhook-receiver.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Run } from "../../src/sync/ledger/runs.js";
 
@@ -60,7 +61,8 @@ type ClerkAnswer = { status: number; body?: unknown; headers?: Headers };
 type ClerkAnswers = (request: ForwardedRequest) => ClerkAnswer | Promise<ClerkAnswer>;
 
 /** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
-export type Overrides = Partial<AppDeps> & {
+export type Overrides = Partial<Omit<AppDeps, "webhooks">> & {
+  webhooks?: Partial<WebhookDeps>;
   clerkAnswers?: ClerkAnswers;
 };
 
@@ -69,6 +71,7 @@ export function standInApp(overrides: Overrides = {}) {
   const asked: unknown[] = [];
   const clerkAnswers: ClerkAnswers = overrides.clerkAnswers ?? (() => ({ status: 200, body: PRIVATE_USER }));
   const log = overrides.log ?? silentLogger();
+  const { webhooks, ...others } = overrides;
   const parts: AppDeps = {
     log,
     observe: createRequestLog(log),
@@ -78,7 +81,7 @@ export function standInApp(overrides: Overrides = {}) {
       acceptClerkSecretKey: true,
     }),
     readiness: () => "live",
-    webhooks: {
+    webhooks: createWebhookReceiver({
       secrets: [WEBHOOK_SECRET],
       ingest: {
         async receive(message) {
@@ -86,7 +89,8 @@ export function standInApp(overrides: Overrides = {}) {
           return { status: "applied", version: null };
         },
       },
-    },
+      ...webhooks,
+    }),
     availability: unwatched,
     positions: { current: async () => "1-0/1", isReached: async () => true },
     admin: {
@@ -159,7 +163,7 @@ export function standInApp(overrides: Overrides = {}) {
         },
       },
     },
-    ...overrides,
+    ...others,
   };
   return { app: createApp(parts), asked, parts };
 }

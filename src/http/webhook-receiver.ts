@@ -1,0 +1,54 @@
+import { AppError } from "../lib/errors.js";
+import type { Ingest, Receipt } from "../sync/webhooks/ingest.js";
+import { type BodySource, createBytesInFlight, rawBody } from "./raw-body.js";
+import { createSignatureReader } from "./webhook-signature.js";
+
+/** The only path on which webhooks are taken. */
+export const WEBHOOK_PATH = "/webhooks/clerk";
+
+const MAX_BODY_BYTES = 1024 * 1024;
+/**
+ * The bytes of all webhooks together, each from its first byte until its answer. What is beyond this is refused and
+ * sent again.
+ */
+const MOST_BYTES_IN_FLIGHT = 64 * 1024 * 1024;
+
+export interface WebhookDeps {
+  /** Several while a secret is being rotated. Without any, every webhook is refused with `not_ready`. */
+  secrets: readonly string[];
+  ingest: Ingest;
+  mostBytesInFlight?: number;
+}
+
+/** Takes webhooks for both doors, the route and the shortcut before it: the rules and the limits stand here once. */
+export interface WebhookReceiver {
+  /** Resolves when the event is committed. Rejects with what the sender is told. The signature takes the place of a key. */
+  receive(source: BodySource): Promise<Receipt>;
+}
+
+export function createWebhookReceiver(deps: WebhookDeps): WebhookReceiver {
+  const { secrets, ingest, mostBytesInFlight = MOST_BYTES_IN_FLIGHT } = deps;
+  const inFlight = createBytesInFlight(mostBytesInFlight);
+  const readSignature = createSignatureReader(secrets);
+
+  return {
+    async receive(source) {
+      if (secrets.length === 0) {
+        throw new AppError(
+          "not_ready",
+          "CLERK_WEBHOOK_SIGNING_SECRET is not set: this mirror takes no webhooks.",
+        );
+      }
+      const { messageId, verify } = readSignature(source.header);
+      const held = inFlight.open();
+      try {
+        // Reads the bytes as they came: a signature covers them, not the JSON that they spell.
+        const raw = await rawBody(source, { maxBytes: MAX_BODY_BYTES, what: "a webhook", held });
+        verify(raw);
+        return await ingest.receive({ messageId, raw });
+      } finally {
+        held.release();
+      }
+    },
+  };
+}
