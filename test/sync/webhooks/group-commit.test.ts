@@ -33,7 +33,7 @@ describe("group commit", () => {
 
   test("never has more batches under way than slots, nor more in one than allowed", async () => {
     const { batches, commit, release } = heldCommit();
-    const group = createGroupCommit({ commit, slots: 2, mostPerBatch: 3 });
+    const group = createGroupCommit({ commit, slots: 2, mostPerBatch: 3, enough: 1 });
     const all = Promise.all([1, 2, 3, 4, 5, 6, 7].map((n) => group.submit(n)));
     await turn();
     expect(batches).toEqual([
@@ -78,7 +78,7 @@ describe("group commit", () => {
 
   test("puts no more bytes into a batch than allowed, but for an item that is larger by itself", async () => {
     const { batches, commit } = heldCommit();
-    const group = createGroupCommit({ commit, slots: 4, mostBytesPerBatch: 100 });
+    const group = createGroupCommit({ commit, slots: 4, mostBytesPerBatch: 100, enough: 1 });
     for (const [n, bytes] of [20, 20, 20, 20, 25, 10, 99, 500, 5].entries()) void group.submit(n, bytes);
     await turn();
     // The large, of more than a quarter, one after another; the small as many as fit.
@@ -113,5 +113,62 @@ describe("group commit", () => {
       await turn();
     }
     expect(await Promise.all(taken)).toHaveLength(3);
+  });
+
+  test.each([
+    ["as many wait as the running one has", 3, {}],
+    ["enough wait", 2, { enough: 2 }],
+  ])("begins a batch beside a running one when %s, and not before", async (_, enough, options) => {
+    const { batches, commit } = heldCommit();
+    const group = createGroupCommit({ commit, besideMs: 60_000, ...options });
+    const numbers = [1, 2, 3, 4, 5, 6, 7].map((n) => n);
+    for (const n of numbers.slice(0, 3)) void group.submit(n);
+    await turn();
+    for (let n = 4; n < 3 + enough; n++) {
+      void group.submit(n);
+      await turn();
+    }
+    expect(batches).toEqual([[1, 2, 3]]);
+    void group.submit(3 + enough);
+    await turn();
+    expect(batches).toEqual([[1, 2, 3], numbers.slice(3, 3 + enough)]);
+  });
+
+  test("two that come alone don't wait for each other", async () => {
+    const { batches, commit } = heldCommit();
+    const group = createGroupCommit({ commit, besideMs: 60_000 });
+    void group.submit(1);
+    await turn();
+    void group.submit(2);
+    await turn();
+    expect(batches).toEqual([[1], [2]]);
+  });
+
+  test("begins with however few when the running batch takes long", async () => {
+    const { batches, commit } = heldCommit();
+    const group = createGroupCommit({ commit, besideMs: 20 });
+    for (const n of [1, 2, 3]) void group.submit(n);
+    await turn();
+    void group.submit(4);
+    await expect.poll(() => batches).toEqual([[1, 2, 3], [4]]);
+  });
+
+  test("refuses what has waited too long, but for what is being committed", async () => {
+    const { batches, commit, release } = heldCommit();
+    const group = createGroupCommit({ commit, slots: 1, patienceMs: 20 });
+    const first = group.submit(1);
+    await turn();
+    const others = [2, 3].map((n) => group.submit(n));
+    for (const { status } of await Promise.allSettled(others)) expect(status).toBe("rejected");
+    await expect(others[1]).rejects.toMatchObject({ code: "database_unavailable" });
+    const late = group.submit(4);
+    await expect(late).rejects.toMatchObject({ code: "database_unavailable" });
+    release();
+    expect(await first).toBe("done 1");
+    const fresh = group.submit(5);
+    await turn();
+    release();
+    expect(await fresh).toBe("done 5");
+    expect(batches).toEqual([[1], [5]]);
   });
 });
