@@ -22,6 +22,14 @@ export function jsonTexts(values: readonly (string | null)[]): string {
   return values.map((value) => value ?? "").join(SEPARATOR);
 }
 
+const SPECIAL = /[\\\n\r\t]/;
+const ESCAPED: Readonly<Record<string, string>> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/** A text as a field of what `COPY` reads; null is `\N`. */
+export function copyField(value: string): string {
+  return SPECIAL.test(value) ? value.replace(/[\\\n\r\t]/g, (one) => ESCAPED[one] ?? one) : value;
+}
+
 /** Few values have anything to escape, and looking for it costs a third of replacing nothing. */
 function quote(value: string): string {
   const isPlain = !value.includes('"') && !value.includes("\\");

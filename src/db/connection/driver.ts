@@ -132,6 +132,42 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
   async function secure() {
 `,
     ],
+    // What Postgres refuses once all rows of a COPY are sent, a key that is there twice for instance, was told to nobody: the
+    // statement waited for ever. And each COPY that had ended well was declared failed behind that.
+    [
+      "    stream && (stream.destroy(err), stream = null)\n    query && queryError",
+      `    stream && (stream.destroy(err), stream = null)
+    final && (final(err), final = null)
+    query && queryError`,
+    ],
+    [
+      `  function CopyInResponse() {
+    stream = new Stream.Writable({
+      autoDestroy: true,
+      write(chunk, encoding, callback) {
+        socket.write(b().d().raw(chunk).end(), callback)
+      },
+      destroy(error, callback) {
+        callback(error)
+        socket.write(b().f().str(error + b.N).end())
+        stream = null
+`,
+      `  function CopyInResponse() {
+    stream = new Stream.Writable({
+      autoDestroy: true,
+      write(chunk, encoding, callback) {
+        socket.write(b().d().raw(chunk).end(), callback)
+      },
+      destroy(error, callback) {
+        callback(error)
+        stream && socket && socket.write(b().f().str(error + b.N).end())
+        stream = null
+`,
+    ],
+    [
+      "        final = callback\n        stream = null\n      }\n    })\n",
+      "        final = callback\n        stream = null\n      }\n    })\n    stream.on('error', noop)\n",
+    ],
     // A connection that is being opened, or whose end nobody answers, keeps a process from ending.
     [
       "      socket.readyState === 'open' && socket.end(b().X().end())",

@@ -3,7 +3,7 @@ import type { Item } from "./batch.js";
 import { applyIsolated, type Isolated, type IsolateOptions } from "./isolate.js";
 
 /** A page of 500 ordinary users is 1.3 MB and stays one transaction. Each mebibyte takes about 50 ms of work in this process. */
-const MOST_BYTES = 2 * 1024 * 1024;
+export const MOST_BYTES = 2 * 1024 * 1024;
 
 /**
  * Applies the items of a page that is `bytes` long. A large page takes several transactions, because making one very large

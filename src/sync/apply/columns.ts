@@ -1,4 +1,4 @@
-import { jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
+import { copyField, jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/sql.js";
 import type { Pause } from "../../lib/turns.js";
 
@@ -13,6 +13,8 @@ export interface Column<T> {
   encode(values: readonly T[]): string;
   /** What is stored, as SQL of the array's element. */
   stored(element: string): string;
+  /** The value as a field of what `COPY` reads. */
+  copied(value: T): string;
   /** What is selected, as SQL of the column's name. */
   loaded(name: string): string;
   /** What a tombstone has here. */
@@ -31,6 +33,7 @@ const asIs = (sql: string) => sql;
 export const text: Column<string> = {
   array: (parameter) => `${parameter}::text::text[]`,
   encode: textArray,
+  copied: copyField,
   stored: asIs,
   loaded: asIs,
   empty: "",
@@ -52,11 +55,16 @@ export const jsonb = (sent: Column<string>): Column<string> => ({
 });
 
 /** `text[]`, on this side as one text with a value a line. */
-export const lines: Column<string> = { ...text, stored: (element) => `string_to_array(${element}, E'\\n')` };
+export const lines: Column<string> = {
+  ...text,
+  stored: (element) => `string_to_array(${element}, E'\\n')`,
+  copied: (value) => copyField(value === "" ? "{}" : textArray(value.split("\n"))),
+};
 
 const plain = <T extends number | boolean>(type: string, empty: T): Column<T> => ({
   array: (parameter) => `${parameter}::text::${type}[]`,
   encode: plainArray,
+  copied: String,
   stored: asIs,
   loaded: asIs,
   empty,

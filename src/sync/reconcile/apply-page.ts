@@ -3,7 +3,9 @@ import type { Sql, Tx } from "../../db/connection/sql.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { createPause } from "../../lib/turns.js";
 import type { Applied, Item, RowChange } from "../apply/batch.js";
+import { MOST_BYTES } from "../apply/chunks.js";
 import { isPoison } from "../apply/isolate.js";
+import { loadUsers } from "../apply/load-users.js";
 import {
   embeddedOrganization,
   type Live,
@@ -33,12 +35,19 @@ export interface PageOptions {
 /** Checking and hashing 500 users at once would keep every request of this process waiting for 15 ms. */
 export const COMPARED_AT_ONCE = 100;
 
+type LoadOptions = Pick<PageOptions, "lagMs" | "fence" | "within">;
+
+/** Fewer cost as much one way as the other. */
+const LEAST_LOADED = 50;
+
 /** What differs between the three lists that are read. */
 interface PageKind<T extends Live<ClerkUser | ClerkOrganization | ClerkMembership>> {
   letter: LetterKind;
   snapshot(item: unknown, startedAtMs: number): T;
   compare(sql: Sql, snapshots: readonly T[]): Promise<Comparison[]>;
   item(snapshot: T): Item;
+  /** Stores in one go those of whom nothing is known. False: nothing is stored. */
+  load?: (sql: Sql, snapshots: readonly T[], options: LoadOptions) => Promise<boolean>;
   effects(applied: Applied): Map<string, RowChange>;
 }
 
@@ -47,6 +56,7 @@ const USERS: PageKind<Live<ClerkUser>> = {
   snapshot: (item, startedAtMs) => userSnapshot(item, "page", startedAtMs),
   compare: compareUsers,
   item: (snapshot) => ({ users: [snapshot] }),
+  load: loadUsers,
   effects: (applied) => applied.users,
 };
 
@@ -102,7 +112,8 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
   const keepDead = (id: string, object: unknown, error: Error) =>
     fenced(sql, fence, (tx) => keepDeadObject(tx, { kind: kind.letter, id }, object, error));
   const pause = createPause();
-  const news: T[] = [];
+  const unknown: T[] = [];
+  const differing: T[] = [];
   for (let from = 0; from < page.items.length; from += COMPARED_AT_ONCE) {
     const snapshots: T[] = [];
     for (const item of page.items.slice(from, from + COMPARED_AT_ONCE)) {
@@ -115,30 +126,51 @@ async function apply<T extends Live<ClerkUser | ClerkOrganization | ClerkMembers
     }
     await pause();
     const comparisons = snapshots.length > 0 ? await kind.compare(sql, snapshots) : [];
-    news.push(...snapshots.filter((_, index) => comparisons[index] !== "repeat"));
+    for (const [index, snapshot] of snapshots.entries()) {
+      if (comparisons[index] === "unknown") unknown.push(snapshot);
+      else if (comparisons[index] === "differs") differing.push(snapshot);
+    }
   }
-  if (news.length === 0 && !within) return new Map();
-  const bytes = ((page.bytes ?? 0) * news.length) / page.items.length;
-  const options = { lagMs, fence, dryRun, signal, bytes, ...(within && { within }) };
-  const results = await applyUntilUnlocked(sql, news.map(kind.item), options);
   const effects: PageChanges = new Map();
   const stored: string[] = [];
-  for (const [index, result] of results.entries()) {
-    const snapshot = news[index];
-    if (!snapshot) continue;
-    if (result.kind === "poison") {
-      if (dryRun) continue;
-      await keepDead(snapshot.id, snapshot.object, result.error);
-      continue;
+  const bytesOf = (snapshots: readonly T[]) => ((page.bytes ?? 0) * snapshots.length) / page.items.length;
+  const isLoaded =
+    !dryRun &&
+    canBeLoaded(unknown, bytesOf(unknown)) &&
+    (await kind.load?.(sql, unknown, { lagMs, fence, ...(differing.length === 0 && within && { within }) }));
+  if (isLoaded) {
+    for (const { id } of unknown) {
+      stored.push(...lettersOf(kind.letter, id));
+      effects.set(id, "created");
     }
-    stored.push(...lettersOf(kind.letter, snapshot.id));
-    const effect = kind.effects(result.applied).get(snapshot.id);
-    if (effect) effects.set(snapshot.id, effect);
+  }
+  const news = isLoaded ? differing : [...unknown, ...differing];
+  if (news.length > 0 || (within && !isLoaded)) {
+    const options = { lagMs, fence, dryRun, signal, bytes: bytesOf(news), ...(within && { within }) };
+    const results = await applyUntilUnlocked(sql, news.map(kind.item), options);
+    for (const [index, result] of results.entries()) {
+      const snapshot = news[index];
+      if (!snapshot) continue;
+      if (result.kind === "poison") {
+        if (dryRun) continue;
+        await keepDead(snapshot.id, snapshot.object, result.error);
+        continue;
+      }
+      stored.push(...lettersOf(kind.letter, snapshot.id));
+      const effect = kind.effects(result.applied).get(snapshot.id);
+      if (effect) effects.set(snapshot.id, effect);
+    }
   }
   if (stored.length > 0 && !dryRun) await fenced(sql, fence, (tx) => dropDeadLetters(tx, stored));
   // Plans that were made for empty tables would be kept for all pages that follow.
   if (effects.size > 0) await keepPlansFit(sql).catch(() => {});
   return effects;
+}
+
+/** A page may show somebody twice, and what is large is applied in parts (`chunks.ts`). */
+function canBeLoaded(snapshots: readonly { id: string }[], bytes: number): boolean {
+  if (snapshots.length < LEAST_LOADED || bytes > MOST_BYTES) return false;
+  return new Set(snapshots.map(({ id }) => id)).size === snapshots.length;
 }
 
 function idForLetter(item: unknown): string {

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { finished } from "node:stream/promises";
 import { setTimeout } from "node:timers/promises";
 import { expect } from "vitest";
 import { connect } from "../../../src/db/connection/client.js";
@@ -27,6 +28,7 @@ test("connections cut at any moment fail their queries and transactions, and wor
     primary: { sql },
     close,
   } = connect({ url: network.url, poolMax: 3 });
+  await db.sql`create table copied (text text)`;
   const settled = { fulfilled: 0, rejected: 0 };
   for (let round = 0; round < 40; round++) {
     const long = "x".repeat(round % 2 === 0 ? 10 : 2000);
@@ -37,7 +39,14 @@ test("connections cut at any moment fail their queries and transactions, and wor
         await Promise.all([tx`select pg_sleep(0.003)`, tx`select ${long}::text as again`]);
       }),
     );
-    const all = Promise.allSettled([...queries, ...transactions]);
+    const copies = Array.from({ length: 2 }, () =>
+      sql.begin(async (tx) => {
+        const copying = await tx`copy copied from stdin`.writable();
+        copying.end(`${long}\n`.repeat(500));
+        await finished(copying);
+      }),
+    );
+    const all = Promise.allSettled([...queries, ...transactions, ...copies]);
     await setTimeout(round / 4);
     network.cut();
     for (const { status } of await all) settled[status]++;

@@ -1,0 +1,36 @@
+import { finished } from "node:stream/promises";
+import type { Tx } from "../../db/connection/sql.js";
+import { type Column, type Columns, type RowOf, sentColumns } from "./columns.js";
+
+/**
+ * Rows for `COPY`, which takes half of the time that Postgres needs for an insert that looks for conflicts: 30 instead of
+ * 56 µs for a user's identifiers, 12 instead of 23 for what is searched, 45 instead of 67 for the user. An insert that looks
+ * for none lies in between (43, 19, 63).
+ */
+export interface CopiedRows<C extends Columns> {
+  add(row: RowOf<C>): void;
+  /** Sends all of them. Fails as a whole if one is there already. */
+  send(tx: Tx): Promise<void>;
+}
+
+export function createCopiedRows<C extends Columns>(table: string, columns: C): CopiedRows<C> {
+  const sent = sentColumns(columns) as [keyof C & string, Column<unknown>][];
+  const statement = `copy mirror_data.${table} (${sent.map(([name]) => name).join(", ")}) from stdin`;
+  const rows: string[] = [];
+  return {
+    // A text that grows field by field is a tree, which takes longer to be made flat than these take to be joined.
+    add(row) {
+      const fields = sent.map(([name, { copied }]) => {
+        const value = row[name];
+        return value === null ? "\\N" : copied(value);
+      });
+      rows.push(`${fields.join("\t")}\n`);
+    },
+    async send(tx) {
+      if (rows.length === 0) return;
+      const copying = await tx.unsafe(statement).writable();
+      copying.end(rows.join(""));
+      await finished(copying);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+import { type Change, publish } from "../../changes/feed.js";
+import type { ClerkUser } from "../../clerk.js";
+import { limitLocks } from "../../db/connection/session.js";
+import type { Sql } from "../../db/connection/sql.js";
+import { isLockTimeout } from "../../db/connection/trouble.js";
+import { rareGramsInParts } from "../../lib/grams.js";
+import { createPause } from "../../lib/turns.js";
+import { fold, UNKNOWN, USER } from "../fold/fold.js";
+import type { Live } from "../fold/snapshot.js";
+import type { ApplyOptions } from "./batch.js";
+import { createCopiedRows } from "./copied-rows.js";
+import { derivedRows } from "./derive.js";
+import { isPoison } from "./isolate.js";
+import { userRow } from "./rows.js";
+import { activity, grams, identifiers, metadata, search, users } from "./tables.js";
+
+/** A page that has to wait for longer goes the ordinary way, which tells apart what is locked. */
+const LOCK_TIMEOUT_MS = 500;
+
+/**
+ * Stores users of a page of whom the mirror has no row, as far as a look without a lock can tell, each of them once. What
+ * the fold makes of them is what the ordinary way stores (`apply.ts`), but the rows go by COPY and are compared with
+ * nothing. It writes over nothing: where anybody has a row already, a tombstone too, or any row can't be stored, nothing at
+ * all is. It is then false, and the ordinary way decides.
+ */
+export async function loadUsers(
+  sql: Sql,
+  snapshots: readonly Live<ClerkUser>[],
+  { lagMs, fence, within }: Pick<ApplyOptions, "lagMs" | "fence" | "within">,
+): Promise<boolean> {
+  try {
+    const { tables, changes } = await rowsOf(snapshots, lagMs);
+    await sql.begin(async (tx) => {
+      limitLocks(tx, LOCK_TIMEOUT_MS);
+      await fence?.(tx);
+      await within?.(tx);
+      for (const table of tables) await table.send(tx);
+      await publish(tx, changes, { users: changes.length, organizations: 0, memberships: 0 });
+    });
+    return true;
+  } catch (error) {
+    if (isPoison(error) || isLockTimeout(error)) return false;
+    throw error;
+  }
+}
+
+async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
+  const rows = {
+    users: createCopiedRows("users", users.columns),
+    search: createCopiedRows("user_search", search.columns),
+    grams: createCopiedRows("user_grams", grams.columns),
+    activity: createCopiedRows("user_activity", activity.columns),
+    metadata: createCopiedRows("user_metadata", metadata.columns),
+    identifiers: createCopiedRows("user_identifiers", identifiers.columns),
+  };
+  const changes: Change[] = [];
+  const pause = createPause();
+  // In the order in which everybody locks.
+  for (const snapshot of [...snapshots].sort((a, b) => (a.id < b.id ? -1 : 1))) {
+    const { row, user } = userRow(snapshot.id, fold(USER, UNKNOWN, snapshot, lagMs).state);
+    if (!user) continue;
+    await pause();
+    const derived = derivedRows(user);
+    await pause();
+    const rare = await rareGramsInParts(derived.search.search, pause);
+    rows.users.add(row);
+    rows.search.add(derived.search);
+    rows.grams.add({ id: row.id, rare_grams: rare.join("\n") });
+    rows.activity.add(row);
+    rows.metadata.add(derived.metadata);
+    for (const identifier of derived.identifiers) rows.identifiers.add(identifier);
+    changes.push({ type: "user.upserted", id: row.id, updatedAtMs: row.updated_at });
+    await pause();
+  }
+  return { tables: Object.values(rows), changes };
+}
