@@ -28,11 +28,14 @@ export async function webhooks(
   const { ids, count, kind, secret, distinct = 5000 } = options;
   const webhook = new Webhook(secret);
   const chosen = ids.slice(0, Math.min(count, distinct));
-  const rows = await sql<{ id: string; payload: string }[]>`
-    select id, payload from mirror_data.users where id in ${sql(chosen)}`;
-  const payloads = new Map(rows.map(({ id, payload }) => [id, payload]));
+  const rows = await sql<{ id: string; payload: string; last_sign_in_at: number | null }[]>`
+    select id, payload, last_sign_in_at from mirror_data.users where id in ${sql(chosen)}`;
+  // The other times are set below.
+  const stored = new Map(
+    rows.map(({ id, payload, last_sign_in_at }) => [id, { ...JSON.parse(payload), last_sign_in_at }]),
+  );
   // The order of the ids, not that of the table, where neighbours share pages.
-  const users = chosen.map((id) => JSON.parse(payloads.get(id) ?? "null") as Record<string, unknown>);
+  const users = chosen.map((id) => stored.get(id) as Record<string, unknown>);
   // Later than everything an earlier run has left: older events are stale and cost nothing.
   const [newest] = await sql<{ at: number }[]>`
     select greatest(max(updated_at), ${Date.now()}::bigint) as at from mirror_data.user_activity`;

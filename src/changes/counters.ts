@@ -32,7 +32,7 @@ export async function readCounters(sql: Sql): Promise<Counters> {
  */
 export function moveCounters(tx: Tx, deltas: Counters): Promise<unknown>[] {
   const moved = Object.entries(deltas).filter(([, delta]) => delta !== 0);
-  return moved.map(
-    ([name, delta]) => tx`update mirror_data.counters set n = n + ${delta}::bigint where name = ${name}`,
+  return moved.map(([name, delta]) =>
+    tx`update mirror_data.counters set n = n + ${delta}::bigint where name = ${name}`.execute(),
   );
 }

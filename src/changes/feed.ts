@@ -31,21 +31,19 @@ const NOTIFY_MAX_IDS = 1000;
 export async function publish(tx: Tx, changes: readonly Change[], deltas: Counters): Promise<void> {
   if (changes.length === 0) return;
   const published = Promise.all([
-    tx`
-      select set_config('lock_timeout', ${String(FEED_LOCK_TIMEOUT_MS)}, true),
-        pg_advisory_xact_lock(${FEED_LOCK}::bigint)`,
-    tx`
-      insert into mirror_data.changes (type, id, version, at)
-      select r.type, r.id, r.version, extract(epoch from clock_timestamp()) * 1000
-      from unnest(
-        ${textArray(changes.map((c) => c.type))}::text::text[],
-        ${textArray(changes.map((c) => c.id))}::text::text[],
-        ${plainArray(changes.map((c) => c.updatedAtMs))}::text::bigint[]
-      ) as r(type, id, version)`,
+    tx
+      .unsafe(
+        PUBLISH,
+        [
+          textArray(changes.map((c) => c.type)),
+          textArray(changes.map((c) => c.id)),
+          plainArray(changes.map((c) => c.updatedAtMs)),
+          textArray(notifications(changes.map((c) => c.id))),
+        ],
+        { prepare: true },
+      )
+      .execute(),
     ...moveCounters(tx, deltas),
-    ...notifications(changes.map((c) => c.id)).map(
-      (payload) => tx`select pg_notify(${NOTIFY_CHANNEL}, ${payload})`,
-    ),
   ]);
   await published.catch((cause) => {
     // The items are not to blame: nothing at all can be published while the lock is held.
@@ -53,6 +51,16 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
     throw cause;
   });
 }
+
+/** Takes the lock, writes the rows, and announces them. A position is drawn for each row that is joined to the lock. */
+const PUBLISH = `
+  with locked as materialized (
+      select set_config('lock_timeout', '${FEED_LOCK_TIMEOUT_MS}', true), pg_advisory_xact_lock(${FEED_LOCK}::bigint)),
+    written as (
+      insert into mirror_data.changes (type, id, version, at)
+      select r.type, r.id, r.version, extract(epoch from clock_timestamp()) * 1000
+      from locked, unnest($1::text::text[], $2::text::text[], $3::text::bigint[]) as r(type, id, version))
+  select count(pg_notify('${NOTIFY_CHANNEL}', payload)) from unnest($4::text::text[]) as payload`;
 
 /** The payloads that announce these ids: chunks of `{"ids":[…]}`, or `*` for a large commit. */
 function notifications(ids: readonly string[]): string[] {

@@ -1,5 +1,6 @@
 import { LOCKED_FOR_EVER } from "../lib/lockout.js";
-import { hidePrivateMetadata, splicePrivateMetadata } from "../lib/private-metadata.js";
+import { hidePrivateMetadata } from "../lib/private-metadata.js";
+import { putTimes, splicePrivateMetadata, TIMES } from "../lib/user-text.js";
 
 /** What the reader may see. */
 export interface View {
@@ -10,7 +11,7 @@ export interface View {
 export type RawRow = (Buffer | null)[];
 
 /** The columns that `presentUser` needs of a live user, in this order; the statement calls the user `u`. */
-export const SHOWN_COLUMNS = "u.payload, u.private_metadata, u.private_at, u.locked_until";
+export const SHOWN_COLUMNS = `u.payload, u.private_metadata, u.private_place, u.locked_until, u.time_places, ${TIMES.map((name) => `u.${name}`).join(", ")}`;
 
 export interface Presented {
   /** The user's JSON in pieces, to be joined. */
@@ -30,9 +31,17 @@ const PRIVATE_METADATA = Buffer.from('"private_metadata"');
 export function presentUser(row: RawRow, view: View, nowMs: number, at = 0): Presented {
   const payload = row[at] ?? NULL;
   const shown = (view.privateMetadata && row[at + 1]) || NULL;
-  const privateAt = numberOf(row[at + 2]);
+  const privatePlace = numberOf(row[at + 2]);
   const lockedUntilMs = numberOf(row[at + 3]);
-  const pieces = splicePrivateMetadata(payload, privateAt, shown);
+  const timePlaces = row[at + 4];
+  // The row's bytes are nobody else's, and putting the same times there again changes nothing.
+  if (timePlaces)
+    putTimes(
+      payload,
+      timePlaces.toString("latin1"),
+      row.slice(at + 5, at + 5 + TIMES.length) as (Buffer | null)[],
+    );
+  const pieces = splicePrivateMetadata(payload, privatePlace, shown);
   // The user's own private metadata is in another column; what the payload still has belongs to its memberships, for instance.
   const hidesMore = !view.privateMetadata && payload.includes(PRIVATE_METADATA);
   const changes = hasEnd(lockedUntilMs);

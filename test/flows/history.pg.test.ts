@@ -211,12 +211,16 @@ class History {
 
   /** Whoever last changed before the moment up to which the mirror says it is complete is here as at Clerk. */
   private async expectProved(): Promise<void> {
-    const rows = await this.db.sql<{ as_of: number | null; id: string | null; user: string | null }[]>`
-      select p.as_of, u.id, u.payload as user
+    const rows = await this.db.sql<
+      { as_of: number | null; id: string | null; user: string | null; updated_at: number | null }[]
+    >`
+      select p.as_of, u.id, u.payload as user, u.updated_at
       from mirror_data.upstream p left join mirror_data.users u on u.payload is not null`;
     const asOfMs = rows[0]?.as_of;
     if (!asOfMs) return;
-    const here = new Map(rows.map(({ id, user }) => [id, user && withoutTimes(JSON.parse(user))]));
+    const here = new Map(
+      rows.map(({ id, user, updated_at }) => [id, user && withoutTimes({ ...JSON.parse(user), updated_at })]),
+    );
     const there = new Map(this.sandbox.clerk.users().map((user) => [String(user.id), withoutTimes(user)]));
     const changedAtMs = this.changedAtMs();
     const wrong = [...new Set([...here.keys(), ...there.keys()])].flatMap((id) => {

@@ -78,13 +78,18 @@ export async function walksOver(
 
 /** All live users as they would be answered with private metadata, by id. */
 export async function storedUsers(db: TestDatabase): Promise<Map<string, unknown>> {
-  const rows = await db.sql<{ id: string; payload: string; private_metadata: string | null }[]>`
-    select id, payload, private_metadata from mirror_data.users where payload is not null`;
+  const rows = await db.sql<
+    { id: string; payload: string; private_metadata: string | null; times: Record<string, number> | null }[]
+  >`
+    select id, payload, private_metadata, case when time_places is not null then jsonb_strip_nulls(jsonb_build_object(
+      'updated_at', updated_at, 'last_active_at', last_active_at, 'last_sign_in_at', last_sign_in_at)) end as times
+    from mirror_data.users where payload is not null`;
   return new Map(
-    rows.map(({ id, payload, private_metadata }) => [
+    rows.map(({ id, payload, private_metadata, times }) => [
       id,
       {
         ...JSON.parse(payload),
+        ...times,
         ...(private_metadata !== null && { private_metadata: JSON.parse(private_metadata) }),
       },
     ]),

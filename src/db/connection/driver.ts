@@ -211,6 +211,9 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
       "      : queries.push(query)\n  }\n\n  function go(",
       "      : (query.since = options.watch ? options.watch.clock.ticks : 0, queries.push(query))\n  }\n\n  function go(",
     ],
+    // A transaction may have sent its commit itself (`session.ts`): it ends with the answer to that, whatever fails before.
+    ["        await (name\n", "        sql.isCommitted || await (name\n"],
+    ["          : await sql`commit`\n", "          : sql.isCommitted || (await sql`commit`)\n"],
     // A pool that has ended opens nothing for what still waits.
     [
       "    queries.length && connect(c, queries.shift())",

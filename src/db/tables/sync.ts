@@ -25,7 +25,9 @@ export const deliveries = mirrorData.table(
     receivedAt: ms("received_at").notNull(),
     outcome: key("outcome").notNull(),
   },
-  (t) => [index("deliveries_received_at").on(t.receivedAt)],
+  // Rows come in the order of their time, so that ranges of pages tell where the old ones are. A B-tree would cost each webhook
+  // an insertion for what is read once in ten minutes.
+  (t) => [index("deliveries_age").using("brin", t.receivedAt)],
 );
 
 /**
@@ -212,14 +214,10 @@ export const counters = mirrorData.table("counters", {
  * The change feed. Rows are inserted under an advisory lock that is held until the commit, so that the order of
  * positions is the order in which commits become visible. Kept for 7 days.
  */
-export const changes = mirrorData.table(
-  "changes",
-  {
-    position: bigint("position", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
-    type: key("type").notNull(),
-    id: key("id").notNull(),
-    version: ms("version").notNull(),
-    at: ms("at").notNull(),
-  },
-  (t) => [index("changes_at").on(t.at)],
-);
+export const changes = mirrorData.table("changes", {
+  position: bigint("position", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  type: key("type").notNull(),
+  id: key("id").notNull(),
+  version: ms("version").notNull(),
+  at: ms("at").notNull(),
+});

@@ -7,15 +7,24 @@ import { key, keys, mirrorData, ms } from "./columns.js";
  * only. Nothing but the primary key is indexed, so that most updates stay on their page; filters use `user_search`.
  *
  * `payload` is the user's JSON without `private_metadata`, which stands in a column of its own and is spliced in at
- * `private_at` for those who may read it. `payload_safe` is what the SQL views show instead, where the payload may hold
+ * `private_place` for those who may read it. Where `time_places` isn't null, the times that a visit changes are placeholders there:
+ * the columns have them, and `time_places` says where they belong (`lib/user-text.ts`). `payload_safe` is what the SQL views show instead, where the payload may hold
  * private metadata deeper inside, or characters that jsonb can't (U+0000, lone surrogates; U+FFFD in their place).
  */
 export const users = mirrorData.table(
   "users",
   {
     id: key("id").primaryKey(),
+    // What a visit changes stands before the payload in the table: Postgres logs an update from the first byte that differs to
+    // the last.
     updatedAt: ms("updated_at").notNull().default(0),
     observedAt: ms("observed_at").notNull().default(0),
+    /**
+     * The greatest times seen. They also stand in `user_activity`, whose indexes would make each update of this row
+     * expensive.
+     */
+    lastActiveAt: ms("last_active_at"),
+    lastSignInAt: ms("last_sign_in_at"),
     /** Rank of what told us: 0 a copy embedded in something else, 1 webhook, 2 an answer of Clerk's API. */
     source: smallint("source").notNull().default(0),
     /** When we learnt that the user was deleted. A tombstone keeps the id and times, and nothing personal. */
@@ -24,26 +33,23 @@ export const users = mirrorData.table(
     erased: boolean("erased").notNull().default(false),
     /** When Clerk was last asked whether this tombstone is wrong. */
     contradictedAt: ms("contradicted_at"),
+    /** Null: not locked. `LOCKED_FOR_EVER`: without an end. Else the moment at which the lock ends. */
+    lockedUntil: ms("locked_until"),
+    privatePlace: integer("private_place"),
+    timePlaces: key("time_places"),
+    /** A hash of the order of the payload's keys: with another order the payload is written again. */
+    keyOrder: integer("key_order"),
     /** The hash of the content without volatile fields, whatever the order of its keys. */
     payloadHash: key("payload_hash"),
-    payload: text("payload"),
-    payloadSafe: text("payload_safe"),
-    privateMetadata: text("private_metadata"),
-    privateAt: integer("private_at"),
     /**
      * Order keys of the snapshots that last spoke of private metadata and of `scim`, where that isn't this row's own
      * snapshot.
      */
     privateOrder: key("private_order"),
     scimOrder: key("scim_order"),
-    /** Null: not locked. `LOCKED_FOR_EVER`: without an end. Else the moment at which the lock ends. */
-    lockedUntil: ms("locked_until"),
-    /**
-     * The greatest times seen. They also stand in `user_activity`, whose indexes would make each update of this row
-     * expensive.
-     */
-    lastActiveAt: ms("last_active_at"),
-    lastSignInAt: ms("last_sign_in_at"),
+    payload: text("payload"),
+    payloadSafe: text("payload_safe"),
+    privateMetadata: text("private_metadata"),
   },
   (t) => [
     index("users_locked_until").on(t.lockedUntil).where(sql`${t.lockedUntil} is not null`),

@@ -1,6 +1,6 @@
 import type { Counters } from "../../changes/counters.js";
 import { publish } from "../../changes/feed.js";
-import { limitLocks } from "../../db/connection/session.js";
+import { commitNow, limitLocks } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { claimDeliveries, markStale } from "../ledger/deliveries.js";
 import { writeRefetches } from "../ledger/refetch-queue.js";
@@ -16,9 +16,15 @@ import { applyUsers, existingUsers } from "./users.js";
 export async function applyItems(sql: Sql, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
   try {
     const applied = (await sql.begin(async (tx) => {
-      const effects = await applyWithin(tx, items, options);
-      if (options.dryRun) throw new TakenBack(effects);
-      return effects;
+      const { applied, sent } = await applyWithin(tx, items, options);
+      if (options.dryRun) {
+        await Promise.all(sent);
+        throw new TakenBack(applied);
+      }
+      // Sent without waiting for the statements before it, so that the feed's lock is held for the commit alone. Where one of
+      // them fails, Postgres rolls back.
+      await Promise.all([...sent, commitNow(tx)]);
+      return applied;
     })) as Applied;
     options.onCommitted?.(applied);
     return applied;
@@ -36,7 +42,13 @@ class TakenBack {
 /** Where the options don't say otherwise, for a single item: who asked for it repeats it. */
 const LOCK_TIMEOUT_MS = 2000;
 
-async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Applied> {
+/** What was done, and the statements that were sent but aren't answered yet. */
+interface Sent {
+  applied: Applied;
+  sent: Promise<unknown>[];
+}
+
+async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Sent> {
   limitLocks(tx, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
   await options.fence?.(tx);
   await options.within?.(tx);
@@ -64,39 +76,43 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
     options,
   );
   const all = [users, organizations, memberships];
-  await writeRefetches(
-    tx,
-    all.flatMap((e) => e.settled),
-    [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])],
-  );
-
   const statuses = items.map((): ItemStatus => "duplicate");
   for (const [, index] of fresh)
     statuses[index] = all.some((e) => e.appliedItems.has(index)) ? "applied" : "stale";
-  await markStale(
-    tx,
-    fresh.flatMap(([item, index]) =>
-      item.delivery?.outcome === "applied" && statuses[index] === "stale" ? [item.delivery.messageId] : [],
-    ),
-  );
   const deltas: Counters = {
     users: users.delta,
     organizations: organizations.delta,
     memberships: memberships.delta,
   };
-  await Promise.all([
-    ...all.map((e) => e.written),
-    publish(
-      tx,
-      all.flatMap((e) => e.changes),
-      deltas,
-    ),
-  ]);
   return {
-    statuses,
-    users: users.rowChanges,
-    organizations: organizations.rowChanges,
-    memberships: memberships.rowChanges,
+    applied: {
+      statuses,
+      users: users.rowChanges,
+      organizations: organizations.rowChanges,
+      memberships: memberships.rowChanges,
+    },
+    // Postgres runs them in this order, each behind the rows that were written before.
+    sent: [
+      ...all.map((e) => e.written),
+      writeRefetches(
+        tx,
+        all.flatMap((e) => e.settled),
+        [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])],
+      ),
+      markStale(
+        tx,
+        fresh.flatMap(([item, index]) =>
+          item.delivery?.outcome === "applied" && statuses[index] === "stale"
+            ? [item.delivery.messageId]
+            : [],
+        ),
+      ),
+      publish(
+        tx,
+        all.flatMap((e) => e.changes),
+        deltas,
+      ),
+    ],
   };
 }
 

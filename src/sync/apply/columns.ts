@@ -76,6 +76,12 @@ export const integer = plain<number>("integer", 0);
 export const smallint = plain<number>("smallint", 0);
 export const boolean = plain<boolean>("boolean", false);
 
+/** Not read with its row, where it is null. */
+export const unread = <T>(column: Column<T>): Column<T> => ({
+  ...column,
+  loaded: (name) => `null::text as ${name}`,
+});
+
 export const nullable = <T>(column: Column<T>): Column<T | null> => ({ ...column, empty: null });
 
 /** The parameters of a batch, one a column. */

@@ -7,9 +7,16 @@ import type { Activity, Gone, Live } from "../fold/snapshot.js";
 import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
 import type { Effects, Incoming, RowChange } from "./batch.js";
 import { idsOfOtherKinds } from "./other-kinds.js";
+import { isLive } from "./rows.js";
 import type { StoredRow } from "./tables.js";
 
 type Snapshot = Live<Json> | Gone | Activity;
+
+/** A row that is locked, and what it says. */
+export interface Locked<R> {
+  row: R;
+  state: State;
+}
 
 /** What differs between users, organizations and memberships when they are folded. */
 export interface FoldTable<R extends StoredRow> {
@@ -22,13 +29,17 @@ export interface FoldTable<R extends StoredRow> {
   /** Inserts the rows that are still unknown and returns their ids. The rows come sorted. */
   insert(tx: Tx, rows: readonly R[]): Promise<Iterable<string>>;
   /** Locks in id order, then reads; the ids come sorted. */
-  lock(tx: Tx, ids: readonly string[]): Promise<{ row: R; state: State }[]>;
+  lock(tx: Tx, ids: readonly string[]): Promise<Locked<R>[]>;
+  rowOf(id: string, state: State): R;
+  /** The row where nothing but times has changed. Null: it must be written whole. Absent: rows always are. */
+  touched?(row: R, before: State, after: State): R | null;
+  /** Reads what `lock` leaves unread, into these rows. Absent: it leaves nothing. */
+  load?(tx: Tx, rows: readonly R[]): Promise<void>;
   /**
    * Writes the rows that existed before, and what follows from all written rows, in one round trip. Resolves as soon as the
    * statements are sent: the feed's lock is taken behind them, and whoever holds that lock must have nothing left to compute.
    */
-  write(tx: Tx, known: readonly R[], outcomes: readonly Outcome<R>[]): Promise<Writing>;
-  rowOf(id: string, state: State): R;
+  write(tx: Tx, outcomes: readonly Outcome<R>[]): Promise<Writing>;
 }
 
 /** `written` settles when Postgres has written the rows. */
@@ -41,6 +52,8 @@ export interface Outcome<R> {
   id: string;
   before: R | null;
   after: R;
+  /** Nothing but times has changed. */
+  isTouched: boolean;
 }
 
 export interface FoldedRows<R> extends Effects {
@@ -76,14 +89,38 @@ export async function foldLocked<R extends StoredRow>(
   const byId = grouped(incoming);
   const ids = [...byId.keys()].sort();
   const known = new Set(await table.existing(tx, ids));
+  const unknown = ids.filter((id) => !known.has(id));
+  // Another session may have inserted some of them meanwhile: these are locked and folded again like every known id.
+  for (const id of await insertUnknown(tx, table, byId, lagMs, { ids: unknown, result })) known.add(id);
+  if (known.size > 0) {
+    const locked = await table.lock(tx, [...known].sort());
+    await changeKnown(tx, table, byId, lagMs, { locked, result });
+  }
+  if (result.outcomes.length > 0) {
+    result.written = (await table.write(tx, result.outcomes)).written;
+    // The caller awaits it and sees its error. If the transaction fails before that, nobody does.
+    result.written.catch(() => {});
+  }
+  return result;
+}
 
-  // A single user can have a mebibyte, which takes as long to hash and print as four hundred ordinary users.
-  const pauseFresh = createPause();
+type ById = ReadonlyMap<string, Incoming<Snapshot>[]>;
+
+// A single user can have a mebibyte, which takes as long to hash and print as four hundred ordinary users.
+
+/** Returns the ids that another session has inserted. */
+async function insertUnknown<R extends StoredRow>(
+  tx: Tx,
+  table: FoldTable<R>,
+  byId: ById,
+  lagMs: number,
+  { ids, result }: { ids: readonly string[]; result: FoldedRows<R> },
+): Promise<string[]> {
+  const pause = createPause();
   const fresh: FoldedId[] = [];
   for (const id of ids) {
-    if (known.has(id)) continue;
     fresh.push(foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
-    await pauseFresh();
+    await pause();
   }
   const unheardOf = fresh.filter(({ state }) => state.content === null && state.goneAtMs !== null);
   const foreign = await idsOfOtherKinds(
@@ -96,32 +133,45 @@ export async function foldLocked<R extends StoredRow>(
   for (const { id, state } of fresh) {
     if (foreign.has(id) || (state.content === null && state.goneAtMs === null)) continue;
     rows.set(id, table.rowOf(id, state));
-    await pauseFresh();
+    await pause();
   }
   const inserted = new Set(rows.size > 0 ? await table.insert(tx, [...rows.values()]) : []);
+  const overtaken = new Set([...rows.keys()].filter((id) => !inserted.has(id)));
   for (const one of fresh) {
-    // Another session has inserted it meanwhile, so it is locked and folded again like every known id.
-    if (rows.has(one.id) && !inserted.has(one.id)) known.add(one.id);
-    else record(table, result, one, null, rows.get(one.id) ?? null);
+    if (!overtaken.has(one.id)) record(table, result, one, { before: null, after: rows.get(one.id) ?? null });
   }
+  return [...overtaken];
+}
 
-  const locked = known.size > 0 ? await table.lock(tx, [...known].sort()) : [];
-  const pauseLocked = createPause();
-  const changed: R[] = [];
+async function changeKnown<R extends StoredRow>(
+  tx: Tx,
+  table: FoldTable<R>,
+  byId: ById,
+  lagMs: number,
+  { locked, result }: { locked: readonly Locked<R>[]; result: FoldedRows<R> },
+): Promise<void> {
+  const pause = createPause();
+  const folded: { one: FoldedId; row: R; touched: R | null }[] = [];
   for (const { row, state } of locked) {
     const one = foldAll(table.kind, state, byId.get(row.id) ?? [], lagMs, row.id);
-    await pauseLocked();
-    const after = one.appliedItems.length > 0 ? table.rowOf(row.id, one.state) : null;
-    if (after) changed.push(after);
-    record(table, result, one, row, after);
-    await pauseLocked();
+    const changes = one.appliedItems.length > 0;
+    folded.push({ one, row, touched: changes ? (table.touched?.(row, state, one.state) ?? null) : null });
+    await pause();
   }
-  if (result.outcomes.length > 0) {
-    result.written = (await table.write(tx, changed, result.outcomes)).written;
-    // The caller awaits it and sees its error. If the transaction fails before that, nobody does.
-    result.written.catch(() => {});
+  const isRewritten = ({ one, touched }: (typeof folded)[number]) =>
+    one.appliedItems.length > 0 && touched === null;
+  const needed = folded.filter((each) => isRewritten(each) && each.one.state.content && isLive(each.row));
+  if (needed.length > 0)
+    await table.load?.(
+      tx,
+      needed.map(({ row }) => row),
+    );
+  for (const each of folded) {
+    const { one, row, touched } = each;
+    const after = isRewritten(each) ? table.rowOf(row.id, one.state) : touched;
+    record(table, result, one, { before: row, after, isTouched: touched !== null });
+    await pause();
   }
-  return result;
 }
 
 interface FoldedId {
@@ -156,8 +206,7 @@ function record<R extends StoredRow>(
   table: FoldTable<R>,
   result: FoldedRows<R>,
   folded: FoldedId,
-  before: R | null,
-  after: R | null,
+  { before, after, isTouched = false }: { before: R | null; after: R | null; isTouched?: boolean },
 ): void {
   const { id } = folded;
   for (const item of folded.appliedItems) result.appliedItems.add(item);
@@ -172,30 +221,36 @@ function record<R extends StoredRow>(
     }
   }
   if (!after) return;
-  result.outcomes.push({ id, before, after });
-  result.delta += Number(after.payload !== null) - Number(isLive(before));
+  result.outcomes.push({ id, before, after, isTouched });
+  result.delta += Number(isLive(after)) - Number(isLive(before));
   const effect = rowChangeOf(before, after);
   if (!effect) return;
   result.rowChanges.set(id, effect);
   result.changes.push(changeOf(table.name, after));
 }
 
-const isLive = (row: StoredRow | null) => row !== null && row.payload !== null;
-
 /** The change that a reader can notice. Null for a row that was only seen again: it is written, but not announced. */
 function rowChangeOf(before: StoredRow | null, after: StoredRow): RowChange | null {
-  if (after.payload === null) return isLive(before) || before === null ? "deleted" : null;
-  if (!before || before.payload === null) return "created";
+  if (!isLive(after)) return isLive(before) || before === null ? "deleted" : null;
+  if (!before || !isLive(before)) return "created";
   if (before.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata)
     return "updated";
-  return before.payload !== after.payload || lockOf(before) !== lockOf(after) ? "touched" : null;
+  return before.payload !== after.payload || shownApart(before) !== shownApart(after) ? "touched" : null;
 }
 
-const lockOf = (row: StoredRow & { locked_until?: number | null }) => row.locked_until ?? null;
+/** What is shown of a row beside its payload. */
+const shownApart = (row: ShownApart) =>
+  `${row.updated_at} ${row.last_active_at} ${row.last_sign_in_at} ${row.locked_until}`;
+
+interface ShownApart extends StoredRow {
+  last_active_at?: number | null;
+  last_sign_in_at?: number | null;
+  locked_until?: number | null;
+}
 
 function changeOf(name: FoldTable<StoredRow>["name"], row: StoredRow): Change {
   return {
-    type: `${name}.${row.payload === null ? "deleted" : "upserted"}`,
+    type: `${name}.${isLive(row) ? "upserted" : "deleted"}`,
     id: row.id,
     updatedAtMs: row.updated_at,
   };

@@ -43,7 +43,10 @@ function plainTable<R extends StoredRow>(
     existing: table.existing,
     insert: table.insert,
     lock: async (tx, ids) => (await table.lock(tx, ids)).map((row) => ({ row, state: stateOf(row) })),
-    write: async (tx, rows) => (rows.length > 0 ? { written: table.update(tx, rows) } : NOTHING_TO_WRITE),
+    async write(tx, outcomes) {
+      const known = outcomes.flatMap(({ before, after }) => (before ? [after] : []));
+      return known.length > 0 ? { written: table.update(tx, known) } : NOTHING_TO_WRITE;
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
-import { splicePrivateMetadata, splitPrivateMetadata } from "../../lib/private-metadata.js";
 import { exactKey } from "../../lib/text.js";
+import { isReplaceable, splicePrivateMetadata, splitUser } from "../../lib/user-text.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
 import { orNull, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";
@@ -14,16 +14,15 @@ import {
   users,
 } from "./tables.js";
 
-/** A stored row as the fold sees it. */
+/** A stored row as the fold sees it. Its object can be had once its payload was read. */
 export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>): State {
   const erased = row.erased ?? false;
   if (row.deleted_at !== null) return { content: null, goneAtMs: row.deleted_at, erased };
-  if (row.payload === null) return { content: null, goneAtMs: null, erased };
-  const payload = row.payload;
+  if (!isLive(row)) return { content: null, goneAtMs: null, erased };
   const order = orderKey(row.updated_at, row.source, row.observed_at, row.payload_hash ?? "");
   let parsed: Json | undefined;
   const object = () => {
-    parsed ??= withEmbedded(payload, row);
+    parsed ??= withEmbedded(row);
     return parsed;
   };
   const kept: Content["kept"] = {};
@@ -31,11 +30,20 @@ export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMem
   if (privateKept) {
     kept.private_metadata = {
       order: privateKept,
-      value: row.private_metadata === null ? null : JSON.parse(row.private_metadata),
+      get value() {
+        return row.private_metadata === null ? null : JSON.parse(row.private_metadata);
+      },
     };
   }
   const scimKept = keptOf(row.scim_order === undefined ? NEVER : row.scim_order, order);
-  if (scimKept) kept.scim = { order: scimKept, value: object().scim };
+  if (scimKept) {
+    kept.scim = {
+      order: scimKept,
+      get value() {
+        return object().scim;
+      },
+    };
+  }
   return {
     content: {
       order,
@@ -43,6 +51,8 @@ export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMem
       observedAtMs: row.observed_at,
       rank: row.source,
       hash: row.payload_hash ?? "",
+      keyOrder: row.key_order ?? 0,
+      isPlain: hasTimesApart(row),
       object,
       kept,
       lastActiveAtMs: row.last_active_at ?? null,
@@ -54,26 +64,37 @@ export function stateOf(row: StoredRow & Partial<StoredUser> & Partial<StoredMem
   };
 }
 
+/** Whether the row holds an object, not a tombstone. */
+export const isLive = (row: Pick<StoredRow, "payload_hash"> | null) =>
+  row !== null && row.payload_hash !== null;
+
+const hasTimesApart = (row: Partial<StoredUser>) => (row.time_places ?? null) !== null;
+
 /** Stored instead of an order key if no snapshot ever had the member. Null means that the row's own snapshot had it. */
 const NEVER = "-";
 const keptOf = (stored: string | null, own: string) => (stored === NEVER ? null : (stored ?? own));
 const orderColumn = (kept: Kept | undefined, own: string) =>
   kept ? (kept.order === own ? null : kept.order) : NEVER;
 
-/** The payload with what its row stores apart: private metadata, and the ids of a membership's organization and user. */
-function withEmbedded(
-  payload: string,
-  row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>,
-): Json {
-  const privateAt = row.private_at ?? null;
+/**
+ * The payload with what its row stores apart: private metadata, times, and the ids of a membership's organization and user.
+ */
+function withEmbedded(row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>): Json {
+  if (row.payload === null) throw new Error("the payload of this row was not read");
+  const privatePlace = row.private_place ?? null;
   const pieces = splicePrivateMetadata(
-    Buffer.from(payload),
-    privateAt,
+    Buffer.from(row.payload),
+    privatePlace,
     Buffer.from(row.private_metadata ?? "null"),
   );
   const object: Json = JSON.parse(String(Buffer.concat(pieces)));
-  if (privateAt === null && row.private_metadata !== null) {
+  if (privatePlace === null && row.private_metadata !== null) {
     object.private_metadata = JSON.parse(row.private_metadata);
+  }
+  if (hasTimesApart(row)) {
+    object.updated_at = row.updated_at;
+    if (row.last_active_at !== null) object.last_active_at = row.last_active_at;
+    if (row.last_sign_in_at !== null) object.last_sign_in_at = row.last_sign_in_at;
   }
   if (row.organization_id) object.organization = { id: row.organization_id };
   if (row.public_user_data) object.public_user_data = JSON.parse(row.public_user_data);
@@ -98,7 +119,7 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
   const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };
   if (!content) return { row: { ...users.tombstone, ...shared }, user: null };
   const user = merged(content) as ClerkUser;
-  const split = splitPrivateMetadata(user);
+  const split = splitUser(user, { timesApart: content.isPlain && !content.kept.scim });
   return {
     user,
     row: {
@@ -107,13 +128,49 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
       payload: split.payload,
       payload_safe: shownInSql(split.payload, () => without(user, "private_metadata")),
       private_metadata: split.privateMetadata,
-      private_at: split.privateAt,
+      private_place: split.privatePlace,
+      time_places: split.timePlaces,
+      key_order: content.keyOrder,
       scim_order: orderColumn(content.kept.scim, content.order),
       locked_until: content.lockedUntilMs,
       last_active_at: content.lastActiveAtMs,
       last_sign_in_at: content.lastSignInAtMs,
     },
   };
+}
+
+/**
+ * The row of a user of whom nothing but times has changed: its payload says the same and isn't written again. Null: something
+ * else has changed, or the payload can't show the times in the places that it has for them.
+ */
+export function touchedUserRow(row: StoredUser, before: State, after: State): StoredUser | null {
+  const [stored, content] = [before.content, after.content];
+  if (!stored || !content || !hasTimesApart(row)) return null;
+  const saysTheSame =
+    content.hash === stored.hash &&
+    content.keyOrder === stored.keyOrder &&
+    content.isPlain &&
+    content.kept.scim === undefined &&
+    isSamePrivate(row, stored, content) &&
+    isReplaceable(content.updatedAtMs) &&
+    fits(content.lastActiveAtMs, row.last_active_at) &&
+    fits(content.lastSignInAtMs, row.last_sign_in_at);
+  if (!saysTheSame) return null;
+  return {
+    ...row,
+    ...orderColumns(content),
+    last_active_at: content.lastActiveAtMs,
+    last_sign_in_at: content.lastSignInAtMs,
+  };
+}
+
+const fits = (time: number | null, stored: number | null) =>
+  stored === null ? time === null : isReplaceable(time);
+
+function isSamePrivate(row: StoredUser, stored: Content, content: Content): boolean {
+  const [before, after] = [stored.kept.private_metadata, content.kept.private_metadata];
+  if (!before || !after) return false;
+  return before === after || JSON.stringify(after.value) === row.private_metadata;
 }
 
 function without(object: Json, member: string): Json {

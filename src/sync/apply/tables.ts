@@ -10,6 +10,7 @@ import {
   type RowOf,
   smallint,
   text,
+  unread,
 } from "./columns.js";
 import { createDerivedTable } from "./derived-table.js";
 import { createFoldedTable } from "./folded-table.js";
@@ -45,9 +46,14 @@ export type StoredRow = RowOf<typeof FOLDED>;
 
 export const users = createFoldedTable("users", "u", {
   ...FOLDED,
+  // Most events change nothing in them. `readPayloads` reads those that are needed.
+  payload: unread(nullable(jsonText)),
+  payload_safe: unread(nullable(jsonText)),
   erased: boolean,
   contradicted_at: { ...nullable(bigint), isSent: false },
-  private_at: nullable(integer),
+  private_place: nullable(integer),
+  time_places: nullable(text),
+  key_order: nullable(integer),
   scim_order: nullable(text),
   locked_until: nullable(bigint),
   last_active_at: nullable(bigint),

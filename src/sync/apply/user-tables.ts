@@ -31,6 +31,6 @@ export async function writeIdentifiers(
       delete from mirror_data.user_identifiers
       where user_id = any(${textArray(known)}::text::text[])
         and (user_id, kind, value) not in (
-          select * from unnest(${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[]))`;
+          select * from unnest(${users}::text::text[], ${kinds}::text::text[], ${values}::text::text[]))`.execute();
   await Promise.all([removed, identifiers.writeEncoded(tx, parameters)]);
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
+import { textArray } from "../../db/connection/bulk.js";
 import type { Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
@@ -7,15 +8,16 @@ import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
-import { encodeRowsInParts } from "./columns.js";
+import { encodeRowsInParts, send } from "./columns.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
-import { stateOf, userRow } from "./rows.js";
+import { isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
 import { createTombstoneQuestions } from "./tombstone-questions.js";
+import { touchUsers } from "./touch.js";
 import { deleteDerived, writeIdentifiers } from "./user-tables.js";
 
-/** Folds what came in into `users` and brings the tables derived from it in line. */
+/** Folds what came in into `users` and brings the tables derived from it in line. `known`: those of them who have a row. */
 export async function applyUsers(
   tx: Tx,
   incoming: readonly Incoming<UserSnapshot>[],
@@ -36,7 +38,7 @@ export async function applyUsers(
  */
 async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagMs: number): Promise<void> {
   const toldOf = outcomes.filter(
-    ({ before, after }) => before === null && after.payload !== null && after.source === RANK.webhook,
+    ({ before, after }) => before === null && isLive(after) && after.source === RANK.webhook,
   );
   const times = toldOf.map(({ after }) => after.updated_at);
   if (times.length > 0) await withdrawAsOf(tx, Math.min(...times), lagMs);
@@ -49,7 +51,7 @@ export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<S
 
 const askAboutTombstones = createTombstoneQuestions("user", "users", "contradicted_at");
 
-/** The row and the user in it, which is parsed when it is needed. Null: a tombstone. */
+/** The row and the user in it, which is parsed when it is needed; its payload must have been read. Null: a tombstone. */
 interface UserRow extends StoredUser {
   user: (() => ClerkUser) | null;
 }
@@ -67,19 +69,43 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     return (await users.lock(tx, ids)).map((row) => {
       const state = stateOf(row);
       const user = state.content && (state.content.object as () => ClerkUser);
-      return { row: { ...row, user }, state };
+      // The state reads its object from the row itself, whose payload may be read later.
+      return { row: Object.assign(row, { user }), state };
     });
   },
-  async write(tx, known, outcomes) {
-    const changes = await changesOf(outcomes);
+  touched(row, before, after) {
+    const touched = touchedUserRow(row, before, after);
+    return touched && { ...touched, user: row.user };
+  },
+  load: readPayloads,
+  async write(tx, outcomes) {
+    const touched = outcomes.flatMap(({ isTouched, after }) => (isTouched ? [after] : []));
+    const whole = outcomes.filter(({ isTouched }) => !isTouched);
+    const known = whole.flatMap(({ before, after }) => (before ? [after] : []));
+    const changes = await changesOf(whole);
     return {
       written: Promise.all([
+        touched.length > 0 && touchUsers(tx, touched),
         known.length > 0 && users.update(tx, known),
-        writeDerived(tx, outcomes, changes),
+        whole.length > 0 && writeDerived(tx, whole, changes),
       ]),
     };
   },
 };
+
+/** Reads the payloads of locked rows into them. */
+async function readPayloads(tx: Tx, rows: readonly UserRow[]): Promise<void> {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const found = await send<{ id: string; payload: string | null }>(tx, PAYLOADS, [
+    textArray([...byId.keys()]),
+  ]);
+  for (const { id, payload } of found) {
+    const row = byId.get(id);
+    if (row) row.payload = payload;
+  }
+}
+
+const PAYLOADS = "select id, payload from mirror_data.users where id = any($1::text::text[])";
 
 /** What follows from the users whose content changed, ready to be sent. */
 interface DerivedChanges {

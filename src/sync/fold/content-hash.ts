@@ -1,14 +1,26 @@
 import { hash } from "node:crypto";
 import type { Json } from "../../clerk.js";
 
-/** 128 bits of a SHA-256 over the object without the members in `except`. The order of members doesn't matter. */
-export function contentHash(object: Json, except: ReadonlySet<string>): string {
-  const text = canonical(object, except);
-  return hash("sha256", text, "base64url").slice(0, 22);
+/** What two objects are compared by. */
+export interface Digest {
+  /** 128 bits of a SHA-256 over the object without the members in `except`. The order of members doesn't matter. */
+  hash: string;
+  /** A hash of 32 bits over the names of all members that were seen, in the order in which each object has them. */
+  keyOrder: number;
 }
+
+export function digestOf(object: Json, except: ReadonlySet<string>): Digest {
+  const text = canonical(object, except);
+  return { hash: hash("sha256", text, "base64url").slice(0, 22), keyOrder: order };
+}
+
+export const contentHash = (object: Json, except: ReadonlySet<string>): string =>
+  digestOf(object, except).hash;
 
 /** The text so far. It is one growing text, because joining texts of parts takes as long again for each level of nesting. */
 let written = "";
+/** The hash of the names so far. */
+let order = 0;
 
 /**
  * A text that is different for different values. Each string is written behind its length, so that nothing needs escaping,
@@ -16,6 +28,7 @@ let written = "";
  */
 function canonical(object: Json, except: ReadonlySet<string>): string {
   written = "";
+  order = 0;
   try {
     writeMembers(object, except);
     return written;
@@ -38,7 +51,9 @@ function write(value: unknown): void {
 
 function writeMembers(object: Json, except?: ReadonlySet<string>): void {
   written += "{";
-  for (const { key, label } of sortedMembers(object)) {
+  const shape = shapeOf(object);
+  order = (Math.imul(order, 31) + shape.order) | 0;
+  for (const { key, label } of shape.sorted) {
     if (except?.has(key)) continue;
     written += label;
     write(object[key]);
@@ -49,6 +64,8 @@ function writeMembers(object: Json, except?: ReadonlySet<string>): void {
 interface Shape {
   keys: readonly string[];
   sorted: readonly { key: string; label: string }[];
+  /** A hash of `keys`. */
+  order: number;
 }
 
 /**
@@ -61,18 +78,24 @@ const MOST_MEMBERS = 64;
 const LONGEST_NAMES = 2000;
 
 /** The objects that Clerk sends have few shapes. Sorting the members of each would take half of the time for a hash. */
-function sortedMembers(object: Json): Shape["sorted"] {
+function shapeOf(object: Json): Shape {
   const keys = Object.keys(object);
-  if (keys.length > MOST_MEMBERS) return sorted(keys);
+  if (keys.length > MOST_MEMBERS) return made(keys);
   const name = `${keys.length}${keys[0]}`;
   const known = shapes.get(name);
-  if (known && keys.every((key, n) => key === known.keys[n])) return known.sorted;
-  const shape = { keys, sorted: sorted(keys) };
-  if (keys.reduce((length, key) => length + key.length, 0) > LONGEST_NAMES) return shape.sorted;
+  if (known && keys.every((key, n) => key === known.keys[n])) return known;
+  const shape = made(keys);
+  if (keys.reduce((length, key) => length + key.length, 0) > LONGEST_NAMES) return shape;
   if (shapes.size >= MOST_SHAPES) shapes.clear();
   shapes.set(name, shape);
-  return shape.sorted;
+  return shape;
 }
 
-const sorted = (keys: readonly string[]) =>
-  [...keys].sort().map((key) => ({ key, label: `${key.length}:${key}` }));
+function made(keys: readonly string[]): Shape {
+  let order = keys.length;
+  for (const key of keys) {
+    for (let n = 0; n < key.length; n++) order = (Math.imul(order, 31) + key.charCodeAt(n)) | 0;
+    order = (Math.imul(order, 31) + 1) | 0;
+  }
+  return { keys, sorted: [...keys].sort().map((key) => ({ key, label: `${key.length}:${key}` })), order };
+}

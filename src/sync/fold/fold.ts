@@ -1,6 +1,6 @@
 import type { Json } from "../../clerk.js";
 import { LOCKED_FOR_EVER } from "../../lib/lockout.js";
-import { contentHash } from "./content-hash.js";
+import { digestOf } from "./content-hash.js";
 import { type Activity, type Gone, type Live, RANK } from "./snapshot.js";
 
 /**
@@ -21,6 +21,13 @@ export interface Content {
   observedAtMs: number;
   rank: number;
   hash: string;
+  /** The order of the winning snapshot's members, as `digestOf` hashes it. */
+  keyOrder: number;
+  /**
+   * Whether the winning snapshot's unhashed members say nothing but times and private metadata: it is not locked, and has no
+   * `scim`.
+   */
+  isPlain: boolean;
   /** The winning snapshot's JSON object as Clerk sent it. That of a stored row is parsed when it is needed. */
   object: () => Json;
   kept: Partial<Record<KeptField, Kept>>;
@@ -180,7 +187,7 @@ function contentOf(kind: Kind, snapshot: Live<Json>): Content {
   const { object, observedAtMs, source } = snapshot;
   const rank = RANK[source];
   const updatedAtMs = Number(object.updated_at);
-  const hash = contentHash(object, kind.unhashed);
+  const { hash, keyOrder } = digestOf(object, kind.unhashed);
   const order = orderKey(updatedAtMs, rank, observedAtMs, hash);
   const kept: Content["kept"] = {};
   for (const field of kind.kept) {
@@ -192,12 +199,22 @@ function contentOf(kind: Kind, snapshot: Live<Json>): Content {
     observedAtMs,
     rank,
     hash,
+    keyOrder,
+    isPlain: isPlain(object),
     object: () => object,
     kept,
     lastActiveAtMs: timeOf(object.last_active_at),
     lastSignInAtMs: timeOf(object.last_sign_in_at),
     lockedUntilMs: lockedUntil(object, observedAtMs),
   };
+}
+
+function isPlain({ locked, lockout_expires_in_seconds: seconds, scim }: Json): boolean {
+  return (
+    (locked === false || locked === undefined) &&
+    (seconds === null || seconds === undefined) &&
+    scim === undefined
+  );
 }
 
 /** Webhooks may have null for private metadata that exists. `scim` comes in webhooks only: its absence elsewhere means nothing. */

@@ -46,9 +46,9 @@ export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): 
 }
 
 /** Corrects the outcome of messages that turned out to say nothing new. */
-export async function markStale(tx: Tx, messageIds: readonly string[]): Promise<void> {
+export async function markStale(tx: Tx, messageIds: readonly string[]): Promise<unknown> {
   if (messageIds.length === 0) return;
-  await tx`
+  return tx`
     update mirror_data.deliveries set outcome = 'stale'
-    where message_id = any(${textArray(messageIds)}::text::text[])`;
+    where message_id = any(${textArray(messageIds)}::text::text[])`.execute();
 }

@@ -25,28 +25,27 @@ export interface Settled {
 
 /**
  * Removes the questions that a transaction answers and adds those that it raises. All rows that it touches are locked
- * first, in order, so that two batches that share ids wait for each other instead of deadlocking.
+ * first, in order, so that two batches that share ids wait for each other instead of deadlocking. Everything is sent before
+ * this returns.
  */
-export async function writeRefetches(
+export function writeRefetches(
   tx: Tx,
   settled: readonly Settled[],
   queued: readonly Refetch[],
-): Promise<void> {
-  if (settled.length > 0) {
-    await lockRefetches(tx, [...settled, ...queued]);
-    await settleRefetches(tx, settled);
-  }
-  await queueRefetches(tx, queued);
+): Promise<unknown> {
+  const answered =
+    settled.length > 0 ? [lockRefetches(tx, [...settled, ...queued]), settleRefetches(tx, settled)] : [];
+  return Promise.all([...answered, queueRefetches(tx, queued)]);
 }
 
 /**
  * Queues each id once, sorted. An id that waits already keeps its date, because it blocks the proof from that date
  * on.
  */
-export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[]): Promise<void> {
+export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[]): Promise<unknown> {
   if (refetches.length === 0) return;
   const rows = sortedOnce(refetches);
-  await sql`
+  return sql`
     insert into mirror_data.refetches as q (kind, id, reason, since, next_at)
     select r.kind, r.id, r.reason, now_ms, greatest(now_ms, coalesce(r.not_before, 0))
     from unnest(
@@ -58,12 +57,12 @@ export async function queueRefetches(sql: Sql | Tx, refetches: readonly Refetch[
     (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
     order by r.position
     on conflict (kind, id) do update
-      set reason = excluded.reason, next_at = least(q.next_at, excluded.next_at)`;
+      set reason = excluded.reason, next_at = least(q.next_at, excluded.next_at)`.execute();
 }
 
-async function lockRefetches(tx: Tx, refetches: readonly { kind: RefetchKind; id: string }[]): Promise<void> {
+function lockRefetches(tx: Tx, refetches: readonly { kind: RefetchKind; id: string }[]): Promise<unknown> {
   const rows = sortedOnce(refetches);
-  await tx`
+  return tx`
     select from mirror_data.refetches
     where (kind, id) in (
       select * from unnest(
@@ -72,11 +71,11 @@ async function lockRefetches(tx: Tx, refetches: readonly { kind: RefetchKind; id
       )
     )
     order by kind, id
-    for update`;
+    for update`.execute();
 }
 
-async function settleRefetches(tx: Tx, settled: readonly Settled[]): Promise<void> {
-  await tx`
+function settleRefetches(tx: Tx, settled: readonly Settled[]): Promise<unknown> {
+  return tx`
     delete from mirror_data.refetches q
     using unnest(
       ${textArray(settled.map((r) => r.kind))}::text::text[],
@@ -85,7 +84,7 @@ async function settleRefetches(tx: Tx, settled: readonly Settled[]): Promise<voi
     ) as r(kind, id, started_at)
     -- A doubt from the future is from before the clock was set back.
     where q.kind = r.kind and q.id = r.id
-      and (q.since <= r.started_at or q.since > extract(epoch from clock_timestamp()) * 1000)`;
+      and (q.since <= r.started_at or q.since > extract(epoch from clock_timestamp()) * 1000)`.execute();
 }
 
 function sortedOnce<T extends { kind: RefetchKind; id: string }>(rows: readonly T[]): T[] {

@@ -49,13 +49,14 @@ export function createRetention(options: RetentionDeps): Retention {
           select message_id from mirror_data.deliveries
           where received_at < ${now - DELIVERIES_MS} limit ${PER_STATEMENT})`,
     );
-    // The newest row stays, because its position is the feed's own.
+    // From the first position on, which is the oldest. The newest row stays, because its position is the feed's own.
     const changes = await untilDone(
       () => sql`
         delete from mirror_data.changes where position in (
           select position from mirror_data.changes
-          where at < ${now - CHANGES_MS} and position < (select max(position) from mirror_data.changes)
-          limit ${PER_STATEMENT})`,
+          where position < (select max(position) from mirror_data.changes)
+          order by position limit ${PER_STATEMENT})
+        and at < ${now - CHANGES_MS}`,
     );
     const runs = await sql`
       with old as (

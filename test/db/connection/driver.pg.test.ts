@@ -3,9 +3,11 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { setTimeout } from "node:timers/promises";
-import { expect } from "vitest";
+import { describe, expect } from "vitest";
 import { connect } from "../../../src/db/connection/client.js";
 import { mend } from "../../../src/db/connection/driver.js";
+import { commitNow } from "../../../src/db/connection/session.js";
+import type { Sql, Tx } from "../../../src/db/connection/sql.js";
 import { test } from "../../support/database.js";
 import { startNetwork } from "../../support/network.js";
 
@@ -81,4 +83,42 @@ test("a connection that the server ended in the middle of a query works again wi
     expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
   }
   await close();
+});
+
+describe("a transaction that sends its commit behind its statements", () => {
+  const counted = async (sql: Sql) =>
+    (await sql<{ n: number }[]>`select count(*)::int as n from own.notes`)[0]?.n;
+
+  test("is committed when that is answered, and its connection goes on", async ({ db }) => {
+    await db.sql.unsafe(
+      "drop schema if exists own cascade; create schema own; create table own.notes (id int primary key)",
+    );
+    const { primary } = connect({ url: db.url, poolMax: 1 });
+    for (const id of [1, 2]) {
+      const result = await primary.sql.begin(async (tx) => {
+        const sent = tx`insert into own.notes values (${id}::int)`.execute();
+        await Promise.all([sent, commitNow(tx as Tx)]);
+        expect(await counted(db.sql)).toBe(id);
+        return "done";
+      });
+      expect(result).toBe("done");
+    }
+    await primary.sql.end();
+  });
+
+  test("is rolled back when one of them fails, and tells why", async ({ db }) => {
+    await db.sql.unsafe(
+      "drop schema if exists own cascade; create schema own; create table own.notes (id int primary key)",
+    );
+    const { primary } = connect({ url: db.url, poolMax: 1 });
+    const failed = primary.sql.begin(async (tx) => {
+      const sent = [1, 1, 2].map((id) => tx`insert into own.notes values (${id}::int)`.execute());
+      await Promise.all([...sent, commitNow(tx as Tx)]);
+    });
+    await expect(failed).rejects.toMatchObject({ code: "23505" });
+    expect(await counted(db.sql)).toBe(0);
+    await primary.sql.begin((tx) => tx`insert into own.notes values (3)`);
+    expect(await counted(db.sql)).toBe(1);
+    await primary.sql.end();
+  });
 });

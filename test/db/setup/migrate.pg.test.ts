@@ -8,7 +8,7 @@ import postgres from "postgres";
 import { describe, expect, test } from "vitest";
 import { grantsSql } from "../../../src/db/setup/grants.js";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
-import { splitPrivateMetadata } from "../../../src/lib/private-metadata.js";
+import { splitUser } from "../../../src/lib/user-text.js";
 import { emptyDatabase } from "../../support/database.js";
 
 const DRIZZLE = join(import.meta.dirname, "../../../drizzle");
@@ -110,14 +110,18 @@ test("what was counted in UTF-16 units is counted in bytes by migration 0006", (
   withEmpty(async (url, sql) => {
     await migrateDatabase({ url });
     const text = await readFile(join(DRIZZLE, "0006_private_at_in_bytes.sql"), "utf8");
+    await sql`alter table mirror_data.users rename column private_place to private_at`;
     const before = ["", "plain", "Ünï", "日本", "😀", "a😀b", "😀😀é", "x😀ÿ𝒳ß😀"];
     const objects = before.flatMap((name) =>
       before.map((after) => ({ object: "user", name, private_metadata: { a: 1 }, after })),
     );
-    const rows = objects.map((object, n) => ({ id: `user_${n}`, ...splitPrivateMetadata(object) }));
-    for (const { id, payload, privateAt } of rows) {
+    const rows = objects.map((object, n) => ({
+      id: `user_${n}`,
+      ...splitUser(object, { timesApart: false }),
+    }));
+    for (const { id, payload, privatePlace } of rows) {
       const units = Buffer.from(payload)
-        .subarray(0, privateAt ?? 0)
+        .subarray(0, privatePlace ?? 0)
         .toString().length;
       await sql`insert into mirror_data.users (id, payload, private_at) values (${id}, ${payload}, ${units})`;
     }
@@ -126,6 +130,6 @@ test("what was counted in UTF-16 units is counted in bytes by migration 0006", (
       { id: string; private_at: number }[]
     >`select id, private_at from mirror_data.users`;
     expect(new Map(stored.map((row) => [row.id, row.private_at]))).toEqual(
-      new Map(rows.map(({ id, privateAt }) => [id, privateAt])),
+      new Map(rows.map(({ id, privatePlace }) => [id, privatePlace])),
     );
   }));

@@ -4,11 +4,8 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { noCache } from "../../../src/cache/user-cache.js";
 import { unwatched } from "../../../src/db/connection/availability.js";
-import {
-  hidePrivateMetadata,
-  splicePrivateMetadata,
-  splitPrivateMetadata,
-} from "../../../src/lib/private-metadata.js";
+import { hidePrivateMetadata } from "../../../src/lib/private-metadata.js";
+import { splicePrivateMetadata, splitUser } from "../../../src/lib/user-text.js";
 import { createUserQueries } from "../../../src/query/users.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import { contentHash } from "../../../src/sync/fold/content-hash.js";
@@ -44,10 +41,10 @@ test("whatever JSON a user holds is split, spliced, hashed and hidden without ch
     fc.property(user("user_1"), (text) => {
       const object = JSON.parse(text);
       const printed = JSON.stringify(object);
-      const { payload, privateAt, privateMetadata } = splitPrivateMetadata(object);
+      const { payload, privatePlace, privateMetadata } = splitUser(object, { timesApart: false });
       const pieces = splicePrivateMetadata(
         Buffer.from(payload),
-        privateAt,
+        privatePlace,
         Buffer.from(privateMetadata ?? "null"),
       );
       expect(String(Buffer.concat(pieces))).toBe(printed);

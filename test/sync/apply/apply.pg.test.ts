@@ -82,7 +82,8 @@ async function everyUser(sql: Sql): Promise<string[]> {
     row
       .replaceAll(id, "ID")
       .replace(/"(payload_hash|\w+_order)":"[^"]*"/g, "")
-      .replace(/"private_at":\d+/, ""),
+      .replace(/"private_place":\d+/, "")
+      .replace(/"time_places":"[\d,]*"/, ""),
   );
 }
 
