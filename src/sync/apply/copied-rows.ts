@@ -18,7 +18,6 @@ export function createCopiedRows<C extends Columns>(table: string, columns: C): 
   const statement = `copy mirror_data.${table} (${sent.map(([name]) => name).join(", ")}) from stdin`;
   const rows: string[] = [];
   return {
-    // A text that grows field by field is a tree, which takes longer to be made flat than these take to be joined.
     add(row) {
       const fields = sent.map(([name, { copied }]) => {
         const value = row[name];
