@@ -1,7 +1,7 @@
 import { userCount } from "../../src/changes/counters.js";
 import type { Database } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
-import { buildLateIndexes, dropLateIndexes } from "../../src/db/setup/late-indexes.js";
+import { buildSearchIndex, dropSearchIndex } from "../../src/db/setup/search-index.js";
 import { keepPlansFit, vacuumTables } from "../../src/db/setup/statistics.js";
 import { unfenced } from "../../src/sync/ledger/lease.js";
 import { applyPage } from "../../src/sync/reconcile/apply-page.js";
@@ -39,7 +39,7 @@ export async function loadPeople(
   // The last crowd is stored again: an interrupted run may have stored a part of it, and repeats write nothing.
   done = Math.max(0, Math.floor((done - 1) / PER_CROWD) * PER_CROWD);
   let [storingMs, otherMs] = [0, 0];
-  await dropLateIndexes(sql);
+  await dropSearchIndex(sql);
   while (done < wanted) {
     const { people, memberships } = crowd(Math.min(PER_CROWD, wanted - done), done);
     const begun = performance.now();
@@ -53,7 +53,7 @@ export async function loadPeople(
     onProgress(done);
   }
   const begun = performance.now();
-  await database.primary.unhurried((own) => buildLateIndexes(own, "atOnce"));
+  await database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
   await database.primary.unhurried(vacuumTables);
   otherMs += performance.now() - begun;
   return { storing: (loading / storingMs) * 1000, inAll: (loading / (storingMs + otherMs)) * 1000 };

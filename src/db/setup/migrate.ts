@@ -12,9 +12,9 @@ import { whileServerWorks } from "../connection/long-statements.js";
 import { UNHURRIED } from "../connection/session.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
 import { createReaderRoles } from "./grants.js";
-import { createLateIndexes } from "./late-indexes.js";
 import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
 import { refuseTransactionPooler } from "./pooler.js";
+import { createSearchIndex } from "./search-index.js";
 import { refuseUnsuitableDatabase } from "./suitability.js";
 
 /** Whoever uses a table waits for no longer than this behind a migration that waits for it. */
@@ -79,8 +79,8 @@ async function prepare(
   refuseNewerDatabase(current, newest);
   if (current !== newest) {
     await betweenLocks(sql, patience, () => runMigrations(sql, folder));
-    // Nobody has anything in a new database. What is missing later is made beside what goes on (`sync/upkeep/plans-and-index.ts`).
-    if (current === null) await createLateIndexes(sql);
+    // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`sync/upkeep/plans-and-index.ts`).
+    if (current === null) await createSearchIndex(sql);
   }
   await createReaderRoles(sql);
   return { isWritable: true };

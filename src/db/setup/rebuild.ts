@@ -2,8 +2,8 @@ import { NOTIFY_CHANNEL } from "../connection/client.js";
 import { limitLocks } from "../connection/session.js";
 import type { Sql } from "../connection/sql.js";
 import { GROWING_TABLES } from "../tables/registry.js";
-import { createLateIndexes } from "./late-indexes.js";
 import { betweenLocks } from "./migration-locks.js";
+import { createSearchIndex } from "./search-index.js";
 
 /**
  * Everything that comes from Clerk, and what is known about how complete it is. Keys stay, and so does the feed's
@@ -25,7 +25,7 @@ export async function emptyMirror(sql: Sql): Promise<void> {
       limitLocks(tx, LOCK_TIMEOUT_MS);
       await tx.unsafe(`truncate ${EMPTIED.map((table) => `mirror_data.${table}`).join(", ")}`);
       await tx`update mirror_data.counters set n = 0`;
-      await createLateIndexes(tx);
+      await createSearchIndex(tx);
       await tx`select pg_notify(${NOTIFY_CHANNEL}, '*')`;
     }),
   );

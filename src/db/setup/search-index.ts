@@ -1,11 +1,9 @@
 import type postgres from "postgres";
-import { textArray } from "../connection/bulk.js";
-import type { LateIndex } from "../tables/indexes.js";
+import { codeOf } from "../connection/trouble.js";
 
-export type AnySql = postgres.Sql | postgres.TransactionSql;
+type AnySql = postgres.Sql | postgres.TransactionSql;
 
-/** What searches for a part of a text read: an index of a table and one of its columns. */
-const INDEXES = [{ name: "user_search_trigrams", table: "user_search", column: "search" }] as const;
+const NAME = "user_search_trigrams";
 
 /**
  * How much may wait to be worked into the trigram index. The statement that fills this list must work all of it in
@@ -14,20 +12,100 @@ const INDEXES = [{ name: "user_search_trigrams", table: "user_search", column: "
  */
 const PENDING_KB = 16 * 1024;
 
+/** All processes of all versions must use this number, so that only one of them makes the index at a time. */
+const BUILD_LOCK = 7_310_214_403;
+
 /**
- * The trigram indexes for partial matches. They aren't in the Drizzle schema because pg_trgm's operator class must be named
- * by the schema in which the extension happens to be.
+ * A transaction that is older than the index may still use it. If that takes too long, the work is left to another
+ * time.
  */
-export async function trigramIndexes(sql: AnySql): Promise<LateIndex[]> {
-  const schema = await trigramSchema(sql);
-  return INDEXES.map(({ name, table, column }) => ({
-    name,
-    definition: `on mirror_data.${table} using gin (${column} ${schema}.gin_trgm_ops)`,
-    pendingKb: PENDING_KB,
-  }));
+const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as const;
+
+/**
+ * Makes the trigram index for partial matches where nobody is kept waiting: in a new or an emptied database. It is
+ * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be.
+ */
+export async function createSearchIndex(sql: AnySql): Promise<void> {
+  await sql.unsafe(`create index if not exists ${NAME} ${await definition(sql)}`);
 }
 
-const TIDIED = [...INDEXES.map(({ name }) => name), "user_grams_rare_grams"];
+async function definition(sql: AnySql): Promise<string> {
+  const schema = await trigramSchema(sql);
+  return `on mirror_data.user_search using gin (search ${schema}.gin_trgm_ops)
+    with (gin_pending_list_limit = ${PENDING_KB})`;
+}
+
+/** Whether the index is there and complete; a build that failed leaves one that isn't. Takes no lock on it. */
+export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
+  return (await lookAtIndex(sql)) === "complete";
+}
+
+async function lookAtIndex(sql: AnySql): Promise<"missing" | "unfinished" | "untuned" | "complete"> {
+  const [found] = await sql<{ valid: boolean; tuned: boolean }[]>`
+    select i.indisvalid as valid,
+      coalesce(c.reloptions @> array[${`gin_pending_list_limit=${PENDING_KB}`}::text], false) as tuned
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
+    where n.nspname = 'mirror_data' and c.relname = ${NAME}`;
+  if (!found) return "missing";
+  if (!found.valid) return "unfinished";
+  return found.tuned ? "complete" : "untuned";
+}
+
+/**
+ * Makes the index while everything else goes on, unless another process does. `own` is one connection. Without the
+ * index searches are slow but right. Throws if it can't be made; nothing is left behind then.
+ */
+export async function buildSearchIndex(
+  own: postgres.Sql,
+  when: keyof typeof OLD_SNAPSHOTS_TIMEOUT,
+): Promise<void> {
+  if (await hasSearchIndex(own)) return;
+  const [lock] = await own<{ mine: boolean }[]>`
+    select pg_try_advisory_lock(${BUILD_LOCK}::bigint) as mine,
+      set_config('lock_timeout', ${OLD_SNAPSHOTS_TIMEOUT[when]}, false)`;
+  if (!lock?.mine) return;
+  try {
+    await build(own);
+  } finally {
+    await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
+  }
+}
+
+async function build(sql: postgres.Sql): Promise<void> {
+  const found = await lookAtIndex(sql);
+  if (found === "complete") return;
+  if (found === "untuned") {
+    await sql.unsafe(`alter index mirror_data.${NAME} set (gin_pending_list_limit = ${PENDING_KB})`);
+    return;
+  }
+  if (found === "unfinished") await dropUnfinished(sql);
+  const create = `create index concurrently ${NAME} ${await definition(sql)}`;
+  try {
+    await sql.unsafe(create);
+  } catch (error) {
+    await dropUnfinished(sql);
+    if (!isShortOfResources(error)) throw error;
+    // Workers share memory, and a container may have next to none of it (/dev/shm). Without workers it takes longer.
+    await withoutWorkers(sql, () => sql.unsafe(create)).catch(async (again) => {
+      await dropUnfinished(sql);
+      throw again;
+    });
+  }
+}
+
+const dropUnfinished = (sql: postgres.Sql) =>
+  sql.unsafe(`drop index concurrently if exists mirror_data.${NAME}`);
+
+async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): Promise<void> {
+  await sql`select set_config('max_parallel_maintenance_workers', '0', false)`;
+  try {
+    await work();
+  } finally {
+    await sql.unsafe("reset max_parallel_maintenance_workers").catch(() => {});
+  }
+}
+
+const isShortOfResources = (error: unknown) => codeOf(error).startsWith("53");
 
 /**
  * Works in what waits. Does nothing if there is no trigram index, as during a first load. Takes no lock that anybody
@@ -37,7 +115,12 @@ export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
   await sql`
     select gin_clean_pending_list(c.oid)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
-    where n.nspname = 'mirror_data' and c.relname = any(${textArray(TIDIED)}::text::text[]) and i.indisvalid`;
+    where n.nspname = 'mirror_data' and c.relname in (${NAME}, 'user_grams_rare_grams') and i.indisvalid`;
+}
+
+/** A first load is four times faster without the trigram index. `buildSearchIndex` makes it afterwards. */
+export async function dropSearchIndex(sql: AnySql): Promise<void> {
+  await sql.unsafe(`drop index if exists mirror_data.${NAME}`);
 }
 
 /** Whether this database's trigrams contain letters other than a-z: LC_CTYPE tells pg_trgm what is a letter. */

@@ -1,5 +1,5 @@
 import { isLockTimeout } from "../../db/connection/trouble.js";
-import { buildLateIndexes, dropLateIndexes } from "../../db/setup/late-indexes.js";
+import { buildSearchIndex, dropSearchIndex } from "../../db/setup/search-index.js";
 import { vacuumTables } from "../../db/setup/statistics.js";
 import { fenced } from "../ledger/lease.js";
 import { advanceAsOf, keepFirstWatermark, markBackfilled, provedBy } from "../ledger/proof.js";
@@ -11,9 +11,6 @@ import { newestUpdate, prepare } from "./prepare.js";
 import type { RunContext } from "./run-context.js";
 import { applyUserPage, userPagesOf } from "./user-pages.js";
 
-/** So few are indexed in a moment. */
-const FEW_USERS = 1000;
-
 /**
  * Fills the mirror: reads all of Clerk, window by window, and goes on from the checkpoints of an earlier attempt. What
  * changes in a window that is done already is repaired by the check that follows: its watermark is from before the first
@@ -24,11 +21,10 @@ export async function runBackfill(run: RunContext): Promise<void> {
   await prepare(run);
   const watermark = await newestUpdate(run);
   await fenced(sql, fence, (tx) => keepFirstWatermark(tx, watermark));
-  // A mirror that is as good as empty is loaded without indexes that cost more than all the rest. A few users may have
-  // come by webhooks already. Where there are more, an earlier attempt has dropped the indexes, and may have made some.
-  const some = await sql`select from mirror_data.users limit ${FEW_USERS}`;
-  if (some.count < FEW_USERS) {
-    await fenced(sql, fence, dropLateIndexes).catch((error) => {
+  // An empty mirror is loaded without its trigram index, which costs four times as much as all the rest.
+  const [anybody] = await sql`select from mirror_data.users limit 1`;
+  if (!anybody) {
+    await fenced(sql, fence, dropSearchIndex).catch((error) => {
       if (!isLockTimeout(error)) throw error;
     });
   }
@@ -54,8 +50,8 @@ async function loadWindow(run: RunContext, window: Window): Promise<void> {
 /** Makes what searches and lists need to be fast. Without it the mirror is slower, not wrong: a failure is only logged. */
 async function makeFit({ unhurried, log, onProgress, signal }: RunContext): Promise<void> {
   onProgress({ phase: "indexing", done: 0, total: null });
-  await unhurried((own) => buildLateIndexes(own, "atOnce")).catch((error) =>
-    log.warn({ err: error }, "indexes can't be made: searches and lists are slow until they are"),
+  await unhurried((own) => buildSearchIndex(own, "atOnce")).catch((error) =>
+    log.warn({ err: error }, "the search index can't be made: searches are slow until it is"),
   );
   signal.throwIfAborted();
   for (const error of await unhurried(vacuumTables)) {

@@ -1,11 +1,11 @@
 import type { Primary } from "../../db/connection/client.js";
-import { buildLateIndexes, hasLateIndexes } from "../../db/setup/late-indexes.js";
+import { buildSearchIndex, hasSearchIndex } from "../../db/setup/search-index.js";
 import { keepPlansFit } from "../../db/setup/statistics.js";
 import { backoffMs } from "../../lib/async.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 
-/** Keeps statistics and indexes in good order, whatever autovacuum and earlier attempts left undone. */
+/** Keeps statistics and the search index in good order, whatever autovacuum and earlier attempts left undone. */
 export interface Upkeep {
   /** Runs until aborted. Never fails. */
   run(signal: AbortSignal): Promise<void>;
@@ -31,29 +31,30 @@ export function createUpkeep({ primary, log, everyMs }: UpkeepDeps): Upkeep {
     });
 
   /**
-   * Makes the indexes that are missing because a build failed after a load, or an earlier version left none. Before the
-   * first load has ended there must be none of them.
+   * Makes the index if a build failed after a load, or if an earlier version left none. Before the first load has
+   * ended there must be none.
    */
-  async function makeIndexes(): Promise<void> {
+  async function makeIndex(): Promise<void> {
     const [upstream] = await primary.sql`
       select from mirror_data.upstream where backfilled_at is not null`;
-    if (upstream && !(await hasLateIndexes(primary.sql))) {
-      await primary.unhurried((own) => buildLateIndexes(own, "inTheBackground"));
+    if (upstream && !(await hasSearchIndex(primary.sql))) {
+      await primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
     }
   }
 
-  const keepIndexes = (signal: AbortSignal) =>
+  const keepIndex = (signal: AbortSignal) =>
     runLoop({
-      ...{ signal, step: makeIndexes, startsWith: "pause" },
+      ...{ signal, step: makeIndex, startsWith: "pause" },
       pauseMs: (failures) => backoffMs(failures, index.first, index.longest),
-      onFailure: (error) => log.warn({ err: error }, "indexes can't be made: it will be tried again"),
+      onFailure: (error) =>
+        log.warn({ err: error }, "the search index can't be made: it will be tried again"),
     });
 
   return {
     run: async (signal) => {
       // If the process ends during a build, Postgres ends that.
       const stopped = new Promise((resolve) => signal.addEventListener("abort", resolve, { once: true }));
-      await Promise.race([Promise.all([keepPlans(signal), keepIndexes(signal)]), stopped]);
+      await Promise.race([Promise.all([keepPlans(signal), keepIndex(signal)]), stopped]);
     },
   };
 }

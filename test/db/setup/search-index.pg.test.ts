@@ -1,0 +1,106 @@
+// Covers src/sync/upkeep/plans-and-index.ts
+
+import { afterEach, describe, expect, test } from "vitest";
+import { noCache } from "../../../src/cache/user-cache.js";
+import { unwatched } from "../../../src/db/connection/availability.js";
+import { connect, type Database } from "../../../src/db/connection/client.js";
+import { buildSearchIndex, dropSearchIndex, hasSearchIndex } from "../../../src/db/setup/search-index.js";
+import { silentLogger } from "../../../src/observability/logger.js";
+import { parseUserFilter } from "../../../src/query/clerk-params.js";
+import { createUserQueries } from "../../../src/query/users.js";
+import { startSandbox } from "../../../src/sandbox/server.js";
+import { createUpkeep } from "../../../src/sync/upkeep/plans-and-index.js";
+import { freshDatabase } from "../../support/database.js";
+import { holdLocks } from "../../support/hold-locks.js";
+import { walksOver } from "../../support/walks.js";
+
+const cleanUp: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const one of cleanUp.splice(0).reverse()) await one();
+});
+
+async function ownDatabase(): Promise<Database> {
+  const own = await freshDatabase();
+  const database = connect({ url: own.url });
+  cleanUp.push(own.drop, database.close);
+  return database;
+}
+
+/** As a container with a /dev/shm of 2 MB has it, where `condition` holds. */
+const refuseIndexes = ({ primary: { sql } }: Database, condition: string) =>
+  sql.unsafe(`
+    create function mirror_data.refuse_index() returns event_trigger language plpgsql as $$ begin
+      if ${condition} then
+        raise exception 'could not resize shared memory segment' using errcode = '53100';
+      end if; end $$;
+    create event trigger refuse_index on ddl_command_start when tag in ('CREATE INDEX')
+      execute function mirror_data.refuse_index()`);
+
+describe("the search index", () => {
+  test("is made without workers where these are short of memory", async () => {
+    const database = await ownDatabase();
+    await dropSearchIndex(database.primary.sql);
+    await refuseIndexes(database, "current_setting('max_parallel_maintenance_workers') <> '0'");
+    await database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
+    expect(await hasSearchIndex(database.primary.sql)).toBe(true);
+  });
+
+  test("that a build left unfinished is made anew, while others write", async () => {
+    const database = await ownDatabase();
+    await database.primary.sql`
+      update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_trigrams'::regclass`;
+    expect(await hasSearchIndex(database.primary.sql)).toBe(false);
+    const release = await holdLocks(
+      database.url,
+      (tx) => tx`lock table mirror_data.user_search in row exclusive mode`,
+    );
+    cleanUp.push(release);
+    const building = database.primary.unhurried((own) => buildSearchIndex(own, "atOnce"));
+    const waits = () => database.primary.sql`
+      select from pg_stat_activity where datname = current_database() and query like '%index concurrently%'
+        and wait_event_type = 'Lock'`;
+    await expect.poll(async () => (await waits()).count, { timeout: 20_000 }).toBe(1);
+    await database.primary.sql`update mirror_data.user_search set search = search`;
+    await release();
+    await building;
+    expect(await hasSearchIndex(database.primary.sql)).toBe(true);
+  });
+
+  test("that can't be made, and tables that can't be vacuumed, undo no load; it is made later", async () => {
+    const database = await ownDatabase();
+    const { sql } = database.primary;
+    await sql.unsafe(`
+      create function mirror_data.refuse_analyze(id text) returns text immutable language plpgsql as $$ begin
+        if current_query() ~ '^(vacuum|analyze)' then
+          raise exception 'could not resize shared memory segment' using errcode = '53100';
+        end if;
+        return id; end $$;
+      create index on mirror_data.users (mirror_data.refuse_analyze(id))`);
+    await refuseIndexes(database, "true");
+    const sandbox = await startSandbox({ users: 60, organizations: 2 });
+    cleanUp.push(sandbox.close);
+    const user = sandbox.clerk.createUser({ first_name: "Zebedee" });
+    const { backfill } = await walksOver({ database, sql }, sandbox);
+    expect(await backfill()).toMatchObject({ state: "succeeded", error: null });
+    expect(await hasSearchIndex(sql)).toBe(false);
+
+    const queries = createUserQueries(database.readers, {
+      nowMs: Date.now,
+      availability: unwatched,
+      cache: noCache,
+    });
+    expect(await queries.count(parseUserFilter({ query: ["zebed"] }))).toBe(1);
+    expect(user.first_name).toBe("Zebedee");
+
+    await sql.unsafe("drop event trigger refuse_index");
+    const stopping = new AbortController();
+    const everyMs = { plans: 50, index: { first: 50, longest: 50 } };
+    const running = createUpkeep({ primary: database.primary, log: silentLogger(), everyMs }).run(
+      stopping.signal,
+    );
+    await expect.poll(() => hasSearchIndex(sql), { timeout: 20_000 }).toBe(true);
+    stopping.abort();
+    await running;
+    expect(await queries.count(parseUserFilter({ query: ["zebed"] }))).toBe(1);
+  });
+});
