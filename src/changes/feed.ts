@@ -1,6 +1,6 @@
 import { plainArray, textArray } from "../db/connection/bulk.js";
 import { NOTIFY_CHANNEL } from "../db/connection/client.js";
-import type { Sql, Tx } from "../db/connection/sql.js";
+import { type Sql, send, type Tx } from "../db/connection/sql.js";
 import { isLockTimeout } from "../db/connection/trouble.js";
 import { AppError } from "../lib/errors.js";
 import { type Counters, moveCounters } from "./counters.js";
@@ -31,18 +31,12 @@ const NOTIFY_MAX_IDS = 1000;
 export async function publish(tx: Tx, changes: readonly Change[], deltas: Counters): Promise<void> {
   if (changes.length === 0) return;
   const published = Promise.all([
-    tx
-      .unsafe(
-        PUBLISH,
-        [
-          textArray(changes.map((c) => c.type)),
-          textArray(changes.map((c) => c.id)),
-          plainArray(changes.map((c) => c.updatedAtMs)),
-          textArray(notifications(changes.map((c) => c.id))),
-        ],
-        { prepare: true },
-      )
-      .execute(),
+    send(tx, PUBLISH, [
+      textArray(changes.map((c) => c.type)),
+      textArray(changes.map((c) => c.id)),
+      plainArray(changes.map((c) => c.updatedAtMs)),
+      textArray(notifications(changes.map((c) => c.id))),
+    ]),
     ...moveCounters(tx, deltas),
   ]);
   await published.catch((cause) => {

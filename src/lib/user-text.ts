@@ -30,7 +30,7 @@ export const isReplaceable = (time: unknown): time is number =>
 const MARK = randomUUID();
 const markOf = (member: string) => `"${MARK} ${member}"`;
 const PRIVATE = `"private_metadata":${markOf("private_metadata")}`;
-const MARKED_TIMES = TIMES.map((name) => ({ name, mark: markOf(name) }));
+const TIME_MARKS = TIMES.map(markOf);
 
 type Cut = { at: number; length: number; time: number | null };
 
@@ -57,7 +57,7 @@ export function splitUser(user: Record<string, unknown>, { timesApart }: { times
     cuts.push({ at: at === 1 ? 1 : at - 1, length: PRIVATE.length + 1, time: null });
   }
   if (cutsTimes) {
-    for (const [time, { mark }] of MARKED_TIMES.entries()) {
+    for (const [time, mark] of TIME_MARKS.entries()) {
       const at = text.indexOf(mark);
       if (at !== -1) cuts.push({ at, length: mark.length, time });
     }

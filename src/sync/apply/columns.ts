@@ -1,5 +1,4 @@
 import { copyField, jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
 import type { Pause } from "../../lib/turns.js";
 
 /**
@@ -112,7 +111,3 @@ export function unnestRows(columns: Columns): string {
 
 export const sentColumns = (columns: Columns) =>
   Object.entries(columns).filter(([, column]) => column.isSent);
-
-/** Sends a text that was made at load, at once; it is prepared and pipelined as a template is. */
-export const send = <T extends object = object>(tx: Tx, statement: string, parameters: string[]) =>
-  tx.unsafe<T[]>(statement, parameters, { prepare: true }).execute();

@@ -1,6 +1,6 @@
-import type { Tx } from "../../db/connection/sql.js";
+import { send, type Tx } from "../../db/connection/sql.js";
 import type { DerivedTable } from "../../db/tables/registry.js";
-import { type Columns, encodeRows, type RowOf, send, sentColumns, unnestRows } from "./columns.js";
+import { type Columns, encodeRows, type RowOf, sentColumns, unnestRows } from "./columns.js";
 
 /**
  * The statement for a table whose rows follow from a user's. It leaves rows alone that are as they should be: writing a row

@@ -1,6 +1,6 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
-import { type Columns, encodeRows, type RowOf, send, sentColumns, unnestRows } from "./columns.js";
+import { send, type Tx } from "../../db/connection/sql.js";
+import { type Columns, encodeRows, type RowOf, sentColumns, unnestRows } from "./columns.js";
 
 /** A table with one row for each id ever seen, its object or its tombstone. */
 export interface FoldedTable<R> {

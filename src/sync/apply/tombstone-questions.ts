@@ -1,7 +1,6 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
+import { send, type Tx } from "../../db/connection/sql.js";
 import { CONTRADICTED, type Refetch } from "../ledger/refetch-queue.js";
-import { send } from "./columns.js";
 
 /** Asks Clerk about contradicted tombstones, each at most once an hour. The rows are locked by the caller. */
 export type AskAboutTombstones = (tx: Tx, rows: readonly { id: string }[]) => Promise<Refetch[]>;

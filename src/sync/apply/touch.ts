@@ -1,5 +1,5 @@
-import type { Tx } from "../../db/connection/sql.js";
-import { bigint, encodeRows, nullable, send, smallint, text, unnestRows } from "./columns.js";
+import { send, type Tx } from "../../db/connection/sql.js";
+import { bigint, encodeRows, nullable, smallint, text, unnestRows } from "./columns.js";
 import type { StoredUser } from "./tables.js";
 
 /** What a visit writes. */

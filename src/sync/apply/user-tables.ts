@@ -1,7 +1,6 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
+import { send, type Tx } from "../../db/connection/sql.js";
 import { DERIVED_TABLES } from "../../db/tables/registry.js";
-import { send } from "./columns.js";
 import { identifiers } from "./tables.js";
 
 const DELETES = Object.entries(DERIVED_TABLES).map(

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
+import { send, type Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
 import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
-import { encodeRowsInParts, send } from "./columns.js";
+import { encodeRowsInParts } from "./columns.js";
 import { type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
 import { isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
