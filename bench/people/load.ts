@@ -90,6 +90,7 @@ export function crowd(users: number, first: number) {
   for (let n = Math.max(0, Math.floor(first / PER_ORGANIZATION) - 1); n < organizations; n++) {
     memberships.push(...membershipsOf(n, (number) => people[number - first]));
   }
+  memberships.push(...membershipsOfLargest(people, first));
   return { people, memberships };
 }
 
@@ -101,24 +102,8 @@ function membershipsOf(n: number, find: (number: number) => Made | undefined): R
   const members = new Set(
     Array.from({ length: 1 + random.int(40) }, () => n * PER_ORGANIZATION + random.int(NEIGHBOURS)),
   );
-  const organization = {
-    object: "organization",
-    id,
-    name: `Organization ${n + 1}`,
-    slug: `organization-${n + 1}-${random.token(6).toLowerCase()}`,
-    image_url: `https://img.clerk.com/${id}`,
-    has_image: false,
-    members_count: members.size,
-    missing_member_with_elevated_permissions: false,
-    pending_invitations_count: 0,
-    max_allowed_memberships: 5,
-    admin_delete_enabled: true,
-    public_metadata: { tier: n % 3 },
-    private_metadata: {},
-    created_at: createdAt,
-    updated_at: createdAt,
-    role_set_key: null,
-  };
+  const slug = `organization-${n + 1}-${random.token(6).toLowerCase()}`;
+  const organization = makeOrganization({ id, name: `Organization ${n + 1}`, slug, createdAt, tier: n % 3 });
   return [...members].flatMap((number) => {
     const membership = {
       id: `orgmem_${random.token(27)}`,
@@ -128,6 +113,53 @@ function membershipsOf(n: number, find: (number: number) => Made | undefined): R
     const person = find(number);
     return person ? [showMembership(membership, organization, person)] : [];
   });
+}
+
+/** One in so many people is in the largest organization, and one in eight of these administers it. */
+const PER_MEMBER_OF_LARGEST = 25;
+const LARGEST = {
+  id: "org_2largest",
+  name: "The largest",
+  slug: "the-largest",
+  createdAt: TODAY_MS - YEAR_MS,
+  tier: 0,
+};
+
+function membershipsOfLargest(people: readonly Made[], first: number): Record<string, unknown>[] {
+  const organization = makeOrganization(LARGEST);
+  return people.flatMap((person, n) => {
+    const number = first + n;
+    if (number % PER_MEMBER_OF_LARGEST !== 0) return [];
+    const isAdmin = number % (8 * PER_MEMBER_OF_LARGEST) === 0;
+    const id = `orgmem_2largest${number}`;
+    const role = isAdmin ? ("org:admin" as const) : ("org:member" as const);
+    return [showMembership({ id, role, createdAt: LARGEST.createdAt }, organization, person)];
+  });
+}
+
+function makeOrganization(parts: {
+  id: string;
+  name: string;
+  slug: string;
+  createdAt: number;
+  tier: number;
+}) {
+  const { id, name, slug, createdAt, tier } = parts;
+  return {
+    ...{ object: "organization", id, name, slug },
+    image_url: `https://img.clerk.com/${id}`,
+    has_image: false,
+    members_count: 1,
+    missing_member_with_elevated_permissions: false,
+    pending_invitations_count: 0,
+    max_allowed_memberships: 5,
+    admin_delete_enabled: true,
+    public_metadata: { tier },
+    private_metadata: {},
+    created_at: createdAt,
+    updated_at: createdAt,
+    role_set_key: null,
+  };
 }
 
 function showMembership(

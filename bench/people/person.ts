@@ -57,7 +57,7 @@ export function makePerson(n: number) {
     saml_accounts: [],
     enterprise_accounts: [],
     password_last_updated_at: hasPassword ? createdAt : null,
-    public_metadata: publicMetadata(random, n),
+    public_metadata: publicMetadata(random, n, createdAt),
     private_metadata: random.chance(0.4) ? privateMetadata(random) : {},
     unsafe_metadata: random.chance(0.5) ? { theme: "dark", onboarded: true, step: random.int(9) } : {},
     external_id: random.chance(0.6) ? `ext_${n}` : null,
@@ -100,19 +100,35 @@ function imageUrlOf(random: Random, id: string, provider: string | null): string
 const CITIES = ["Berlin", "London", "Paris", "New York", "Toronto", "Madrid", "Oslo", "Mumbai"] as const;
 const ROLES = ["member", "member", "member", "editor", "admin"] as const;
 
-function publicMetadata(random: Random, n: number): Json {
-  const at = random.next();
-  const plan = at < 0.6 ? "free" : at < 0.89 ? "pro" : "enterprise";
+/** The oldest of all, one in a hundred. */
+const LEGACY_UNTIL_MS = TODAY_MS - 0.99 * FIVE_YEARS_MS;
+
+/**
+ * Values of every frequency: a plan of three quarters and one of a thousandth, tags that a few share, companies of a
+ * dozen, and a mark that only the oldest have, so that it isn't spread evenly over time.
+ */
+function publicMetadata(random: Random, n: number, createdAt: number): Json {
+  const apart = randomOf(n, 2);
+  const plan = planAt(random.next());
   return {
     plan,
-    seats: plan === "free" ? 1 : 1 + random.int(50),
+    seats: plan === "free" ? 1 : 1 + random.int(200),
     roles: random.chance(0.1) ? ["admin", "billing"] : [random.pick(ROLES)],
+    tags: Array.from({ length: apart.int(4) }, () => `tag${Math.floor(200 * apart.next() ** 3)}`),
+    company: `${LAST_NAMES(apart.next()).text} ${1 + apart.int(30)}`,
     city: random.pick(CITIES),
     cohort: n % 97,
+    ...(createdAt < LEGACY_UNTIL_MS && { legacy: true }),
     ...(random.chance(0.35) && {
       preferences: { newsletter: random.chance(0.5), digest: "weekly", timezone: "Europe/Berlin" },
     }),
   };
+}
+
+function planAt(at: number): string {
+  if (at < 0.75) return "free";
+  if (at < 0.95) return "pro";
+  return at < 0.999 ? "enterprise" : "trial";
 }
 
 function privateMetadata(random: Random): Json {
