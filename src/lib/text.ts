@@ -39,8 +39,9 @@ export function foldedKey(value: string): string {
 }
 
 /** A linked account as it is stored and filtered by. Clerk spells a provider with and without `oauth_`. */
-export const accountKey = (provider: string, userId: string) =>
-  `${provider.replace(/^oauth_/, "")}\n${userId}`;
+export const accountKey = (provider: string, userId: string) => `${plainProvider(provider)}\n${userId}`;
+
+export const plainProvider = (provider: string) => provider.replace(/^oauth_/, "");
 
 function cut(value: string): string {
   return value.length <= KEY_MAX_CHARS ? value : value.slice(0, KEY_MAX_CHARS).toWellFormed();

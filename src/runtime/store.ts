@@ -27,7 +27,11 @@ export async function openStore(config: Config["database"], log: Logger): Promis
   for (const note of config.notes) log.warn(note);
   let database: Database | null = null;
   try {
-    let { isWritable } = await migrateDatabase({ url, onWait: (reason) => log.warn(reason) });
+    let { isWritable } = await migrateDatabase({
+      url,
+      onWait: (reason) => log.warn(reason),
+      onProgress: (progress) => log.info(progress),
+    });
     if (!isWritable) {
       log.error(
         "DATABASE_URL can only be read: what is there is served, and nothing new arrives until it can be written.",

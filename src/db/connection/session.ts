@@ -28,6 +28,9 @@ const SETTINGS = {
   bytea_output: "hex",
   // A smaller value would round the primary's clock.
   extra_float_digits: "1",
+  // Of no meaning to Postgres. What a process writes that says less is completed by a trigger (migration 0016): raise it with the
+  // migration that brings the next such trigger.
+  "user_mirror.schema": "16",
 } as const;
 
 /** For work that reads or writes whole tables and that nobody waits for. */

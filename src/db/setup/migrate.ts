@@ -11,6 +11,7 @@ import { createConnections, withLimit } from "../connection/connections.js";
 import { whileServerWorks } from "../connection/long-statements.js";
 import { UNHURRIED } from "../connection/session.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
+import { fillColumns } from "./fill-columns.js";
 import { createReaderRoles } from "./grants.js";
 import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
 import { refuseTransactionPooler } from "./pooler.js";
@@ -29,6 +30,8 @@ export interface MigrateOptions {
   url: string;
   /** Told what is waited for. */
   onWait?: (reason: string) => void;
+  /** Told now and then how far it is, where it takes long. */
+  onProgress?: (progress: string) => void;
   patienceMs?: number;
   /** Of the migrations, in place of this version's own. */
   folder?: string;
@@ -44,6 +47,7 @@ export interface MigrateOptions {
  */
 export async function migrateDatabase(options: MigrateOptions): Promise<{ isWritable: boolean }> {
   const { url, onWait = () => {}, patienceMs = PATIENCE_MS, folder = migrationsFolder() } = options;
+  const onProgress = options.onProgress ?? (() => {});
   const patience = { ms: patienceMs, retryMs: RETRY_MS, onWait };
   // Any of its statements may take hours: an index of millions of users.
   const connections = createConnections(url);
@@ -53,7 +57,7 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ isWrit
   });
   try {
     await firstContact(sql, url, onWait);
-    return await whileServerWorks(connections, sql, () => prepare(sql, { patience, folder }));
+    return await whileServerWorks(connections, sql, () => prepare(sql, { patience, folder, onProgress }));
   } catch (error) {
     throw withReason(error);
   } finally {
@@ -61,9 +65,15 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ isWrit
   }
 }
 
+interface Migrating {
+  patience: Patience;
+  folder: string;
+  onProgress: (progress: string) => void;
+}
+
 async function prepare(
   sql: postgresType.Sql,
-  { patience, folder }: { patience: Patience; folder: string },
+  { patience, folder, onProgress }: Migrating,
 ): Promise<{ isWritable: boolean }> {
   await refuseUnsuitableDatabase(sql);
   const newest = newestMigration(folder);
@@ -78,7 +88,7 @@ async function prepare(
   const current = await currentMigration(sql);
   refuseNewerDatabase(current, newest);
   if (current !== newest) {
-    await betweenLocks(sql, patience, () => runMigrations(sql, folder));
+    await runMigrations(sql, { patience, folder, onProgress });
     // Nobody has anything in a new database. Where the index is missing later, it is made beside what goes on (`sync/upkeep/plans-and-index.ts`).
     if (current === null) await createSearchIndex(sql);
   }
@@ -160,9 +170,9 @@ function refuseNewerDatabase(current: number | null, newest: number): void {
   );
 }
 
-async function runMigrations(sql: postgresType.Sql, folder: string): Promise<void> {
+async function runMigrations(sql: postgresType.Sql, migrating: Migrating): Promise<void> {
   try {
-    await migrateOneByOne(sql, folder);
+    await migrateOneByOne(sql, migrating);
   } catch (error) {
     if (isMissingRight(error)) {
       const [who] = await sql<{ role: string; database: string }[]>`
@@ -180,7 +190,7 @@ async function runMigrations(sql: postgresType.Sql, folder: string): Promise<voi
 }
 
 /** Of Drizzle's own, which its migrator for this driver calls with all migrations at once. */
-interface Migrating {
+interface Drizzle {
   session: unknown;
   dialect: {
     migrate(
@@ -191,17 +201,27 @@ interface Migrating {
   };
 }
 
+/** What is done before a migration, by its tag. It may be interrupted, and is then done again. */
+const BEFORE: Readonly<Record<string, typeof fillColumns>> = { "0017_read_what_is_filled": fillColumns };
+
 /**
  * Each in a transaction of its own, where Drizzle would take one for all that are due: what one of them locks for a moment
  * would stay locked while the next looks through a million users.
  */
-async function migrateOneByOne(sql: postgresType.Sql, folder: string): Promise<void> {
-  const { session, dialect } = drizzle(sql) as unknown as Migrating;
+async function migrateOneByOne(
+  sql: postgresType.Sql,
+  { patience, folder, onProgress }: Migrating,
+): Promise<void> {
+  const { session, dialect } = drizzle(sql) as unknown as Drizzle;
   const migrations = readMigrationFiles({ migrationsFolder: folder });
+  const tags = new Map(journalOf(folder).map(({ when, tag }) => [when, tag]));
   const current = await currentMigration(sql);
   for (const [n, { folderMillis }] of migrations.entries()) {
     if (current !== null && folderMillis <= current) continue;
-    await dialect.migrate(migrations.slice(0, n + 1), session, { migrationsSchema: "mirror_data" });
+    await BEFORE[tags.get(folderMillis) ?? ""]?.(sql, { patience, onProgress });
+    await betweenLocks(sql, patience, () =>
+      dialect.migrate(migrations.slice(0, n + 1), session, { migrationsSchema: "mirror_data" }),
+    );
   }
 }
 
@@ -216,10 +236,11 @@ interface Journal {
   entries: { when: number; tag: string }[];
 }
 
-function newestMigration(folder: string): number {
-  const { entries } = JSON.parse(readFileSync(join(folder, "meta", "_journal.json"), "utf8")) as Journal;
-  return Math.max(...entries.map((entry) => entry.when));
+function journalOf(folder: string): Journal["entries"] {
+  return (JSON.parse(readFileSync(join(folder, "meta", "_journal.json"), "utf8")) as Journal).entries;
 }
+
+const newestMigration = (folder: string) => Math.max(...journalOf(folder).map(({ when }) => when));
 
 /** `migrations/` in `dist/`, where a build copies them, or `drizzle/` beside `src/`: whichever of the two runs. */
 function migrationsFolder(): string {

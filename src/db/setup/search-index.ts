@@ -1,12 +1,19 @@
 import type postgres from "postgres";
+import { textArray } from "../connection/bulk.js";
 import { codeOf } from "../connection/trouble.js";
 
 type AnySql = postgres.Sql | postgres.TransactionSql;
 
-const NAME = "user_search_trigrams";
+/** The trigram indexes of `user_search`, each with its column: whatever is searched, and names alone for `similar`. */
+const INDEXES = { user_search_trigrams: "search", user_search_names: "name_search" } as const;
+type Index = keyof typeof INDEXES;
+const NAMES = Object.keys(INDEXES) as Index[];
+
+/** All indexes in which changes wait until somebody works them in. */
+const TIDIED = [...NAMES, "user_grams_rare_grams", "user_search_email_domains", "user_search_providers"];
 
 /**
- * How much may wait to be worked into the trigram index. The statement that fills this list must work all of it in
+ * How much may wait to be worked into a trigram index. The statement that fills this list must work all of it in
  * before it ends, which takes 200 ms for 2 MiB. So the list is emptied every two seconds (`tidySearchIndexes`), long
  * before it is full.
  */
@@ -22,38 +29,44 @@ const BUILD_LOCK = 7_310_214_403;
 const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as const;
 
 /**
- * Makes the trigram index for partial matches where nobody is kept waiting: in a new or an emptied database. It is
+ * Makes the trigram indexes for partial matches where nobody is kept waiting: in a new or an emptied database. They are
  * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be.
  */
 export async function createSearchIndex(sql: AnySql): Promise<void> {
-  await sql.unsafe(`create index if not exists ${NAME} ${await definition(sql)}`);
+  for (const name of NAMES) {
+    await sql.unsafe(`create index if not exists ${name} ${await definition(sql, name)}`);
+  }
 }
 
-async function definition(sql: AnySql): Promise<string> {
+async function definition(sql: AnySql, name: Index): Promise<string> {
   const schema = await trigramSchema(sql);
-  return `on mirror_data.user_search using gin (search ${schema}.gin_trgm_ops)
+  return `on mirror_data.user_search using gin (${INDEXES[name]} ${schema}.gin_trgm_ops)
     with (gin_pending_list_limit = ${PENDING_KB})`;
 }
 
-/** Whether the index is there and complete; a build that failed leaves one that isn't. Takes no lock on it. */
+/** Whether the indexes are there and complete; a build that failed leaves one that isn't. Takes no lock on them. */
 export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
-  return (await lookAtIndex(sql)) === "complete";
+  for (const name of NAMES) if ((await lookAtIndex(sql, name)) !== "complete") return false;
+  return true;
 }
 
-async function lookAtIndex(sql: AnySql): Promise<"missing" | "unfinished" | "untuned" | "complete"> {
+async function lookAtIndex(
+  sql: AnySql,
+  name: string,
+): Promise<"missing" | "unfinished" | "untuned" | "complete"> {
   const [found] = await sql<{ valid: boolean; tuned: boolean }[]>`
     select i.indisvalid as valid,
       coalesce(c.reloptions @> array[${`gin_pending_list_limit=${PENDING_KB}`}::text], false) as tuned
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
-    where n.nspname = 'mirror_data' and c.relname = ${NAME}`;
+    where n.nspname = 'mirror_data' and c.relname = ${name}`;
   if (!found) return "missing";
   if (!found.valid) return "unfinished";
   return found.tuned ? "complete" : "untuned";
 }
 
 /**
- * Makes the index while everything else goes on, unless another process does. `own` is one connection. Without the
- * index searches are slow but right. Throws if it can't be made; nothing is left behind then.
+ * Makes the indexes while everything else goes on, unless another process does. `own` is one connection. Without them
+ * searches are slow but right. Throws if one can't be made; nothing is left behind of it then.
  */
 export async function buildSearchIndex(
   own: postgres.Sql,
@@ -65,36 +78,41 @@ export async function buildSearchIndex(
       set_config('lock_timeout', ${OLD_SNAPSHOTS_TIMEOUT[when]}, false)`;
   if (!lock?.mine) return;
   try {
-    await build(own);
+    for (const name of NAMES) await build(own, name);
   } finally {
     await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
   }
 }
 
-async function build(sql: postgres.Sql): Promise<void> {
-  const found = await lookAtIndex(sql);
-  if (found === "complete") return;
-  if (found === "untuned") {
-    await sql.unsafe(`alter index mirror_data.${NAME} set (gin_pending_list_limit = ${PENDING_KB})`);
+async function build(sql: postgres.Sql, name: Index): Promise<void> {
+  if ((await lookAtIndex(sql, name)) === "untuned") {
+    await sql.unsafe(`alter index mirror_data.${name} set (gin_pending_list_limit = ${PENDING_KB})`);
     return;
   }
-  if (found === "unfinished") await dropUnfinished(sql);
-  const create = `create index concurrently ${NAME} ${await definition(sql)}`;
+  await buildConcurrently(sql, name, await definition(sql, name));
+}
+
+/** Makes an index of this name, unless it is there and complete. Throws if it can't; nothing is left behind of it then. */
+export async function buildConcurrently(sql: postgres.Sql, name: string, definition: string): Promise<void> {
+  const found = await lookAtIndex(sql, name);
+  if (found === "complete" || found === "untuned") return;
+  if (found === "unfinished") await dropUnfinished(sql, name);
+  const create = `create index concurrently ${name} ${definition}`;
   try {
     await sql.unsafe(create);
   } catch (error) {
-    await dropUnfinished(sql);
+    await dropUnfinished(sql, name);
     if (!isShortOfResources(error)) throw error;
     // Workers share memory, and a container may have next to none of it (/dev/shm). Without workers it takes longer.
     await withoutWorkers(sql, () => sql.unsafe(create)).catch(async (again) => {
-      await dropUnfinished(sql);
+      await dropUnfinished(sql, name);
       throw again;
     });
   }
 }
 
-const dropUnfinished = (sql: postgres.Sql) =>
-  sql.unsafe(`drop index concurrently if exists mirror_data.${NAME}`);
+const dropUnfinished = (sql: postgres.Sql, name: string) =>
+  sql.unsafe(`drop index concurrently if exists mirror_data.${name}`);
 
 async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): Promise<void> {
   await sql`select set_config('max_parallel_maintenance_workers', '0', false)`;
@@ -107,20 +125,17 @@ async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): 
 
 const isShortOfResources = (error: unknown) => codeOf(error).startsWith("53");
 
-/**
- * Works in what waits. Does nothing if there is no trigram index, as during a first load. Takes no lock that anybody
- * waits for.
- */
+/** Works in what waits. Does nothing about an index that isn't there. Takes no lock that anybody waits for. */
 export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
   await sql`
     select gin_clean_pending_list(c.oid)
     from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
-    where n.nspname = 'mirror_data' and c.relname in (${NAME}, 'user_grams_rare_grams') and i.indisvalid`;
+    where n.nspname = 'mirror_data' and c.relname = any(${textArray(TIDIED)}::text::text[]) and i.indisvalid`;
 }
 
-/** A first load is four times faster without the trigram index. `buildSearchIndex` makes it afterwards. */
+/** A first load is four times faster without the trigram indexes. `buildSearchIndex` makes them afterwards. */
 export async function dropSearchIndex(sql: AnySql): Promise<void> {
-  await sql.unsafe(`drop index if exists mirror_data.${NAME}`);
+  await sql.unsafe(`drop index if exists ${NAMES.map((name) => `mirror_data.${name}`).join(", ")}`);
 }
 
 /** Whether this database's trigrams contain letters other than a-z: LC_CTYPE tells pg_trgm what is a letter. */

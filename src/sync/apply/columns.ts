@@ -53,11 +53,22 @@ export const jsonb = (sent: Column<string>): Column<string> => ({
   loaded: (name) => `${name}::text`,
 });
 
-/** `text[]`, on this side as one text with a value a line. */
+/** `text[]` of texts without `\n`, on this side as one text with a value a line. */
 export const lines: Column<string> = {
   ...text,
   stored: (element) => `string_to_array(${element}, E'\\n')`,
   copied: (value) => copyField(value === "" ? "{}" : textArray(value.split("\n"))),
+};
+
+/** `text[]` of any texts. */
+export const texts: Column<readonly string[]> = {
+  array: text.array,
+  encode: (values) => textArray(values.map(textArray)),
+  stored: (element) => `${element}::text[]`,
+  copied: (value) => copyField(textArray(value)),
+  loaded: asIs,
+  empty: [],
+  isSent: true,
 };
 
 const plain = <T extends number | boolean>(type: string, empty: T): Column<T> => ({

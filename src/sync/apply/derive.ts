@@ -1,7 +1,7 @@
 import type { ClerkUser, Json } from "../../clerk.js";
-import { accountKey, exactKey, foldedKey, searchText } from "../../lib/text.js";
+import { accountKey, exactKey, foldedKey, plainProvider, searchText } from "../../lib/text.js";
 import { safeJson } from "./safe-json.js";
-import type { IdentifierRow, MetadataRow, SearchRow } from "./tables.js";
+import type { ActivityRow, IdentifierRow, MetadataRow, SearchRow, StoredUser } from "./tables.js";
 
 /** All that is derived from one user's content. */
 export interface Derived {
@@ -12,7 +12,38 @@ export interface Derived {
 
 export function derivedRows(user: ClerkUser): Derived {
   const identifiers = identifierRows(user);
-  return { search: searchRow(user, identifiers), metadata: metadataRow(user, identifiers), identifiers };
+  return { search: searchRow(user, identifiers), metadata: metadataRow(user), identifiers };
+}
+
+/** The user's row there. Its times are those of the stored row, which are the greatest seen. */
+export function activityRow(row: StoredUser, user: ClerkUser): ActivityRow {
+  const { id, updated_at, last_active_at, last_sign_in_at } = row;
+  return { id, updated_at, last_active_at, last_sign_in_at, created_at: user.created_at, ...flags(user) };
+}
+
+const flags = (user: ClerkUser) => ({
+  banned: user.banned === true,
+  password_enabled: user.password_enabled === true,
+  two_factor_enabled: user.two_factor_enabled === true,
+  has_image: user.has_image === true,
+});
+
+/** The columns of `users` that show names as Clerk spells them. */
+export function spelledNames(user: ClerkUser) {
+  const member = (name: string) => orNull(text(user[name]), exactKey);
+  const primary = (list: unknown, id: unknown, field: string) => {
+    const object = objects(list).find((one) => one.id === id && text(one[field]) !== null);
+    return orNull(text(object?.[field]), exactKey);
+  };
+  return {
+    username: member("username"),
+    first_name: member("first_name"),
+    last_name: member("last_name"),
+    email_address: primary(user.email_addresses, user.primary_email_address_id, "email_address"),
+    phone_number: primary(user.phone_numbers, user.primary_phone_number_id, "phone_number"),
+    web3_wallet: primary(user.web3_wallets, user.primary_web3_wallet_id, "web3_wallet"),
+    image_url: member("image_url"),
+  };
 }
 
 /** The row that list, count and search read. */
@@ -31,10 +62,7 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
   return {
     id: user.id,
     created_at: user.created_at,
-    banned: user.banned === true,
-    password_enabled: user.password_enabled === true,
-    two_factor_enabled: user.two_factor_enabled === true,
-    has_image: user.has_image === true,
+    ...flags(user),
     search,
     email_key: primaryOf(identifiers, "email")?.folded ?? null,
     phone_key: primaryOf(identifiers, "phone")?.folded ?? null,
@@ -44,7 +72,17 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
     last_name_key: orNull(last, foldedKey),
     name_search: names.map(searchText).join("\n"),
     external_id: orNull(text(user.external_id), exactKey),
+    email_domains: eachOnce(identifiers.flatMap(({ domain }) => domain ?? [])),
+    providers: eachOnce(
+      valuesOf(user.external_accounts, "provider").map((provider) => exactKey(plainProvider(provider))),
+    ),
   };
+}
+
+/** In the order of their bytes, which is the database's. Few users have more than one. */
+function eachOnce(values: string[]): string[] {
+  if (values.length < 2) return values;
+  return [...new Set(values)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
 
 function primaryOf(identifiers: readonly IdentifierRow[], kind: IdentifierRow["kind"]): IdentifierRow | null {
@@ -73,17 +111,20 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
   // Literals instead of spreads: a user can have ten thousand identifiers, and a spread costs ten times as much.
   const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
     if (value === null) return;
+    const folded = foldedKey(value);
     add({
       user_id: user.id,
       kind,
       value: exactKey(value),
-      folded: foldedKey(value),
+      folded,
       clerk_id: orNull(text(object.id), exactKey),
       is_primary: isPrimary,
       verification_status: verificationStatus(object),
       created_at: time(object.created_at),
       updated_at: time(object.updated_at),
       detail: null,
+      domain: kind === "email" ? domainOf(folded) : null,
+      account_email: null,
     });
   };
   for (const email of objects(user.email_addresses)) {
@@ -112,12 +153,20 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       created_at: time(account.created_at),
       updated_at: time(account.updated_at),
       detail: safeJson(account),
+      domain: null,
+      account_email: orNull(text(account.email_address), foldedKey),
     });
   }
   return rows;
 }
 
 const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
+
+/** What follows the last `@` of a folded address; null: nothing does. */
+function domainOf(folded: string): string | null {
+  const at = folded.lastIndexOf("@");
+  return at === -1 || at === folded.length - 1 ? null : folded.slice(at + 1);
+}
 
 /** The value that the filters `provider` and `provider_user_id` look for. */
 function keyOfAccount(account: Json): string | null {
@@ -139,19 +188,13 @@ function apart(key: string | null, id: string): string {
     .toWellFormed()}\n${exactKey(id).slice(0, 200).toWellFormed()}`;
 }
 
-function metadataRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): MetadataRow {
+function metadataRow(user: ClerkUser): MetadataRow {
   return {
     id: user.id,
     public_metadata: orNull(user.public_metadata, safeJson),
     unsafe_metadata: orNull(user.unsafe_metadata, safeJson),
     private_metadata: orNull(user.private_metadata, safeJson),
-    username: orNull(text(user.username), exactKey),
-    first_name: orNull(text(user.first_name), exactKey),
-    last_name: orNull(text(user.last_name), exactKey),
-    email_address: primaryOf(identifiers, "email")?.value ?? null,
-    phone_number: primaryOf(identifiers, "phone")?.value ?? null,
-    web3_wallet: primaryOf(identifiers, "wallet")?.value ?? null,
-    image_url: orNull(text(user.image_url), exactKey),
+    created_at: user.created_at,
   };
 }
 

@@ -9,7 +9,7 @@ import { fold, UNKNOWN, USER } from "../fold/fold.js";
 import type { Live } from "../fold/snapshot.js";
 import type { ApplyOptions } from "./batch.js";
 import { createCopiedRows } from "./copied-rows.js";
-import { derivedRows } from "./derive.js";
+import { activityRow, derivedRows } from "./derive.js";
 import { isPoison } from "./isolate.js";
 import { userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, search, users } from "./tables.js";
@@ -66,7 +66,7 @@ async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
     rows.users.add(row);
     rows.search.add(derived.search);
     rows.grams.add({ id: row.id, rare_grams: rare.join("\n") });
-    rows.activity.add(row);
+    rows.activity.add(activityRow(row, user));
     rows.metadata.add(derived.metadata);
     for (const identifier of derived.identifiers) rows.identifiers.add(identifier);
     changes.push({ type: "user.upserted", id: row.id, updatedAtMs: row.updated_at });

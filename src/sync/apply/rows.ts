@@ -2,7 +2,7 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../
 import { exactKey } from "../../lib/text.js";
 import { isReplaceable, splicePrivateMetadata, splitUser } from "../../lib/user-text.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
-import { orNull, text } from "./derive.js";
+import { orNull, spelledNames, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";
 import {
   memberships,
@@ -135,6 +135,7 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
       locked_until: content.lockedUntilMs,
       last_active_at: content.lastActiveAtMs,
       last_sign_in_at: content.lastSignInAtMs,
+      ...spelledNames(user),
     },
   };
 }

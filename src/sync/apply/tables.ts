@@ -10,6 +10,7 @@ import {
   type RowOf,
   smallint,
   text,
+  texts,
   unread,
 } from "./columns.js";
 import { createDerivedTable } from "./derived-table.js";
@@ -58,6 +59,14 @@ export const users = createFoldedTable("users", "u", {
   locked_until: nullable(bigint),
   last_active_at: nullable(bigint),
   last_sign_in_at: nullable(bigint),
+  // What the names were is told by the payload.
+  username: unread(nullable(text)),
+  first_name: unread(nullable(text)),
+  last_name: unread(nullable(text)),
+  email_address: unread(nullable(text)),
+  phone_number: unread(nullable(text)),
+  web3_wallet: unread(nullable(text)),
+  image_url: unread(nullable(text)),
 });
 
 export type StoredUser = RowOf<typeof users.columns>;
@@ -105,6 +114,8 @@ export const search = createDerivedTable(
     last_name_key: nullable(text),
     name_search: text,
     external_id: nullable(text),
+    email_domains: texts,
+    providers: texts,
   },
   // `name_search` follows from the names.
   { key: ["id"], notCompared: ["name_search"] },
@@ -122,9 +133,16 @@ export const activity = createDerivedTable(
     updated_at: bigint,
     last_active_at: nullable(bigint),
     last_sign_in_at: nullable(bigint),
+    created_at: bigint,
+    banned: boolean,
+    has_image: boolean,
+    password_enabled: boolean,
+    two_factor_enabled: boolean,
   },
   { key: ["id"] },
 );
+
+export type ActivityRow = RowOf<typeof activity.columns>;
 
 export const metadata = createDerivedTable(
   "user_metadata",
@@ -134,13 +152,7 @@ export const metadata = createDerivedTable(
     public_metadata: nullable(jsonb(jsonText)),
     unsafe_metadata: nullable(jsonb(jsonText)),
     private_metadata: nullable(jsonb(jsonText)),
-    username: nullable(text),
-    first_name: nullable(text),
-    last_name: nullable(text),
-    email_address: nullable(text),
-    phone_number: nullable(text),
-    web3_wallet: nullable(text),
-    image_url: nullable(text),
+    created_at: bigint,
   },
   { key: ["id"] },
 );
@@ -161,6 +173,8 @@ export const identifiers = createDerivedTable(
     created_at: nullable(bigint),
     updated_at: nullable(bigint),
     detail: nullable(jsonb(jsonText)),
+    domain: nullable(text),
+    account_email: nullable(text),
   },
   { key: ["user_id", "kind", "value"] },
 );

@@ -9,7 +9,7 @@ import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { encodeRowsInParts } from "./columns.js";
-import { type Derived, derivedRows } from "./derive.js";
+import { activityRow, type Derived, derivedRows } from "./derive.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
 import { isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
@@ -162,7 +162,7 @@ function writeDerived(
   outcomes: readonly Outcome<UserRow>[],
   { changes, identifiers: changed }: DerivedChanges,
 ): Promise<unknown> {
-  const live = outcomes.flatMap(({ after }) => (after.user ? [after] : []));
+  const live = outcomes.flatMap(({ after }) => (after.user ? [activityRow(after, after.user())] : []));
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
   const differingIn = (part: keyof Derived) => changes.filter(({ differs }) => differs.has(part));
   const rowsOf = <P extends "search" | "metadata">(part: P) =>

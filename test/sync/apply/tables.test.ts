@@ -42,6 +42,6 @@ describe.each([
 function typeOf({ array, stored }: Columns[string]): string | undefined {
   const element = stored("x");
   if (element.endsWith("::jsonb")) return "jsonb";
-  if (element.startsWith("string_to_array(")) return "text[]";
+  if (element.startsWith("string_to_array(") || element.endsWith("::text[]")) return "text[]";
   return array("$1").startsWith("string_to_array(") ? "text" : /::(\w+)\[\]$/.exec(array("$1"))?.[1];
 }

@@ -9,5 +9,7 @@ test("a fresh load reads no table from end to end again and again, though nobody
   const users = 4000;
   const read = await loadWithoutAutovacuum(url, users);
   await drop();
-  for (const [table, n] of read) expect([table, n <= 2 * users]).toEqual([table, true]);
+  // An index that is built beside what goes on reads its table twice, and `user_search` has two of them.
+  const most = (table: string) => (table === "user_search" ? 4 : 2) * users;
+  for (const [table, n] of read) expect([table, n <= most(table)]).toEqual([table, true]);
 }, 180_000);
