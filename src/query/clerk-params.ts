@@ -4,8 +4,8 @@ import {
   type Bound,
   type Compare,
   type Condition,
-  type Contains,
   hasKey,
+  type Term,
   type TextField,
   type TimeField,
 } from "./condition.js";
@@ -174,9 +174,9 @@ function accountOf(params: RawParams): Condition[] {
 }
 
 /** An empty term filters nothing. */
-function termOf(params: RawParams, name: string, field: Contains["field"]): Condition[] {
+function termOf(params: RawParams, name: string, field: Term["field"]): Condition[] {
   const text = params[name]?.[0];
-  return text ? [{ kind: "contains", field, text }] : [];
+  return text ? [{ kind: "term", how: "contains", field, text }] : [];
 }
 
 function bannedOf(params: RawParams): Condition[] {

@@ -4,10 +4,10 @@ import {
   type Bound,
   type Compare,
   type Condition,
-  type Contains,
   conjuncts,
   type Element,
   type Identifiers,
+  type Term,
   type TextField,
 } from "./condition.js";
 import type { Parameters } from "./parameters.js";
@@ -82,10 +82,13 @@ function compile(condition: Condition, context: Context): string {
       return complement(condition.condition, context);
     case "compare":
       return compare(condition, context);
-    case "contains":
-      return contains(condition, context);
+    case "term":
+      return term(condition, context);
     case "element":
       return element(condition, context, HAS_ELEMENT);
+    case "present":
+    case "metadata":
+      return notYet(condition.kind);
   }
 }
 
@@ -108,13 +111,21 @@ function complement(condition: Condition, context: Context): string {
   return `(${compile(condition, { ...context, mustHold: false })}) is not true`;
 }
 
+/** Takes the place of what is compiled next. */
+function notYet(what: string): never {
+  throw new TypeError(`${what} is not compiled yet`);
+}
+
 const TEXTS: Record<TextField, { column: Column; key: (value: string) => string }> = {
   id: { column: COLUMNS.id, key: exactKey },
   external_id: { column: COLUMNS.external_id, key: exactKey },
   username: { column: COLUMNS.username, key: foldedKey },
+  first_name: { column: COLUMNS.first_name, key: foldedKey },
+  last_name: { column: COLUMNS.last_name, key: foldedKey },
+  name: { column: COLUMNS.names, key: foldedKey },
 };
 
-const BOUNDS: Record<Bound, string> = { lt: "<", gt: ">", gte: ">=" };
+const BOUNDS: Record<Bound, string> = { lt: "<", lte: "<=", gt: ">", gte: ">=" };
 
 function compare(condition: Compare, context: Context): string {
   const { params } = context;
@@ -124,9 +135,12 @@ function compare(condition: Compare, context: Context): string {
       return among(speakOf(column, context).sql, condition.values.map(key), params);
     }
     case "eq": {
+      if (condition.field !== "banned") return notYet(condition.field);
       const { sql } = speakOf(COLUMNS[condition.field], context);
       return condition.value ? sql : `not ${sql}`;
     }
+    case "among":
+      return notYet(condition.operator);
     default: {
       const { sql } = speakOf(COLUMNS[condition.field], context);
       return `${sql} ${BOUNDS[condition.operator]} ${params.add(condition.valueMs)}::bigint`;
@@ -167,6 +181,7 @@ const whoHas = ({ from, userId, condition }: Rows) => `exists (select from ${fro
 
 function element({ list, where }: Element, context: Context, spelled: (rows: Rows) => string): string {
   const { params } = context;
+  if (where.kind !== "compare" || where.operator !== "in") return notYet(where.kind);
   speakOf(COLUMNS.id, context);
   if (list === "membership") {
     const condition = `m.organization_id = any(${params.texts(where.values.map(exactKey))})`;
@@ -189,10 +204,11 @@ const identifiers = (kind: Identifiers, condition: string): Rows => ({
 });
 
 /** Narrowed by the searched text as a whole, which is indexed, then looked for in the one field it must be in. */
-function contains({ field, text }: Contains, context: Context): string {
+function term({ how, field, text }: Term, context: Context): string {
+  if (how !== "contains") notYet(how);
   const { params } = context;
   const term = termOf(text, context);
-  const own = field === "any" ? null : FIELDS_OF_TERMS[field];
+  const own = FIELDS_OF_TERMS[field];
   const inField = () => own?.(params.add(term.text)) ?? null;
   speakOf(COLUMNS.id, context);
   switch (term.kind) {
@@ -216,7 +232,7 @@ function termOf(value: string, { where, search, mustHold }: Context): SearchTerm
   return isPassedOver ? { ...term, kind: "common" } : term;
 }
 
-const FIELDS_OF_TERMS: Record<Exclude<Contains["field"], "any">, (text: string) => string> = {
+const FIELDS_OF_TERMS: Partial<Record<Term["field"], (text: string) => string>> = {
   email: (text) => whoHas(identifiers("email", `position(${text} in i.folded) > 0`)),
   phone: (text) => whoHas(identifiers("phone", `position(${text} in i.folded) > 0`)),
   username: (text) => `position(${text} in ${COLUMNS.username.sql}) > 0`,

@@ -1,68 +1,134 @@
 /**
- * Which users: what lists, counts, and whatever else speaks of some users filter by. Plain data, the same for every
- * language in which callers can ask: a parser makes it (`clerk-params.ts`), and `compile.ts` alone turns it into SQL.
+ * Which users: what lists, counts, aggregates, exports, and whatever else speaks of some users filter by. Plain data, the
+ * same for every language in which callers can ask: a parser makes it (`clerk-params.ts`, `language/`), and `compile.ts`
+ * alone turns it into SQL.
  *
  * Values stand here as the caller wrote them; what folds case and what is exact is a property of the field. A condition
  * holds or doesn't hold, there is no third case: `not` keeps the users who have no value to compare.
  */
-export type Condition = And | Or | Not | Compare | Contains | Element;
+export type Condition =
+  | And<Condition>
+  | Or<Condition>
+  | Not<Condition>
+  | Compare
+  | Present
+  | Term
+  | Metadata
+  | Element;
 
 /** Of none: everybody. */
-interface And {
+export interface And<C> {
   kind: "and";
-  all: readonly Condition[];
+  all: readonly C[];
 }
 
 /** Of none: nobody. */
-interface Or {
+export interface Or<C> {
   kind: "or";
-  any: readonly Condition[];
+  any: readonly C[];
 }
 
-interface Not {
+export interface Not<C> {
   kind: "not";
-  condition: Condition;
+  condition: C;
 }
 
 /** A field that each user has once, or hasn't. `in` no values: nobody. */
 export type Compare =
   | { kind: "compare"; field: TextField; operator: "in"; values: readonly string[] }
   | { kind: "compare"; field: FlagField; operator: "eq"; value: boolean }
-  | { kind: "compare"; field: TimeField; operator: Bound; valueMs: number };
+  | CompareTime<TimeField>;
 
-export type TextField = "id" | "external_id" | "username";
-export type FlagField = "banned";
-export type TimeField = "created_at" | "last_active_at" | "last_sign_in_at";
-export type Bound = "lt" | "gt" | "gte";
+export type CompareTime<F> =
+  | { kind: "compare"; field: F; operator: Bound; valueMs: number }
+  | { kind: "compare"; field: F; operator: "among"; valuesMs: readonly number[] };
 
-/** The text is part of one of the field's values; case is folded. `any`: of all that Clerk's `query` looks at. */
-export interface Contains {
-  kind: "contains";
-  field: "any" | "email" | "phone" | "username" | "name";
+/** `name`: the first name, the last name, and `first last` where both are set; any of them. */
+export type TextField = "id" | "external_id" | "username" | "first_name" | "last_name" | "name";
+export type FlagField = "banned" | "locked" | "two_factor_enabled" | "password_enabled" | "has_image";
+export type TimeField = "created_at" | "updated_at" | "last_active_at" | "last_sign_in_at";
+export type Bound = "lt" | "lte" | "gt" | "gte";
+
+/** The user has a value in this field: it is not null. Of fields with several values `element` with nothing to hold says so. */
+export interface Present {
+  kind: "present";
+  field: TextField | TimeField;
+}
+
+/** The text is in one of the field's values in this way; case is folded. It is never empty. */
+export interface Term {
+  kind: "term";
+  how: "contains" | "prefix" | "suffix" | "similar";
+  field: TermField;
   text: string;
 }
 
-/** The user has an element in this list for which `where` holds. */
+/** `any`: all that Clerk's `query` looks at. */
+export type TermField =
+  | "any"
+  | "email"
+  | "phone"
+  | "wallet"
+  | "username"
+  | "first_name"
+  | "last_name"
+  | "name"
+  | "id"
+  | "external_id";
+
+/** What stands at a path of a user's metadata. A path that leads nowhere has no value, like null there. */
+export interface Metadata {
+  kind: "metadata";
+  object: MetadataObject;
+  /** Keys of objects, outermost first; at least one. */
+  path: readonly string[];
+  test: MetadataTest;
+}
+
+export type MetadataObject = "public" | "unsafe" | "private";
+export type MetadataScalar = string | number | boolean;
+
+/** A number never equals a text. All but `has` speak of a value that stands at the path itself, never of an array's elements. */
+export type MetadataTest =
+  | { operator: "in"; values: readonly MetadataScalar[] }
+  /** An array that has one of these as an element. */
+  | { operator: "has"; values: readonly MetadataScalar[] }
+  /** Numbers by size; texts by code points, exactly. A value of the other type meets none of them. */
+  | { operator: Bound; value: number | string }
+  /** A text that has this in it in this way; case is folded. */
+  | { operator: "contains" | "prefix" | "suffix"; text: string }
+  | { operator: "present" };
+
+/** The user has an element in this list of which `where` holds. */
 export interface Element {
   kind: "element";
-  list: Identifiers | "membership";
+  list: List;
   where: ElementCondition;
 }
 
+export type List = Identifiers | "membership";
 export type Identifiers = "email" | "phone" | "wallet" | "account";
 
-/** What holds of one and the same element. */
-export type ElementCondition = KeyIn;
+/** What holds of one and the same element; it names only fields that its list has. */
+export type ElementCondition =
+  | And<ElementCondition>
+  | Or<ElementCondition>
+  | Not<ElementCondition>
+  | { kind: "compare"; field: ElementText; operator: "in"; values: readonly string[] }
+  | { kind: "compare"; field: "verified" | "primary"; operator: "eq"; value: boolean }
+  | CompareTime<"created_at">
+  | { kind: "present"; field: ElementText | "created_at" }
+  | { kind: "term"; how: "contains" | "prefix" | "suffix"; field: ElementText; text: string }
+  /** Of a membership's own metadata. */
+  | Metadata;
 
-/** The address or number itself, what `accountKey` makes of an account, or the organization's id of a membership. */
-interface KeyIn {
-  kind: "compare";
-  field: "key";
-  operator: "in";
-  values: readonly string[];
-}
+/**
+ * `key`: the address, number or wallet itself, what `accountKey` makes of an account, the organization's id of a membership.
+ * `domain`: of an e-mail address. `role`: of a membership. The others are an account's.
+ */
+export type ElementText = "key" | "domain" | "role" | "provider" | "provider_user_id" | "email_address";
 
-export const hasKey = (list: Element["list"], values: readonly string[]): Element => ({
+export const hasKey = (list: List, values: readonly string[]): Element => ({
   kind: "element",
   list,
   where: { kind: "compare", field: "key", operator: "in", values },
