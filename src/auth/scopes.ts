@@ -1,3 +1,5 @@
+import { AppError } from "../lib/errors.js";
+
 /** The rights that a key may have. `proxy` is as powerful as Clerk's secret key itself. */
 export const SCOPES = [
   "users:read",
@@ -17,3 +19,9 @@ export const CLERK_SECRET_KEY_SCOPES: readonly Scope[] = [
   "private_metadata:read",
   "proxy",
 ];
+
+/** Throws `forbidden`, naming the scope that is missing. */
+export function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
+  if (scopes.has(scope)) return;
+  throw new AppError("forbidden", `This key lacks the scope ${scope}.`, { meta: { scope } });
+}

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import type { Authenticate, Principal } from "../auth/keys.js";
-import type { Scope } from "../auth/scopes.js";
+import { demandScope, type Scope } from "../auth/scopes.js";
 import type { Availability } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
 import { HOP_HEADER } from "../upstream/client.js";
@@ -68,12 +68,6 @@ export function requireScope(scope: Scope): MiddlewareHandler<HttpEnv> {
     demandScope(c.get("principal").scopes, scope);
     return next();
   };
-}
-
-/** Throws `forbidden`, naming the scope that is missing. */
-function demandScope(scopes: ReadonlySet<Scope>, scope: Scope): void {
-  if (scopes.has(scope)) return;
-  throw new AppError("forbidden", `This key lacks the scope ${scope}.`, { meta: { scope } });
 }
 
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE"]);

@@ -1,0 +1,78 @@
+import type { Scope } from "../../auth/scopes.js";
+import { type Condition, conjuncts, type Term } from "../condition.js";
+import type { FieldName, FieldRef, OrderKey } from "../field.js";
+import { parseFieldRef } from "./paths.js";
+import { itemPath, problem, shown } from "./problems.js";
+
+/** Every further key makes the condition of the next page longer. */
+const MOST_KEYS = 10;
+
+const DEFAULT = ["-created_at"];
+
+/** What Clerk's lists call a field that is named otherwise here. */
+const ALIASES = new Map([["web3wallet", "web3_wallet"]]);
+
+/** Of these a user can have several values, and none of them is the primary one. */
+const WITHOUT_PRIMARY: ReadonlySet<FieldName> = new Set([
+  "name",
+  "provider",
+  "organization_id",
+  "organization_role",
+]);
+
+/**
+ * The keys of an order, each with a sign: none and `+` ascend. The last is always the id, in the direction of the key before it
+ * where it isn't asked for. A key that stands twice, and whatever comes after the id, decides nothing and is left out.
+ */
+export function parseOrders(
+  given: unknown,
+  filter: Condition,
+  scopes: ReadonlySet<Scope>,
+  path = "order_by",
+): readonly OrderKey[] {
+  if (!Array.isArray(given)) throw problem(path, `must be an array of fields, not ${shown(given)}.`);
+  if (given.length > MOST_KEYS) throw problem(path, `must have at most ${MOST_KEYS} fields.`);
+  const names = given.length > 0 ? given : DEFAULT;
+  const keys = names.map((name, n) => parseKey(name, filter, scopes, itemPath(path, n)));
+  const orders: OrderKey[] = [];
+  for (const key of keys) {
+    if (!orders.some((earlier) => nameOf(earlier) === nameOf(key))) orders.push(key);
+    if (nameOf(key) === nameOf(BY_ID)) return orders;
+  }
+  return [...orders, { ...BY_ID, descending: orders.at(-1)?.descending ?? false }];
+}
+
+const BY_ID = { by: { kind: "field", name: "id" }, descending: false } as const satisfies OrderKey;
+
+function nameOf({ by }: OrderKey): string {
+  if (by === "score") return by;
+  return by.kind === "field" ? `.${by.name}` : JSON.stringify([by.object, ...by.path]);
+}
+
+function parseKey(given: unknown, filter: Condition, scopes: ReadonlySet<Scope>, at: string): OrderKey {
+  if (typeof given !== "string") throw problem(at, `must be a text, not ${shown(given)}.`);
+  // A + that the sender of a link forgot to escape arrives as a space.
+  const [, sign, name = ""] = /^([ +-]?)(.*)$/s.exec(given) ?? [];
+  const descending = sign === "-";
+  if (name === "_score") {
+    if (scoredTerm(filter)) return { by: "score", descending };
+    throw problem(at, "ranks by a similar of the filter: there must be exactly one that isn't inside a not.");
+  }
+  const by = parseFieldRef(ALIASES.get(name) ?? name, scopes, at);
+  if (!hasNoPrimary(by)) return { by, descending };
+  throw problem(at, `can't be ${shown(name)}: a user can have several, and none of them is the primary one.`);
+}
+
+const hasNoPrimary = (by: FieldRef) => by.kind === "field" && WITHOUT_PRIMARY.has(by.name);
+
+/** The term by whose similarity `_score` ranks. Null if there is none, or more than one. */
+export function scoredTerm(filter: Condition): Term | null {
+  const terms = similarTerms(filter);
+  return terms.length === 1 ? (terms[0] ?? null) : null;
+}
+
+function similarTerms(condition: Condition): Term[] {
+  if (condition.kind === "or") return condition.any.flatMap(similarTerms);
+  if (condition.kind === "and") return conjuncts(condition).flatMap(similarTerms);
+  return condition.kind === "term" && condition.how === "similar" ? [condition] : [];
+}
