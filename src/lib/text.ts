@@ -43,6 +43,12 @@ export const accountKey = (provider: string, userId: string) => `${plainProvider
 
 export const plainProvider = (provider: string) => provider.replace(/^oauth_/, "");
 
+/** What follows the last `@` of a folded address; null: nothing does. */
+export function domainOf(folded: string): string | null {
+  const at = folded.lastIndexOf("@");
+  return at === -1 || at === folded.length - 1 ? null : folded.slice(at + 1);
+}
+
 function cut(value: string): string {
   return value.length <= KEY_MAX_CHARS ? value : value.slice(0, KEY_MAX_CHARS).toWellFormed();
 }

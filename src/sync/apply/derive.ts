@@ -1,5 +1,5 @@
 import type { ClerkUser, Json } from "../../clerk.js";
-import { accountKey, exactKey, foldedKey, plainProvider, searchText } from "../../lib/text.js";
+import { accountKey, domainOf, exactKey, foldedKey, plainProvider, searchText } from "../../lib/text.js";
 import { safeJson } from "./safe-json.js";
 import type { ActivityRow, IdentifierRow, MetadataRow, SearchRow, StoredUser } from "./tables.js";
 
@@ -161,12 +161,6 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
 }
 
 const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
-
-/** What follows the last `@` of a folded address; null: nothing does. */
-function domainOf(folded: string): string | null {
-  const at = folded.lastIndexOf("@");
-  return at === -1 || at === folded.length - 1 ? null : folded.slice(at + 1);
-}
 
 /** The value that the filters `provider` and `provider_user_id` look for. */
 function keyOfAccount(account: Json): string | null {
