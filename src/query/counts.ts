@@ -1,13 +1,9 @@
-import { hash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { counterNamed } from "../changes/counters.js";
-import { feedPosition } from "../changes/feed.js";
 import type { Availability } from "../db/connection/availability.js";
-import type { Sql } from "../db/connection/sql.js";
-import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
 import { compileFilter, type Search, type Where } from "./compile.js";
 import { type Condition, keepsEverybody } from "./condition.js";
+import { type CurrentPosition, createKeptAnswers } from "./kept-answers.js";
 import { countStatement } from "./page.js";
 import { Parameters } from "./parameters.js";
 import { numberOf } from "./present.js";
@@ -22,30 +18,17 @@ export interface Counts {
 }
 
 export interface CountDeps {
-  points: Sql;
+  currentPosition: CurrentPosition;
   guard: Availability["guard"];
   run: Run;
   termStatistics: () => Promise<TermStatistics>;
 }
 
-/** A count under way, or made. It is stopped when nobody waits for it any more. */
-interface Count {
-  made: Promise<number>;
-  waiting: number;
-  stop: AbortController;
-}
-
-/** There is only one feed to read the position of. */
-const FEED = "changes";
-
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
-export function createCounts({ points, guard, run, termStatistics }: CountDeps): Counts {
-  const kept = new LRUCache<string, Count>({ max: COUNTS_KEPT });
-  const currentPosition = createPointReads<number>(() =>
-    guard(async () => new Map([[FEED, await feedPosition(points)]])),
-  );
+export function createCounts({ currentPosition, guard, run, termStatistics }: CountDeps): Counts {
+  const kept = createKeptAnswers<number>(currentPosition, { maxSize: COUNTS_KEPT, sizeOf: () => 1 });
 
   async function all(asker: Asker): Promise<number> {
     const params = new Parameters();
@@ -58,51 +41,17 @@ export function createCounts({ points, guard, run, termStatistics }: CountDeps):
     if (keepsEverybody(filter)) return all(asker);
     const params = new Parameters();
     const search: Search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
-    return ofMatches(compileFilter(filter, params, search), params, asker);
-  }
-
-  /**
-   * Counted once for all who ask while nothing changes. The feed's position is part of the key, and read first: a count
-   * begun before a commit is never the answer to somebody who asks after it.
-   */
-  async function ofMatches(where: Where, params: Parameters, asker: Asker): Promise<number> {
-    const key = digestOf([await currentPosition(FEED), where.conditions, params.values]);
-    const known = kept.get(key);
-    if (known && !known.stop.signal.aborted) return join(known, asker);
-    const stop = new AbortController();
-    // It waits its turn under the key of the caller who asked first.
-    const made = begin(where, params, { key: asker.key, signal: stop.signal });
-    const count: Count = { made, waiting: 0, stop };
-    kept.set(key, count);
-    made.catch(() => {
-      if (kept.peek(key) === count) kept.delete(key);
-    });
-    return join(count, asker);
+    const where = compileFilter(filter, params, search);
+    const question = [where.conditions, params.values];
+    return kept(question, (asker) => ofMatches(where, params, asker), asker);
   }
 
   /** Guarded by itself: others who ask for the same wait for it, also those who come after Postgres has returned. */
-  async function begin(where: Where, params: Parameters, asker: Asker): Promise<number> {
+  async function ofMatches(where: Where, params: Parameters, asker: Asker): Promise<number> {
     const statement = { text: countStatement(where), params };
     const [row] = await guard(() => run(statement, countStrategy(where), asker));
     return numberOf(row?.[0]) ?? 0;
   }
 
-  async function join(count: Count, { signal }: Asker): Promise<number> {
-    count.waiting++;
-    const leave = () => {
-      if (--count.waiting === 0) count.stop.abort();
-    };
-    if (signal?.aborted) leave();
-    else signal?.addEventListener("abort", leave, { once: true });
-    try {
-      return await count.made;
-    } finally {
-      signal?.removeEventListener("abort", leave);
-    }
-  }
-
   return { all, of };
 }
-
-/** Filters name hundreds of values of any length: a thousand of them would be megabytes. */
-const digestOf = (value: unknown) => hash("sha256", JSON.stringify(value), "base64url");

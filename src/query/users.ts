@@ -9,6 +9,7 @@ import { createPause } from "../lib/turns.js";
 import type { ListParams } from "./clerk-params.js";
 import type { Condition } from "./condition.js";
 import { createCounts } from "./counts.js";
+import { createCurrentPosition } from "./kept-answers.js";
 import { createLists } from "./lists.js";
 import { createLookups } from "./lookups.js";
 import { presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
@@ -60,7 +61,8 @@ export function createUserQueries(
   const userById = createPointReads<RawRow>((ids) => guard(() => usersById(ids)));
   const termStatistics = createTermStatistics(points, guard);
   const run = createRun({ lookUp: createLookups(points, guard), searches: createSearches(readers) });
-  const counts = createCounts({ points, guard, run, termStatistics });
+  const currentPosition = createCurrentPosition(points, guard);
+  const counts = createCounts({ currentPosition, guard, run, termStatistics });
   const pageOf = createLists({ points, guard, run, counts, termStatistics });
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");

@@ -1,3 +1,5 @@
+// Covers src/query/{counts,kept-answers}.ts
+
 import { describe, expect } from "vitest";
 import { noCache } from "../../src/cache/user-cache.js";
 import { unwatched } from "../../src/db/connection/availability.js";
