@@ -84,6 +84,8 @@ function betweenLayers(path: string, own: string, other: string): string | null 
   if (own === "sandbox") return "the sandbox shares nothing with the mirror";
   if (other === "sandbox")
     return path === "src/cli/sandbox.ts" ? null : "only cli/sandbox.ts starts the sandbox";
+  if (own === "client") return "applications take the client alone";
+  if (other === "client") return path.startsWith("src/cli/") ? null : "the client is for applications";
   if (other === "config") {
     return own === "runtime" || own === "cli" ? null : "parts get their slice of the configuration";
   }
