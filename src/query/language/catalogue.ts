@@ -1,3 +1,4 @@
+import { plainProvider } from "../../lib/text.js";
 import type {
   Bound,
   Condition,
@@ -99,7 +100,7 @@ const elementText = (field: ElementText): Text<ElementLeaf> => ({
 /** Stored without `oauth_`, which Clerk writes before the same provider in one place and leaves out in another. */
 const provider: Text<ElementLeaf> = {
   ...elementText("provider"),
-  among: (values) => elementText("provider").among(values.map((value) => value.replace(/^oauth_/, ""))),
+  among: (values) => elementText("provider").among(values.map(plainProvider)),
 };
 
 /** A field of users that is one of their elements': any of them. */

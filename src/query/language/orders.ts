@@ -1,5 +1,5 @@
 import type { Scope } from "../../auth/scopes.js";
-import { type Condition, conjuncts, type Term } from "../condition.js";
+import type { Condition } from "../condition.js";
 import type { FieldName, FieldRef, OrderKey } from "../field.js";
 import { parseFieldRef } from "./paths.js";
 import { itemPath, problem, shown } from "./problems.js";
@@ -7,18 +7,13 @@ import { itemPath, problem, shown } from "./problems.js";
 /** Every further key makes the condition of the next page longer. */
 const MOST_KEYS = 10;
 
-const DEFAULT = ["-created_at"];
+export const DEFAULT_ORDER: readonly string[] = ["-created_at"];
 
 /** What Clerk's lists call a field that is named otherwise here. */
 const ALIASES = new Map([["web3wallet", "web3_wallet"]]);
 
 /** Of these a user can have several values, and none of them is the primary one. */
-const WITHOUT_PRIMARY: ReadonlySet<FieldName> = new Set([
-  "name",
-  "provider",
-  "organization_id",
-  "organization_role",
-]);
+const WITHOUT_PRIMARY: ReadonlySet<FieldName> = new Set(["provider", "organization_id", "organization_role"]);
 
 /**
  * The keys of an order, each with a sign: none and `+` ascend. The last is always the id, in the direction of the key before it
@@ -32,7 +27,7 @@ export function parseOrders(
 ): readonly OrderKey[] {
   if (!Array.isArray(given)) throw problem(path, `must be an array of fields, not ${shown(given)}.`);
   if (given.length > MOST_KEYS) throw problem(path, `must have at most ${MOST_KEYS} fields.`);
-  const names = given.length > 0 ? given : DEFAULT;
+  const names = given.length > 0 ? given : DEFAULT_ORDER;
   const keys = names.map((name, n) => parseKey(name, filter, scopes, itemPath(path, n)));
   const orders: OrderKey[] = [];
   for (const key of keys) {
@@ -55,8 +50,8 @@ function parseKey(given: unknown, filter: Condition, scopes: ReadonlySet<Scope>,
   const [, sign, name = ""] = /^([ +-]?)(.*)$/s.exec(given) ?? [];
   const descending = sign === "-";
   if (name === "_score") {
-    if (scoredTerm(filter)) return { by: "score", descending };
-    throw problem(at, "ranks by a similar of the filter: there must be exactly one that isn't inside a not.");
+    if (asksForSimilar(filter)) return { by: "score", descending };
+    throw problem(at, "ranks by the similar of a filter, and this filter has none.");
   }
   const by = parseFieldRef(ALIASES.get(name) ?? name, scopes, at);
   if (!hasNoPrimary(by)) return { by, descending };
@@ -65,14 +60,15 @@ function parseKey(given: unknown, filter: Condition, scopes: ReadonlySet<Scope>,
 
 const hasNoPrimary = (by: FieldRef) => by.kind === "field" && WITHOUT_PRIMARY.has(by.name);
 
-/** The term by whose similarity `_score` ranks. Null if there is none, or more than one. */
-export function scoredTerm(filter: Condition): Term | null {
-  const terms = similarTerms(filter);
-  return terms.length === 1 ? (terms[0] ?? null) : null;
-}
-
-function similarTerms(condition: Condition): Term[] {
-  if (condition.kind === "or") return condition.any.flatMap(similarTerms);
-  if (condition.kind === "and") return conjuncts(condition).flatMap(similarTerms);
-  return condition.kind === "term" && condition.how === "similar" ? [condition] : [];
+function asksForSimilar(condition: Condition): boolean {
+  switch (condition.kind) {
+    case "and":
+      return condition.all.some(asksForSimilar);
+    case "or":
+      return condition.any.some(asksForSimilar);
+    case "not":
+      return asksForSimilar(condition.condition);
+    default:
+      return condition.kind === "term" && condition.how === "similar";
+  }
 }
