@@ -19,9 +19,12 @@ function foldCase(value: string): string {
     : lower;
 }
 
+/** The whole text folded, for what is looked for in it or is looked for in others. */
+export const foldedText = (value: string): string => foldCase(sqlText(value));
+
 /** A field that is searched, or a search term: folded, and without `\n`, which separates fields in the stored text. */
 export function searchText(value: string): string {
-  const folded = foldCase(sqlText(value));
+  const folded = foldedText(value);
   return folded.includes("\n") ? folded.replaceAll("\n", "\u2028") : folded;
 }
 
@@ -35,7 +38,7 @@ export function exactKey(value: string): string {
 
 /** The same, folded, for sorting and for equality that ignores case. */
 export function foldedKey(value: string): string {
-  return cut(foldCase(sqlText(value)));
+  return cut(foldedText(value));
 }
 
 /** A linked account as it is stored and filtered by. Clerk spells a provider with and without `oauth_`. */

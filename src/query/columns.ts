@@ -1,7 +1,26 @@
-/** A column of `user_search s` or `user_activity a`: the narrow tables by which users are filtered and ordered. */
+/** The narrow tables by which users are filtered and ordered. Each has exactly the live users. */
+export type Table = "search" | "activity" | "metadata";
+
+/** The first that a statement needs is the one that the others are joined to. */
+const TABLES: readonly { table: Table; name: string; alias: string }[] = [
+  { table: "search", name: "mirror_data.user_search", alias: "s" },
+  { table: "activity", name: "mirror_data.user_activity", alias: "a" },
+  { table: "metadata", name: "mirror_data.user_metadata", alias: "m" },
+];
+
+/** What stands behind `from`, and the column with the user's id. Any of the tables is enough where none is asked for. */
+export function tablesOf(needed: ReadonlySet<Table>): { from: string; id: string } {
+  const [first, ...others] = TABLES.filter(({ table }) => needed.has(table));
+  const { name, alias } = first ?? TABLES[0]!;
+  const id = `${alias}.id`;
+  const joined = others.map((other) => ` join ${other.name} ${other.alias} on ${other.alias}.id = ${id}`);
+  return { from: `${name} ${alias}${joined.join("")}`, id };
+}
+
+/** A column of one of these tables. */
 export interface Column {
   sql: string;
-  table: "search" | "activity";
+  table: Table;
   nullable: boolean;
 }
 
@@ -9,12 +28,19 @@ export const COLUMNS = {
   id: { sql: "s.id", table: "search", nullable: false },
   external_id: { sql: "s.external_id", table: "search", nullable: true },
   banned: { sql: "s.banned", table: "search", nullable: false },
+  password_enabled: { sql: "s.password_enabled", table: "search", nullable: false },
+  two_factor_enabled: { sql: "s.two_factor_enabled", table: "search", nullable: false },
+  has_image: { sql: "s.has_image", table: "search", nullable: false },
   created_at: { sql: "s.created_at", table: "search", nullable: false },
   username: { sql: "s.username_key", table: "search", nullable: true },
   first_name: { sql: "s.first_name_key", table: "search", nullable: true },
   last_name: { sql: "s.last_name_key", table: "search", nullable: true },
   /** First name, last name, and both with a space between, a line each. */
   names: { sql: "s.name_search", table: "search", nullable: false },
+  /** All that Clerk's `query` looks at, a line each. */
+  search: { sql: "s.search", table: "search", nullable: false },
+  email_domains: { sql: "s.email_domains", table: "search", nullable: false },
+  providers: { sql: "s.providers", table: "search", nullable: false },
   /** Of several identifiers the primary one. */
   primary_email: { sql: "s.email_key", table: "search", nullable: true },
   primary_phone: { sql: "s.phone_key", table: "search", nullable: true },

@@ -1,7 +1,7 @@
 import { counterNamed } from "../changes/counters.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Asker } from "../lib/shares.js";
-import { compileFilter, type Search, type Where } from "./compile.js";
+import { compileFilter } from "./compile.js";
 import { type Condition, keepsEverybody } from "./condition.js";
 import { type CurrentPosition, createKeptAnswers } from "./kept-answers.js";
 import { countStatement } from "./page.js";
@@ -10,6 +10,7 @@ import { numberOf } from "./present.js";
 import type { Run } from "./run.js";
 import { countStrategy, MOST_BY_PIECES } from "./strategy.js";
 import type { TermStatistics } from "./term-statistics.js";
+import type { Search, Where } from "./where.js";
 
 /** How many users a filter keeps. */
 export interface Counts {
@@ -22,12 +23,13 @@ export interface CountDeps {
   guard: Availability["guard"];
   run: Run;
   termStatistics: () => Promise<TermStatistics>;
+  nowMs: () => number;
 }
 
 /** Counts of different filters kept while nothing changes. */
 const COUNTS_KEPT = 1000;
 
-export function createCounts({ currentPosition, guard, run, termStatistics }: CountDeps): Counts {
+export function createCounts({ currentPosition, guard, run, termStatistics, nowMs }: CountDeps): Counts {
   const kept = createKeptAnswers<number>(currentPosition, { maxSize: COUNTS_KEPT, sizeOf: () => 1 });
 
   async function all(asker: Asker): Promise<number> {
@@ -40,7 +42,8 @@ export function createCounts({ currentPosition, guard, run, termStatistics }: Co
   async function of(filter: Condition, asker: Asker): Promise<number> {
     if (keepsEverybody(filter)) return all(asker);
     const params = new Parameters();
-    const search: Search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES };
+    const statistics = await termStatistics();
+    const search: Search = { statistics, mostByPieces: MOST_BY_PIECES, nowMs: nowMs() };
     const where = compileFilter(filter, params, search);
     const question = [where.conditions, params.values];
     return kept(question, (asker) => ofMatches(where, params, asker), asker);

@@ -5,7 +5,7 @@ import { createPointReads } from "../lib/point-reads.js";
 import type { Asker } from "../lib/shares.js";
 import { sqlText } from "../lib/text.js";
 import { invalid, type ListParams } from "./clerk-params.js";
-import { compileFilter, type Search, type Where } from "./compile.js";
+import { compileFilter } from "./compile.js";
 import { type Condition, keepsEverybody } from "./condition.js";
 import type { Counts } from "./counts.js";
 import { type PageRequest, pageStatement } from "./page.js";
@@ -14,6 +14,7 @@ import type { RawRow } from "./present.js";
 import type { Run, Statement } from "./run.js";
 import { MOST_BY_PIECES, mostByPiecesOfPage, pageByPiecesStrategy, pageStrategy } from "./strategy.js";
 import type { TermStatistics } from "./term-statistics.js";
+import type { Search, Where } from "./where.js";
 
 /** The rows of one page, for `presentUser`. Rejects with `invalid_request` where the cursor is no user. */
 export type Lists = (params: ListParams, asker: Asker) => Promise<RawRow[]>;
@@ -24,9 +25,10 @@ export interface ListDeps {
   run: Run;
   counts: Pick<Counts, "all">;
   termStatistics: () => Promise<TermStatistics>;
+  nowMs: () => number;
 }
 
-export function createLists({ points, guard, run, counts, termStatistics }: ListDeps): Lists {
+export function createLists({ points, guard, run, counts, termStatistics, nowMs }: ListDeps): Lists {
   const cursorById = createPointReads<number>((ids) => guard(() => createdAt(ids)));
 
   async function list(params: ListParams, asker: Asker): Promise<RawRow[]> {
@@ -45,9 +47,11 @@ export function createLists({ points, guard, run, counts, termStatistics }: List
     asker: Asker,
   ): Promise<RawRow[]> {
     const mostByPieces = mostByPiecesOfPage(request, statistics.users);
-    const { where, statement } = compilePage(filter, request, { statistics, mostByPieces });
+    const { where, statement } = compilePage(filter, request, { statistics, mostByPieces, nowMs: nowMs() });
     return run(statement, pageStrategy(where, request), asker, () => {
-      const anew = compilePage(filter, request, { statistics, mostByPieces: MOST_BY_PIECES });
+      const anew = compilePage(filter, request, {
+        ...{ statistics, mostByPieces: MOST_BY_PIECES, nowMs: nowMs() },
+      });
       return run(anew.statement, pageByPiecesStrategy(anew.where), asker);
     });
   }

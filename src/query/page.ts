@@ -1,9 +1,9 @@
 import { USER_COUNT } from "../changes/counters.js";
 import type { Column } from "./columns.js";
-import type { Where } from "./compile.js";
 import { ORDER_COLUMNS, type OrderBy } from "./order.js";
 import type { Parameters } from "./parameters.js";
 import { SHOWN_COLUMNS } from "./present.js";
+import { fromOf, type Where, whereClause } from "./where.js";
 
 export interface PageRequest {
   orderBy: OrderBy;
@@ -23,8 +23,7 @@ export interface PageRequest {
  */
 export function pageStatement(where: Where, request: PageRequest, params: Parameters): string {
   const order = ORDER_COLUMNS[request.orderBy.field];
-  const tables = fromTables(where, order);
-  return `with ${pageOfIds(where, order, tables, request, params)}
+  return `with ${pageOfIds(where, order, request, params)}
     select ${SHOWN_COLUMNS}
     from ids cross join lateral (
       select * from mirror_data.users u where u.id = ids.id and u.payload is not null offset 0) as u
@@ -33,26 +32,13 @@ export function pageStatement(where: Where, request: PageRequest, params: Parame
 
 /** The count of what `pageStatement` pages through. */
 export function countStatement(where: Where): string {
-  return `select count(*)::bigint as n from ${fromTables(where, null)} ${whereClause(where.conditions)}`;
+  return `select count(*)::bigint as n from ${fromOf(where).from} ${whereClause(where.conditions)}`;
 }
 
-/** Both tables have exactly the live users, so either alone is enough. */
-function fromTables(where: Where, order: Column | null): string {
-  const search = where.search || order?.table === "search";
-  const activity = where.activity || order?.table === "activity";
-  if (search && activity) return "mirror_data.user_search s join mirror_data.user_activity a on a.id = s.id";
-  return activity ? "mirror_data.user_activity a" : "mirror_data.user_search s";
-}
-
-function pageOfIds(
-  where: Where,
-  order: Column,
-  tables: string,
-  request: PageRequest,
-  params: Parameters,
-): string {
+function pageOfIds(where: Where, order: Column, request: PageRequest, params: Parameters): string {
   const { sql: column, nullable } = order;
   const { fromEnd } = request;
+  const { from: tables } = fromOf(where, order.table);
   const id = order.table === "search" ? "s.id" : "a.id";
   const direction = request.orderBy.descending === fromEnd ? "asc" : "desc";
   const { most, limit, offset } = sliceOf(request, params);
@@ -107,6 +93,3 @@ function cursorCondition({ after, orderBy }: PageRequest, params: Parameters): s
     `(s.created_at, s.id) ${comparison} (${params.add(after.createdAtMs)}::bigint, ${params.add(after.id)})`,
   ];
 }
-
-const whereClause = (conditions: readonly string[]) =>
-  conditions.length > 0 ? `where ${conditions.join(" and ")}` : "";

@@ -1,4 +1,4 @@
-import { textArray } from "../db/connection/bulk.js";
+import { plainArray, textArray } from "../db/connection/bulk.js";
 
 /** Values of a statement, in the order of their `$n`. */
 export class Parameters {
@@ -12,5 +12,22 @@ export class Parameters {
   /** As a literal, which needs no type known to the driver. */
   texts(values: readonly string[]): string {
     return `${this.add(textArray(values))}::text::text[]`;
+  }
+
+  integers(values: readonly number[]): string {
+    return `${this.add(plainArray(values))}::text::bigint[]`;
+  }
+
+  /** As a text that Postgres reads: the driver would print it as JSON a second time. */
+  jsons(values: readonly string[]): string {
+    return `${this.add(textArray(values))}::text::jsonb[]`;
+  }
+
+  json(text: string): string {
+    return `${this.add(text)}::text::jsonb`;
+  }
+
+  jsonPath(text: string): string {
+    return `${this.add(text)}::text::jsonpath`;
   }
 }

@@ -1,6 +1,6 @@
-import type { Traits } from "./compile.js";
 import type { OrderBy } from "./order.js";
 import type { PageRequest } from "./page.js";
+import type { Traits } from "./where.js";
 
 /** How a statement is run. `run.ts` does what is decided here. */
 export type Strategy = Lookup | Guess | Thorough;

@@ -1,12 +1,14 @@
 import { userCount } from "../changes/counters.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
-import { hasLettersBeyondAscii } from "../db/setup/search-index.js";
+import { hasLettersBeyondAscii, trigramSchema } from "../db/setup/search-index.js";
 
 /** What is known of search terms before one is searched for. */
 export interface TermStatistics {
   /** Whether the database's trigrams contain letters other than a-z. */
   lettersBeyondAscii: boolean;
+  /** Where the extension pg_trgm is, quoted. */
+  trigramSchema: string;
   /** About how many users there are. */
   users: number;
   /** Upper bound for the share of users whose text has all of these pieces, by the last ANALYZE; 0: they are rare. */
@@ -37,8 +39,9 @@ export function createTermStatistics(
 }
 
 async function read(sql: Sql): Promise<TermStatistics> {
-  const [lettersBeyondAscii, users, common] = await Promise.all([
+  const [lettersBeyondAscii, schema, users, common] = await Promise.all([
     hasLettersBeyondAscii(sql),
+    trigramSchema(sql),
     userCount(sql),
     sql<{ gram: string; share: number }[]>`
       select gram, share
@@ -50,6 +53,7 @@ async function read(sql: Sql): Promise<TermStatistics> {
   const shares = new Map(common.map(({ gram, share }) => [gram, share]));
   return {
     lettersBeyondAscii,
+    trigramSchema: schema,
     users,
     shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
   };

@@ -62,8 +62,8 @@ export function createUserQueries(
   const termStatistics = createTermStatistics(points, guard);
   const run = createRun({ lookUp: createLookups(points, guard), searches: createSearches(readers) });
   const currentPosition = createCurrentPosition(points, guard);
-  const counts = createCounts({ currentPosition, guard, run, termStatistics });
-  const pageOf = createLists({ points, guard, run, counts, termStatistics });
+  const counts = createCounts({ currentPosition, guard, run, termStatistics, nowMs });
+  const pageOf = createLists({ points, guard, run, counts, termStatistics, nowMs });
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
 

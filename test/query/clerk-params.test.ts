@@ -1,11 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseListParams, type RawParams } from "../../src/query/clerk-params.js";
-import { compileFilter, type Search } from "../../src/query/compile.js";
+import { compileFilter } from "../../src/query/compile.js";
 import { ORDER_FIELDS } from "../../src/query/order.js";
 import { countStatement, pageStatement } from "../../src/query/page.js";
 import { Parameters } from "../../src/query/parameters.js";
 import { countStrategy, pageStrategy } from "../../src/query/strategy.js";
+import type { Search } from "../../src/query/where.js";
 
 const some = (...values: string[]) => fc.array(fc.constantFrom(...values), { minLength: 1, maxLength: 3 });
 const lists = some("ann@example.com", "+1", "-1", " 1", "", "Ann");
@@ -56,8 +57,14 @@ const twice = params.chain((given) => {
 
 /** Half of all pieces are common. */
 const search: Search = {
-  statistics: { lettersBeyondAscii: true, users: 1000, shareOf: ([gram = ""]) => gram.length % 2 },
+  statistics: {
+    trigramSchema: "public",
+    lettersBeyondAscii: true,
+    users: 1000,
+    shareOf: ([gram = ""]) => gram.length % 2,
+  },
   mostByPieces: 0.5,
+  nowMs: 0,
 };
 
 /** What is sent to Postgres for a list and a count, and how. */

@@ -1,4 +1,4 @@
-// Covers src/query/{condition,columns,compile,parameters}.ts
+// Covers src/query/{condition,columns,compile,parameters,where}.ts, src/query/compile/
 
 import fc from "fast-check";
 import { expect } from "vitest";

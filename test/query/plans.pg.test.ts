@@ -6,13 +6,14 @@ import { unwatched } from "../../src/db/connection/availability.js";
 import { textArray } from "../../src/db/connection/bulk.js";
 import { connect, type Database } from "../../src/db/connection/client.js";
 import { parseListParams, type RawParams } from "../../src/query/clerk-params.js";
-import { compileFilter, type Search } from "../../src/query/compile.js";
+import { compileFilter } from "../../src/query/compile.js";
 import { forManySets } from "../../src/query/lookups.js";
 import { statementFor } from "../../src/query/memberships.js";
 import { ORDER_FIELDS } from "../../src/query/order.js";
 import { countStatement, type PageRequest, pageStatement } from "../../src/query/page.js";
 import { Parameters } from "../../src/query/parameters.js";
 import { BY_ID, createUserQueries } from "../../src/query/users.js";
+import type { Search } from "../../src/query/where.js";
 import { startSandbox } from "../../src/sandbox/server.js";
 import { freshDatabase, test } from "../support/database.js";
 import { walksOver } from "../support/walks.js";
@@ -36,8 +37,9 @@ beforeAll(async () => {
 
 /** All pieces of terms are taken for rare. */
 const byPieces = (lettersBeyondAscii: boolean): Search => ({
-  statistics: { lettersBeyondAscii, users: 8000, shareOf: () => 0 },
+  statistics: { trigramSchema: "public", lettersBeyondAscii, users: 8000, shareOf: () => 0 },
   mostByPieces: 1,
+  nowMs: 0,
 });
 
 type PlanOptions = Partial<Pick<PageRequest, "fromEnd" | "after">> & { lettersBeyondAscii?: boolean };

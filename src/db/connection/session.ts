@@ -26,6 +26,8 @@ const SETTINGS = {
   IntervalStyle: "postgres",
   TimeZone: "UTC",
   bytea_output: "hex",
+  // What `similar` means (`query/compile/similar.ts`). Nothing else of the mirror asks by it.
+  "pg_trgm.word_similarity_threshold": "0.5",
   // A smaller value would round the primary's clock.
   extra_float_digits: "1",
   // Of no meaning to Postgres. What a process writes that says less is completed by a trigger (migration 0016): raise it with the

@@ -144,7 +144,8 @@ export async function hasLettersBeyondAscii(sql: postgres.Sql): Promise<boolean>
   return row?.has === true;
 }
 
-async function trigramSchema(sql: AnySql): Promise<string> {
+/** Where the extension pg_trgm is, quoted. */
+export async function trigramSchema(sql: AnySql): Promise<string> {
   const [extension] = await sql<{ schema: string }[]>`
     select quote_ident(n.nspname) as schema
     from pg_extension e join pg_namespace n on n.oid = e.extnamespace where e.extname = 'pg_trgm'`;

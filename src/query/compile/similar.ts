@@ -1,0 +1,54 @@
+import { foldedText } from "../../lib/text.js";
+import { COLUMNS, type Column } from "../columns.js";
+import type { TermField } from "../condition.js";
+import { type Context, speakOf } from "./context.js";
+
+/** What a text must be similar by, at least. Every connection has it as the limit of the operator `<%` too (`session.ts`). */
+const LEAST_SIMILAR = 0.5;
+
+/**
+ * Found by the trigrams of a column that has more than the field, then compared with the field's own values, one by one: what
+ * spans two of them is similar to neither.
+ */
+export function similar(field: TermField, value: string, context: Context): string {
+  const { notes, params, search } = context;
+  const { trigramSchema, lettersBeyondAscii } = search.statistics;
+  const text = foldedText(value);
+  const of = OF_FIELDS[field];
+  if (!of) throw new TypeError(`${field} is never asked to be similar`);
+  // Without a letter there is no trigram. Their index would be read from end to end.
+  if (!(lettersBeyondAscii ? /[\p{L}\p{N}]/u : /[a-z0-9]/).test(text)) return "false";
+  const sought = `${params.add(text)}::text`;
+  const similarity = of.similarity((sql) => `${trigramSchema}.word_similarity(${sought}, ${sql})`);
+  notes.similarities.push(similarity);
+  const found = `${sought} operator(${trigramSchema}.<%) ${speakOf(of.foundBy, context)}`;
+  return `${found} and ${similarity} >= ${LEAST_SIMILAR}`;
+}
+
+interface Similar {
+  foundBy: Column;
+  similarity: (to: (sql: string) => string) => string;
+}
+
+const one = (column: Column): Similar => ({ foundBy: COLUMNS.search, similarity: (to) => to(column.sql) });
+
+const OF_FIELDS: Partial<Record<TermField, Similar>> = {
+  any: {
+    foundBy: COLUMNS.search,
+    similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
+  },
+  // Both names with a space between have either as a part, and are at least as similar.
+  name: {
+    foundBy: COLUMNS.names,
+    similarity: (to) =>
+      to("coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)"),
+  },
+  username: one(COLUMNS.username),
+  first_name: { ...one(COLUMNS.first_name), foundBy: COLUMNS.names },
+  last_name: { ...one(COLUMNS.last_name), foundBy: COLUMNS.names },
+  email: {
+    foundBy: COLUMNS.search,
+    similarity: (to) => `(select max(${to("i.folded")}) from mirror_data.user_identifiers i
+      where i.user_id = s.id and i.kind = 'email')`,
+  },
+};

@@ -1,0 +1,97 @@
+import { sqlText } from "../lib/text.js";
+import { COLUMNS, type Column, type Table } from "./columns.js";
+import { METADATA_COLUMNS, pathTo } from "./compile/metadata.js";
+import type { MetadataObject } from "./condition.js";
+import type { FieldName, FieldRef } from "./field.js";
+import type { Parameters } from "./parameters.js";
+
+/** One of the values by which users are put in order. */
+export interface SortKey extends Omit<Column, "table"> {
+  /** Null: needs no table beside those of the filter. */
+  table: Table | null;
+  /** What a value is written as in a statement. */
+  type: "text" | "bigint" | "boolean" | "jsonb" | "real";
+  descending: boolean;
+}
+
+/** What orders are made of, beside the statement's parameters. */
+export interface OrderContext {
+  params: Parameters;
+  nowMs: number;
+}
+
+/** A value of a user: of several the primary one. Numbers, texts and metadata compare as orders have them. */
+export function fieldValue(field: FieldRef, { params, nowMs }: OrderContext): Omit<SortKey, "descending"> {
+  if (field.kind === "metadata") {
+    return { sql: metadataValue(field, params), table: "metadata", nullable: true, type: "jsonb" };
+  }
+  const { name } = field;
+  if (name === "locked") return { ...isLocked(params.add(nowMs)), type: "boolean" };
+  const column = SINGLE[name];
+  if (!column) throw new TypeError(`${name} has no single value`);
+  return { ...column, type: TYPES[name] ?? "text" };
+}
+
+/**
+ * Null where the path leads nowhere, or to null. Paths go through objects alone, but `#>` takes a key of digits for a place in an
+ * array.
+ */
+function metadataValue(
+  { object, path }: { object: MetadataObject; path: readonly string[] },
+  params: Parameters,
+): string {
+  const column = METADATA_COLUMNS[object];
+  const found = path.some((key) => /^\s*[-+]?\d/.test(key))
+    ? `jsonb_path_query_first(${column}, ${params.jsonPath(pathTo(path))}, '{}', true)`
+    : `${column} #> ${params.texts(path.map(sqlText))}`;
+  return `nullif(${found}, 'null'::jsonb)`;
+}
+
+const isLocked = (now: string): Column => ({
+  sql: `exists (select from mirror_data.users l where l.id = s.id and l.locked_until > ${now}::bigint)`,
+  table: "search",
+  nullable: false,
+});
+
+const EMAIL = COLUMNS.primary_email.sql;
+
+const SINGLE: Partial<Record<FieldName, Column>> = {
+  id: COLUMNS.id,
+  external_id: COLUMNS.external_id,
+  username: COLUMNS.username,
+  name: {
+    sql: "coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)",
+    table: "search",
+    nullable: true,
+  },
+  first_name: COLUMNS.first_name,
+  last_name: COLUMNS.last_name,
+  email_address: COLUMNS.primary_email,
+  email_domain: {
+    // What follows the last @, if anything does.
+    sql: `nullif(case when position('@' in ${EMAIL}) > 0 then split_part(${EMAIL}, '@', -1) end, '')`,
+    table: "search",
+    nullable: true,
+  },
+  phone_number: COLUMNS.primary_phone,
+  web3_wallet: COLUMNS.primary_wallet,
+  banned: COLUMNS.banned,
+  two_factor_enabled: COLUMNS.two_factor_enabled,
+  password_enabled: COLUMNS.password_enabled,
+  has_image: COLUMNS.has_image,
+  created_at: COLUMNS.created_at,
+  updated_at: COLUMNS.updated_at,
+  last_active_at: COLUMNS.last_active_at,
+  last_sign_in_at: COLUMNS.last_sign_in_at,
+};
+
+const TYPES: Partial<Record<FieldName, SortKey["type"]>> = {
+  banned: "boolean",
+  two_factor_enabled: "boolean",
+  password_enabled: "boolean",
+  has_image: "boolean",
+  created_at: "bigint",
+  updated_at: "bigint",
+  last_active_at: "bigint",
+  last_sign_in_at: "bigint",
+};

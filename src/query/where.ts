@@ -1,0 +1,45 @@
+import { type Table, tablesOf } from "./columns.js";
+import type { TermStatistics } from "./term-statistics.js";
+
+/**
+ * What a filter says about itself without asking the database. `strategy.ts` decides from it how a statement is run.
+ */
+export interface Traits {
+  /** Which tables the conditions speak of. */
+  tables: ReadonlySet<Table>;
+  /** At most a few users are kept, because values that are indexed name them. */
+  few: boolean;
+  /** How users with the terms are found; null: there is no term. */
+  terms: "by index" | "by looking" | null;
+  /** A term has pieces that an index knows, but too many users have them: that index wasn't used. */
+  hasCommonPieces: boolean;
+  /**
+   * How many comparisons the filter has, counting `or` and `not` too. The more, the less likely the statement is to
+   * recur.
+   */
+  size: number;
+  /** How similar a user is, for each condition that asks for it: SQL, null where there is nothing to compare. */
+  similarities: readonly string[];
+}
+
+/** A filter in SQL, over the tables of `columns.ts`. */
+export interface Where extends Traits {
+  /** All of them must hold. */
+  conditions: string[];
+}
+
+/** How conditions are looked for. */
+export interface Search {
+  statistics: TermStatistics;
+  /** Where a larger share of users has the pieces of a term, their index isn't used. */
+  mostByPieces: number;
+  /** Who is locked at this moment. */
+  nowMs: number;
+}
+
+/** The tables of a filter, and of what else a statement speaks of; and the column with the user's id. */
+export const fromOf = (where: Traits, ...others: readonly Table[]) =>
+  tablesOf(new Set([...where.tables, ...others]));
+
+export const whereClause = (conditions: readonly string[]) =>
+  conditions.length > 0 ? `where ${conditions.join(" and ")}` : "";
