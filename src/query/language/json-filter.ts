@@ -21,7 +21,7 @@ export interface FilterContext {
 }
 
 /** Of `and`, `or`, `not` and element objects inside each other. It bounds how deep everything recurses that walks a condition. */
-const MOST_DEPTH = 8;
+export const MOST_DEPTH = 8;
 const MOST_CONDITIONS = 200;
 
 /**

@@ -1,4 +1,5 @@
 import { invalid } from "../clerk-params.js";
+import { MOST_DEPTH } from "./json-filter.js";
 import {
   type Attribute,
   type Attributes,
@@ -13,7 +14,6 @@ import { ScimReader } from "./scim-reader.js";
 export type FilterObject = Readonly<Record<string, unknown>>;
 
 const MOST_BYTES = 65_536;
-const MOST_DEPTH = 8;
 
 /**
  * A SCIM 2.0 filter (RFC 7644 §3.4.2.2, and `in [...]`) as the JSON filter that says the same. Throws `invalid_request` about

@@ -3,9 +3,13 @@
 import fc from "fast-check";
 import { type Filter, parse } from "scim2-parse-filter";
 import { describe, expect, test } from "vitest";
+import { SCOPES } from "../../../src/auth/scopes.js";
 import { AppError } from "../../../src/lib/errors.js";
+import { parseFilter } from "../../../src/query/language/json-filter.js";
 import { scimFilter } from "../../../src/query/language/scim.js";
 import { pairs } from "./scim-pairs.js";
+
+const CONTEXT = { nowMs: 1_800_000_000_000, scopes: new Set(SCOPES) };
 
 /** What is told about a text that isn't a filter. */
 function refusal(text: string): string {
@@ -83,6 +87,7 @@ describe("a SCIM filter becomes the JSON filter that says the same", () => {
     fc.assert(
       fc.property(pairs({ plain: false }), ({ scim, json }) => {
         expect(scimFilter(scim)).toEqual(json);
+        expect(parseFilter(scimFilter(scim), CONTEXT)).toEqual(parseFilter(json, CONTEXT));
       }),
       { numRuns: 1000 },
     );
