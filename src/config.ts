@@ -27,6 +27,8 @@ export interface Config {
   database: { url: string | null; notes: string[]; poolMax: number; dataDir: string };
   /** 0: no cache. */
   cache: { maxBytes: number };
+  /** How long the feed reaches back. */
+  changes: { retentionMs: number };
   server: { host: string; port: number };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
@@ -92,6 +94,7 @@ export function loadConfig(
       dataDir: values.DATA_DIR,
     },
     cache: { maxBytes: values.CACHE_MAX_BYTES },
+    changes: { retentionMs: values.CHANGES_RETENTION },
     server: { host: values.HOST, port: values.PORT },
     keys: {
       mirrorApiKey: values.MIRROR_API_KEY ?? null,
@@ -159,13 +162,13 @@ const OWN_ADDRESS =
 /** How many requests Clerk allows an instance in 10 seconds: 1000 in production, 100 in development. */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
 
-/** In Node, a longer timer fires at once. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
+/** In Node, a timer of 25 days fires at once. */
+const MAX_TIMER_DAYS = 24;
 
 const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
 /** `500ms`, `60s`, `24h` … A number without a unit is refused, except 0. */
-function duration({ atLeastMs = 0 } = {}) {
+function duration({ atLeastMs = 0, atMostDays = MAX_TIMER_DAYS } = {}) {
   return z.string().transform((text, context) => {
     const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text === "0" ? "0s" : text) ?? [];
     if (amount === undefined || unit === undefined) {
@@ -173,7 +176,7 @@ function duration({ atLeastMs = 0 } = {}) {
     }
     const ms = Math.round(Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]);
     if (ms < atLeastMs) return refuse(context, `must be at least ${atLeastMs}ms`);
-    return ms <= MAX_TIMER_MS ? ms : refuse(context, "must be at most 24d");
+    return ms <= atMostDays * UNIT_MS.d ? ms : refuse(context, `must be at most ${atMostDays}d`);
   });
 }
 
@@ -288,6 +291,7 @@ const schema = z.object({
   DATABASE_URL: z.string().optional(),
   DATABASE_POOL_MAX: integer(1, 1000).optional(),
   DATA_DIR: z.string().default(".data"),
+  CHANGES_RETENTION: duration({ atLeastMs: UNIT_MS.h, atMostDays: 3650 }).default(7 * UNIT_MS.d),
   CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
   HOST: z.string().default("127.0.0.1"),
   PORT: integer(0, 65_535).default(8787),

@@ -36,6 +36,7 @@ test("has the documented defaults", () => {
     database: { url: null, dataDir: ".data" },
     server: { host: "127.0.0.1", port: 8787 },
     keys: { mirrorApiKey: null, acceptClerkSecretKey: true },
+    changes: { retentionMs: 7 * 86_400_000 },
     upstream: { rateLimit: 100, backgroundShare: 0.5, timeoutMs: 30_000, lagMs: 60_000 },
     reconcile: { fullIntervalMs: 86_400_000, purgeLimit: 0.05 },
     log: { level: "info", format: "json" },
@@ -57,6 +58,18 @@ test("logs for people on a terminal, unless told otherwise", () => {
 test("names the missing key and the demo, only to commands that need the key", () => {
   expect(problemsOf({})).toMatch(/^CLERK_SECRET_KEY is not set.*npm run demo/);
   expect(loadConfig({}, { needs: { secretKey: false } }).clerk.secretKey).toBeNull();
+});
+
+test("keeps the change feed for an hour at least, and for as long as years", () => {
+  const changesOf = (CHANGES_RETENTION: string) =>
+    loadConfig({ CLERK_SECRET_KEY: SECRET_KEY, CHANGES_RETENTION }, served).changes;
+  expect(changesOf("1h").retentionMs).toBe(3_600_000);
+  expect(changesOf("365d").retentionMs).toBe(365 * 86_400_000);
+  for (const CHANGES_RETENTION of ["59m", "0", "week"]) {
+    expect(problemsOf({ CLERK_SECRET_KEY: SECRET_KEY, CHANGES_RETENTION })).toMatch(
+      /^CHANGES_RETENTION must be /,
+    );
+  }
 });
 
 test("counts an empty variable as absent", () => {

@@ -9,6 +9,7 @@ import { authenticated, classified, refuseLoops, requestId, whileDatabaseAnswers
 import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
+import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
@@ -26,6 +27,7 @@ export interface AppDeps {
   positions: CommitPositions;
   admin: AdminDeps;
   deadLetters: DeadLetterDeps;
+  changes: ChangesDeps;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
 }
@@ -46,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))
     .route("/", deadLetterRoutes(deps.deadLetters))
+    .route("/", changesRoutes(deps.changes))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", forwardRoutes(answerByClerk));

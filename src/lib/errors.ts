@@ -8,6 +8,7 @@ export type ErrorCode =
   | "unauthenticated"
   | "forbidden"
   | "not_found"
+  | "expired"
   | "method_not_allowed"
   | "too_large"
   | "headers_too_large"

@@ -1,5 +1,7 @@
 import { createNotifications, type Notifications } from "../cache/notifications.js";
 import { createUserCache, type UserCache } from "../cache/user-cache.js";
+import { createFeedPages, type FeedPages } from "../changes/pages.js";
+import { createFeedTail, type FeedTail } from "../changes/tail.js";
 import type { ConfigWithSecretKey } from "../config.js";
 import { type Availability, createAvailability } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
@@ -24,6 +26,7 @@ export interface Mirror {
   completeness: Completeness;
   cache: UserCache;
   notifications: Notifications;
+  feed: { pages: FeedPages; tail: FeedTail };
   /** Call it after each commit and before answering: it removes the changed users from this process's cache. */
   onCommitted: OnCommitted;
   refetcher: Refetcher;
@@ -63,9 +66,12 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     onChange(ids) {
       cache.invalidate(ids);
       searchTidying.noteChange();
+      tail.notice();
     },
     log,
   });
+  const pages = createFeedPages({ sql, availability, nowMs: clock.now, ...config.changes });
+  const tail = createFeedTail({ pages, isHearing: notifications.isHearing, log });
   const cache = createUserCache({ ...config.cache, isCurrent: notifications.isHearing });
   const onCommitted: OnCommitted = (applied) => cache.invalidate(applied.users.keys());
   const refetcher = createRefetcher({ sql, api, lagMs, onCommitted, log });
@@ -78,7 +84,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   });
   return {
     ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
-    ...{ refetcher, leader, searchTidying },
+    ...{ refetcher, leader, searchTidying, feed: { pages, tail } },
   };
 }
 

@@ -13,6 +13,7 @@ import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import { createWebhookShortcut } from "../http/webhook-shortcut.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
+import { createCurrentObjects } from "../query/current-objects.js";
 import { createMembershipQueries } from "../query/memberships.js";
 import { createUserQueries } from "../query/users.js";
 import { createReadThrough } from "../sync/answers/read-through.js";
@@ -65,7 +66,7 @@ async function serve(
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
   const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
-  const { onCommitted, refetcher, leader, searchTidying } = mirror;
+  const { onCommitted, refetcher, leader, searchTidying, feed } = mirror;
   const { database, clock } = store;
   const { sql } = database.primary;
   const { lagMs } = config.upstream;
@@ -122,6 +123,11 @@ async function serve(
       replay: createReplay({ sql, ingest }),
       drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },
+    changes: {
+      ...feed,
+      objects: createCurrentObjects({ sql, availability, nowMs: clock.now, lagMs }),
+      asOfMs: completeness.asOfMs,
+    },
     users: {
       users,
       memberships: createMembershipQueries(database.readers, { lagMs, availability }),
@@ -150,10 +156,14 @@ async function serve(
     { name: "following completeness", run: completeness.run },
     { name: "refetching", run: refetcher.run },
     { name: "applying what could not be applied", run: unapplied.run },
-    { name: "retention", run: createRetention({ sql: patient, clock, log }).run },
+    {
+      name: "retention",
+      run: createRetention({ sql: patient, clock, log, changesMs: config.changes.retentionMs }).run,
+    },
     { name: "upkeep of plans and indexes", run: createUpkeep({ primary: database.primary, log }).run },
     { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },
     { name: "listening for changes", run: notifications.run },
+    { name: "following the feed", run: feed.tail.run },
     { name: "tidying of the search indexes", run: searchTidying.run },
     { name: "reconciling", run: (signal) => leader.run(signal, onProgress) },
   ]);

@@ -51,6 +51,9 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["POST", "/m2m_tokens/verify", "proxy"],
   ["POST", "/oauth_applications/access_tokens/verify", "proxy"],
 
+  ["GET", "/mirror/changes", "changes:read"],
+  ["HEAD", "/mirror/changes", "changes:read"],
+
   ["GET", "/mirror/status", "admin"],
   ["POST", "/mirror/reconcile", "admin"],
   ["GET", "/mirror/runs/run_1", "admin"],

@@ -114,6 +114,26 @@ export function standInApp(overrides: Overrides = {}) {
         return id === LETTER.id;
       },
     },
+    changes: {
+      pages: {
+        newest: async () => ({ position: 7, atMs: 70 }),
+        async after(place, { kinds, limit }) {
+          asked.push(["changes", place, [...kinds], limit]);
+          const row = { type: "user.upserted", id: "user_1", updatedAtMs: 5, position: 8, atMs: 80 } as const;
+          return { rows: [row], end: { position: 8, atMs: 80 }, hasMore: false };
+        },
+      },
+      tail: {
+        notice() {},
+        follow: () => ({ read: () => null, wait: async () => {}, leave() {} }),
+        run: async () => {},
+        isClosing: () => true,
+      },
+      objects: {
+        read: async (names, view) => names.map((name) => Buffer.from(JSON.stringify({ ...name, view }))),
+      },
+      asOfMs: () => 60,
+    },
     users: {
       users: {
         getFromMemory: () => null,

@@ -15,9 +15,8 @@ export interface Retention {
 }
 
 const DAY_MS = 86_400_000;
-/** Svix repeats a message for a day and a bit. A reader of the feed may be away for a long weekend. */
+/** Svix repeats a message for a day and a bit. */
 const DELIVERIES_MS = 7 * DAY_MS;
-const CHANGES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
 /** Checks come every minute and mostly find nothing. */
 const CHECKS_MS = 7 * DAY_MS;
@@ -34,12 +33,14 @@ export interface RetentionDeps {
   sql: Sql;
   clock: Pick<Clock, "now">;
   log: Logger;
+  /** How long rows of the feed are kept. */
+  changesMs: number;
   mostLetters?: number;
   mostLetterBytes?: number;
 }
 
 export function createRetention(options: RetentionDeps): Retention {
-  const { sql, clock, log } = options;
+  const { sql, clock, log, changesMs } = options;
 
   async function prune(): Promise<number> {
     const now = clock.now();
@@ -49,15 +50,7 @@ export function createRetention(options: RetentionDeps): Retention {
           select message_id from mirror_data.deliveries
           where received_at < ${now - DELIVERIES_MS} limit ${PER_STATEMENT})`,
     );
-    // From the first position on, which is the oldest. The newest row stays, because its position is the feed's own.
-    const changes = await untilDone(
-      () => sql`
-        delete from mirror_data.changes where position in (
-          select position from mirror_data.changes
-          where position < (select max(position) from mirror_data.changes)
-          order by position limit ${PER_STATEMENT})
-        and at < ${now - CHANGES_MS}`,
-    );
+    const changes = await untilDone(() => pruneFeed(now - changesMs));
     const runs = await sql`
       with old as (
         delete from mirror_data.runs
@@ -66,6 +59,19 @@ export function createRetention(options: RetentionDeps): Retention {
       delete from mirror_data.windows where run_id in (select id from old)`;
     return deliveries + changes + runs.count + (await pruneLetters(now));
   }
+
+  /**
+   * Deletes rows of the feed from the oldest on, up to the first that is young. The last of the old ones stays: a reader
+   * that has come as far as this row has missed nothing, and it is told so by finding its row (`changes/pages.ts`). It is
+   * also the newest row where nothing has happened for long, whose position is the feed's own.
+   */
+  const pruneFeed = (beforeMs: number) => sql`
+    with oldest as materialized (
+        select position, at from mirror_data.changes order by position limit ${PER_STATEMENT + 1}),
+      kept as materialized (
+        select max(position) as position from oldest
+        where position < coalesce((select min(position) from oldest where at >= ${beforeMs}), ${Number.MAX_SAFE_INTEGER}))
+    delete from mirror_data.changes where position < (select position from kept)`;
 
   /**
    * Deletes dead letters that are too old, and the oldest beyond the number that may be kept. It never does so

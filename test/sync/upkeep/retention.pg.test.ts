@@ -7,8 +7,13 @@ import { test } from "../../support/database.js";
 const NOW_MS = 1_750_000_000_000;
 const DAY_MS = 86_400_000;
 
-test("what is older than a week goes, what is younger and the feed's last row stay", async ({ db }) => {
+test("what is older than a week goes; what is younger stays, and the newest old row of the feed", async ({
+  db,
+}) => {
   const { sql } = db;
+  const oldChange = (id: string) =>
+    sql`insert into mirror_data.changes (type, id, version, at) values ('user.upserted', ${id}, 1, ${NOW_MS - 9 * DAY_MS})`;
+  await oldChange("older");
   for (const [id, days] of [
     ["old", 8],
     ["young", 6],
@@ -24,18 +29,51 @@ test("what is older than a week goes, what is younger and the feed's last row st
       values (${`${id} check`}, 'incremental', 'succeeded', ${at}, ${at})`;
     await sql`insert into mirror_data.windows (run_id, what, position) values (${id}, 'users', 0)`;
   }
-  const retention = createRetention({ sql, clock: { now: () => NOW_MS }, log: silentLogger() });
+  const retention = createRetention({
+    sql,
+    clock: { now: () => NOW_MS },
+    log: silentLogger(),
+    changesMs: 7 * DAY_MS,
+  });
   expect(await retention.prune()).toBe(3);
   const left = async (table: string, column: string) =>
     (await sql.unsafe(`select ${column} as id from mirror_data.${table}`)).map((row) => row.id);
   expect(await left("deliveries", "message_id")).toEqual(["young"]);
-  expect(await left("changes", "id")).toEqual(["young"]);
+  expect(await left("changes", "id")).toEqual(["old", "young"]);
   expect(await left("runs", "id")).toEqual(["young", "young check"]);
   expect(await left("windows", "run_id")).toEqual(["young"]);
 
   await sql`update mirror_data.changes set at = 0`;
   await retention.prune();
   expect(await left("changes", "id")).toEqual(["young"]);
+});
+
+test("the feed is pruned from its oldest row up to the first that is young, however the clock was set", async ({
+  db,
+}) => {
+  const { sql } = db;
+  const days = [9, 9, 9, 6, 9, 5];
+  for (const [n, age] of days.entries())
+    await sql`
+      insert into mirror_data.changes (type, id, version, at)
+      values ('user.upserted', ${String(n)}, 1, ${NOW_MS - age * DAY_MS})`;
+  const retention = createRetention({
+    ...{ sql, clock: { now: () => NOW_MS }, log: silentLogger(), changesMs: 7 * DAY_MS },
+  });
+  expect(await retention.prune()).toBe(2);
+  const left = await sql`select id from mirror_data.changes order by position`;
+  expect(left.map(({ id }) => id)).toEqual(["2", "3", "4", "5"]);
+});
+
+test("more rows of the feed than one statement deletes all go at once", async ({ db }) => {
+  await db.sql`
+    insert into mirror_data.changes (type, id, version, at)
+    select 'user.upserted', n, 1, 0 from generate_series(1, 12000) n`;
+  const retention = createRetention({
+    ...{ sql: db.sql, clock: { now: () => NOW_MS }, log: silentLogger(), changesMs: 7 * DAY_MS },
+  });
+  expect(await retention.prune()).toBe(11_999);
+  expect(await db.sql`select id from mirror_data.changes`).toEqual([{ id: "12000" }]);
 });
 
 test("dead letters are kept for 30 days, and the newest of too many; those that go are named in the log", async ({
@@ -56,7 +94,7 @@ test("dead letters are kept for 30 days, and the newest of too many; those that 
   });
   const log = createLogger({ level: "trace", format: "json" }, stream as never);
   const prune = (limits: object) =>
-    createRetention({ sql, clock: { now: () => NOW_MS }, log, ...limits }).prune();
+    createRetention({ sql, clock: { now: () => NOW_MS }, log, changesMs: 7 * DAY_MS, ...limits }).prune();
 
   for (const [id, days] of [
     ["a", 31],

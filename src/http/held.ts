@@ -1,0 +1,39 @@
+import { AppError } from "../lib/errors.js";
+import { overloaded } from "../lib/shares.js";
+
+/**
+ * Bounds how many answers are kept open for what hasn't happened yet: event streams, and lists that wait. They cost next
+ * to nothing while nothing happens, so they don't count as requests under way, but each is served when something does.
+ */
+export interface Held {
+  /** Counts one in. Throws `rate_limited` or `overloaded` if it is one too many. Call what it returns once, at its end. */
+  enter(key: string): () => void;
+}
+
+const LIMITS = { most: 1000, mostPerKey: 250 };
+
+export function createHeld({ most, mostPerKey }: Partial<typeof LIMITS> = {}): Held {
+  const limits = { most: most ?? LIMITS.most, mostPerKey: mostPerKey ?? LIMITS.mostPerKey };
+  const byKey = new Map<string, number>();
+  let all = 0;
+  return {
+    enter(key) {
+      const own = byKey.get(key) ?? 0;
+      if (own >= limits.mostPerKey) {
+        throw new AppError("rate_limited", "Too many requests.", {
+          longMessage: `This key may keep ${limits.mostPerKey} streams and waiting requests open, of each process of the mirror.`,
+          retryAfterSeconds: 1,
+        });
+      }
+      if (all >= limits.most) throw overloaded();
+      all++;
+      byKey.set(key, own + 1);
+      return () => {
+        all--;
+        const others = (byKey.get(key) ?? 1) - 1;
+        if (others > 0) byKey.set(key, others);
+        else byKey.delete(key);
+      };
+    },
+  };
+}
