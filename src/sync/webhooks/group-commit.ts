@@ -88,9 +88,7 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
   const patience = createPatience(patienceMs, giveUp);
   const running = { small: 0, large: 0 };
   /** The batch of small items that began last. */
-  let latest = { size: 0, begunAtMs: 0 };
-  let isStarting = false;
-  let isWaiting = false;
+  let latest = { size: 0, mayHang: false };
   let isRetrying = false;
 
   const hasRoomFor = (bytes: number) =>
@@ -98,12 +96,11 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
     lines.small.bytes + lines.large.bytes + lines.stuck.bytes + bytes <= mostBytesWaiting;
 
   function startNext(): void {
-    isStarting = false;
     while (running.small + running.large < slots) {
       const kind = lines.large.waiting.length > 0 && running.large === 0 ? "large" : "small";
       if (lines[kind].waiting.length === 0 || (kind === "small" && !isWorthwhile())) return;
       const batch = takeBatch(lines[kind]);
-      if (kind === "small") latest = { size: batch.length, begunAtMs: performance.now() };
+      if (kind === "small") watch(batch.length);
       running[kind]++;
       void run(batch, false).finally(() => {
         running[kind]--;
@@ -112,19 +109,18 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
     }
   }
 
-  /** Whether what waits shall begin beside what runs. If not, it is asked again when that may have come to hang. */
-  function isWorthwhile(): boolean {
-    if (running.small === 0 || lines.small.waiting.length >= Math.min(latest.size, enough)) return true;
-    const leftMs = latest.begunAtMs + besideMs - performance.now();
-    if (leftMs <= 0) return true;
-    if (!isWaiting) {
-      isWaiting = true;
-      setTimeout(() => {
-        isWaiting = false;
-        startNext();
-      }, leftMs).unref();
-    }
-    return false;
+  /** Whether what waits shall begin, be it beside what runs. */
+  const isWorthwhile = () =>
+    running.small === 0 || latest.mayHang || lines.small.waiting.length >= Math.min(latest.size, enough);
+
+  /** Asks again once this batch has run for so long that it may hang. */
+  function watch(size: number): void {
+    const batch = { size, mayHang: false };
+    latest = batch;
+    setTimeout(() => {
+      batch.mayHang = true;
+      startNext();
+    }, besideMs).unref();
   }
 
   function takeBatch(line: Line<T, R>): Waiting<T, R>[] {
@@ -217,10 +213,8 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
         const shared = stuckKeys.known(keysOf, item);
         if (shared.length > 0) return void setApart(one, shared);
         enter(bytes > mostBytesPerBatch * LARGE_SHARE ? lines.large : lines.small, one);
-        if (isStarting || running.small + running.large >= slots) return;
-        isStarting = true;
         // Begins after everything that has arrived by now was read, so that it is committed together.
-        setImmediate(startNext);
+        if (running.small + running.large < slots) setImmediate(startNext);
       });
     },
   };
