@@ -30,7 +30,7 @@ export const headersOf = (id: string): Record<string, string> => ({
 
 export const requestId: MiddlewareHandler<HttpEnv> = (c, next) => {
   const id = requestIdFor(c.req.header("X-Request-Id"));
-  c.set("startedAtMs", c.env?.begun?.startedAtMs ?? performance.now());
+  c.set("startedAtMs", performance.now());
   c.set("requestId", id);
   c.set("headers", headersOf(id));
   return next();

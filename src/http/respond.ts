@@ -3,18 +3,10 @@ import type { Context } from "hono";
 import type { Principal } from "../auth/keys.js";
 import type { Route } from "../upstream/paths.js";
 
-/** What a shortcut hands on to the app with a request that it couldn't answer. */
-export interface Begun {
-  /** `performance.now()` when the request arrived. */
-  startedAtMs: number;
-  /** What its route would have thrown. */
-  failure: unknown;
-}
-
 /** What a request carries through the app. */
 export interface HttpEnv {
   /** Node's own request and response. Absent if the app is called without a server. */
-  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse; begun?: Begun };
+  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
   Variables: {
     requestId: string;
     /** Headers that every answer to this request carries beside its own. Names are in lower case. */

@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, ServerResponse } from "node:http";
+import { createServer, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { Hono } from "hono";
 import { AppError } from "../lib/errors.js";
 import { boundConnections, type ConnectionLimits } from "./connections.js";
 import { presentBug, presentError } from "./errors.js";
-import type { Begun, HttpEnv } from "./respond.js";
+import type { HttpEnv } from "./respond.js";
 import type { Shortcut } from "./shortcut.js";
 
 export interface ListenOptions {
@@ -55,13 +55,7 @@ export async function listen(
       return super.writeHead(...(head as Parameters<ServerResponse["writeHead"]>));
     }
   }
-  const begunBefore = new WeakMap<IncomingMessage, Begun>();
-  const fetch: Parameters<typeof getRequestListener>[0] = (request, bindings) => {
-    const env = bindings as HttpEnv["Bindings"];
-    const begun = env.incoming && begunBefore.get(env.incoming);
-    return app.fetch(request, begun ? { ...env, begun } : env);
-  };
-  const listener = getRequestListener(fetch, {
+  const listener = getRequestListener(app.fetch, {
     errorHandler: answerUnreadable,
     // HTTP/1.0 has no Host header, and balancers ask in it whether we are well.
     hostname: "localhost",
@@ -77,12 +71,7 @@ export async function listen(
   server.on("request", (incoming, outgoing) => {
     // `OPTIONS *` is about the server as a whole, as `/` is here, and `*` is no path that the listener could read.
     if (incoming.method === "OPTIONS" && incoming.url === "*") incoming.url = "/";
-    serve(incoming, outgoing, () =>
-      shortcut(incoming, outgoing, (begun) => {
-        if (begun) begunBefore.set(incoming, begun);
-        void listener(incoming, outgoing);
-      }),
-    );
+    serve(incoming, outgoing, () => shortcut(incoming, outgoing, () => void listener(incoming, outgoing)));
   });
   server.keepAliveTimeout = KEEP_ALIVE_MS;
 

@@ -6,26 +6,12 @@ import type { Completeness } from "../sync/ledger/proof.js";
 import { routeAnsweredBy } from "../upstream/clerk-routes.js";
 import { HOP_HEADER } from "../upstream/client.js";
 import { admit } from "./admission.js";
-import { atEndOfTurn } from "./end-of-turn.js";
 import { headersOf, requestIdFor } from "./middleware.js";
 import type { RequestObserver } from "./request-observer.js";
-import { type Begun, JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
+import { JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
 
-/**
- * Answers a request, or leaves it to what comes behind: untouched, or with what has gone wrong since it was begun, of which
- * nothing was answered.
- */
-export type Shortcut = (
-  incoming: IncomingMessage,
-  outgoing: ServerResponse,
-  otherwise: (begun?: Begun) => void,
-) => void;
-
-/** Asks the second where the first leaves a request untouched. */
-export function either(first: Shortcut, second: Shortcut): Shortcut {
-  return (incoming, outgoing, otherwise) =>
-    first(incoming, outgoing, (begun) => (begun ? otherwise(begun) : second(incoming, outgoing, otherwise)));
-}
+/** Answers a request, or leaves it untouched to what comes behind. */
+export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
 
 export interface ShortcutDeps {
   observe: RequestObserver;
@@ -47,6 +33,22 @@ const ONE_USER = new RegExp(`^${ROUTE.template.replace("{id}", "(user_\\w+)")}$`
  */
 export function createShortcut(deps: ShortcutDeps): Shortcut {
   const { observe, authenticate, users, completeness, unapplied } = deps;
+  let held: (() => void)[] = [];
+
+  /**
+   * Answers made within one turn of the event loop are sent together at its end. Sent one by one, each wakes its client,
+   * which costs as much as all the rest (0.46 of a bare route's throughput; 0.55 when sent together).
+   */
+  function atEndOfTurn(leave: () => void): void {
+    if (held.length === 0) setImmediate(letLeave);
+    held.push(leave);
+  }
+
+  function letLeave(): void {
+    const leaving = held;
+    held = [];
+    for (const leave of leaving) leave();
+  }
 
   return (incoming, outgoing, otherwise) => {
     const startedAtMs = performance.now();

@@ -3,9 +3,6 @@ import type { Ingest, Receipt } from "../sync/webhooks/ingest.js";
 import { type BodySource, createBytesInFlight, rawBody } from "./raw-body.js";
 import { createSignatureReader } from "./webhook-signature.js";
 
-/** The only path on which webhooks are taken. */
-export const WEBHOOK_PATH = "/webhooks/clerk";
-
 const MAX_BODY_BYTES = 1024 * 1024;
 /**
  * The bytes of all webhooks together, each from its first byte until its answer. What is beyond this is refused and
@@ -20,7 +17,7 @@ export interface WebhookDeps {
   mostBytesInFlight?: number;
 }
 
-/** Takes webhooks for both doors, the route and the shortcut before it: the rules and the limits stand here once. */
+/** What a webhook goes through on its way in: its signature, the limits of its size, and its commit. */
 export interface WebhookReceiver {
   /** Resolves when the event is committed. Rejects with what the sender is told. The signature takes the place of a key. */
   receive(source: BodySource): Promise<Receipt>;

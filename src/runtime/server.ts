@@ -8,9 +8,8 @@ import { createApp } from "../http/app.js";
 import { createRequestLog } from "../http/request-observer.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
-import { createShortcut, either } from "../http/shortcut.js";
+import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
-import { createWebhookShortcut } from "../http/webhook-shortcut.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createCurrentObjects } from "../query/current-objects.js";
@@ -142,10 +141,7 @@ async function serve(
       }),
     },
   });
-  const shortcut = either(
-    createWebhookShortcut({ observe, webhooks }),
-    createShortcut({ observe, authenticate, users, completeness, unapplied }),
-  );
+  const shortcut = createShortcut({ observe, authenticate, users, completeness, unapplied });
   const server = await listen(app, config.server, shortcut);
   log.info({ url: server.url, state: readiness() }, "listening");
 

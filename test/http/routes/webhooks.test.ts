@@ -1,3 +1,5 @@
+// Covers src/http/webhook-receiver.ts
+
 import { Webhook } from "svix";
 import { expect, test } from "vitest";
 import { AppError } from "../../../src/lib/errors.js";
