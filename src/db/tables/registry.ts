@@ -3,7 +3,7 @@
  * vacuumed, emptied and, where it is derived, cleared of deleted users; the schema itself is in `users.ts` and `sync.ts`.
  */
 
-/** Follow from `users`; the column names the user. `sync/apply/user-tables.ts` fills them. */
+/** Follow from `users`; the column names the user. `sync/apply/users.ts` fills them, and `load-users.ts` where nobody is known. */
 export const DERIVED_TABLES = {
   user_search: "id",
   user_grams: "id",

@@ -13,14 +13,20 @@ export interface CopiedRows<C extends Columns> {
   send(tx: Tx): Promise<void>;
 }
 
-export function createCopiedRows<C extends Columns>(table: string, columns: C): CopiedRows<C> {
+export function createCopiedRows<C extends Columns>({
+  name,
+  columns,
+}: {
+  name: string;
+  columns: C;
+}): CopiedRows<C> {
   const sent = sentColumns(columns) as [keyof C & string, Column<unknown>][];
-  const statement = `copy mirror_data.${table} (${sent.map(([name]) => name).join(", ")}) from stdin`;
+  const statement = `copy mirror_data.${name} (${sent.map(([column]) => column).join(", ")}) from stdin`;
   const rows: string[] = [];
   return {
     add(row) {
-      const fields = sent.map(([name, { copied }]) => {
-        const value = row[name];
+      const fields = sent.map(([column, { copied }]) => {
+        const value = row[column];
         return value === null ? "\\N" : copied(value);
       });
       rows.push(`${fields.join("\t")}\n`);

@@ -32,6 +32,7 @@ export function createDerivedTable<C extends Columns>(
       is distinct from (${compared.map((column) => `excluded.${column}`).join(", ")})`;
 
   return {
+    name,
     columns,
     /** Inserts the rows, or updates those that differ. Nothing is sent for no rows. */
     write: async (tx: Tx, rows: readonly Row[]) => {

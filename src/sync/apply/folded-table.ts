@@ -21,7 +21,7 @@ export function createFoldedTable<C extends Columns>(
   name: string,
   alias: string,
   columns: C,
-): FoldedTable<RowOf<C>> & { columns: C } {
+): FoldedTable<RowOf<C>> & { name: string; columns: C } {
   type Row = RowOf<C>;
   const table = `mirror_data.${name}`;
   const sent = sentColumns(columns);
@@ -49,6 +49,7 @@ export function createFoldedTable<C extends Columns>(
   const idsOf = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
 
   return {
+    name,
     columns,
     tombstone: Object.fromEntries(
       Object.entries(columns).map(([column, { empty }]) => [column, empty]),

@@ -3,6 +3,7 @@ import type { ClerkUser } from "../../clerk.js";
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
+import type { DerivedTable } from "../../db/tables/registry.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
 import { fold, UNKNOWN, USER } from "../fold/fold.js";
@@ -46,13 +47,13 @@ export async function loadUsers(
 
 async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
   const rows = {
-    users: createCopiedRows("users", users.columns),
-    search: createCopiedRows("user_search", search.columns),
-    grams: createCopiedRows("user_grams", grams.columns),
-    activity: createCopiedRows("user_activity", activity.columns),
-    metadata: createCopiedRows("user_metadata", metadata.columns),
-    identifiers: createCopiedRows("user_identifiers", identifiers.columns),
-  };
+    users: createCopiedRows(users),
+    user_search: createCopiedRows(search),
+    user_grams: createCopiedRows(grams),
+    user_activity: createCopiedRows(activity),
+    user_metadata: createCopiedRows(metadata),
+    user_identifiers: createCopiedRows(identifiers),
+  } satisfies Record<"users" | DerivedTable, unknown>;
   const changes: Change[] = [];
   const pause = createPause();
   // In the order in which everybody locks.
@@ -64,11 +65,11 @@ async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
     await pause();
     const rare = await rareGramsInParts(derived.search.search, pause);
     rows.users.add(row);
-    rows.search.add(derived.search);
-    rows.grams.add({ id: row.id, rare_grams: rare.join("\n") });
-    rows.activity.add(activityRow(row, user));
-    rows.metadata.add(derived.metadata);
-    for (const identifier of derived.identifiers) rows.identifiers.add(identifier);
+    rows.user_search.add(derived.search);
+    rows.user_grams.add({ id: row.id, rare_grams: rare.join("\n") });
+    rows.user_activity.add(activityRow(row, user));
+    rows.user_metadata.add(derived.metadata);
+    for (const identifier of derived.identifiers) rows.user_identifiers.add(identifier);
     changes.push({ type: "user.upserted", id: row.id, updatedAtMs: row.updated_at });
     await pause();
   }
