@@ -7,6 +7,7 @@ import { parseBody, parseJsonFilter } from "./json-text.js";
 import { DEFAULT_ORDER, parseOrders } from "./orders.js";
 import { nearest, problem, shown } from "./problems.js";
 import { parseFields } from "./projection.js";
+import { scimFilter } from "./scim.js";
 
 /** Users who are asked for, a page of them. */
 export interface UserQuery {
@@ -34,23 +35,23 @@ export function parseUserQuery(text: string, context: FilterContext): UserQuery 
   return queryOf(parseBody(text, { names: NAMES, large: ["cursor"] }), context);
 }
 
-/** Reads a filter in SCIM as the filter in JSON that says the same. */
-export type ReadScim = (text: string) => unknown;
-
-/** The same from the parameters of a link; of those that stand twice the first counts. */
-export function parseUserLink(params: RawParams, context: FilterContext, readScim: ReadScim): UserQuery {
+/**
+ * The same from the parameters of a link; of those that stand twice the first counts. A filter that doesn't begin as JSON is in
+ * SCIM's language.
+ */
+export function parseUserLink(params: RawParams, context: FilterContext): UserQuery {
   const given = new Map<string, unknown>();
   for (const [name, [text]] of Object.entries(params)) {
-    if (text !== undefined) given.set(name, parseParam(name, text, readScim));
+    if (text !== undefined) given.set(name, parseParam(name, text));
   }
   return queryOf(given, context);
 }
 
 /** A parameter as it would stand in a body. */
-function parseParam(name: string, text: string, readScim: ReadScim): unknown {
+function parseParam(name: string, text: string): unknown {
   switch (name) {
     case "filter":
-      return /^\s*\{/.test(text) ? parseJsonFilter(text, name) : readScim(text);
+      return /^\s*\{/.test(text) ? parseJsonFilter(text, name) : scimFilter(text);
     case "order_by":
     case "fields":
       return splitNames(text);

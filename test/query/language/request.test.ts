@@ -12,12 +12,10 @@ const CONTEXT = { nowMs: NOW_MS, scopes: new Set(SCOPES) };
 const LATER = { ...CONTEXT, nowMs: NOW_MS + 3_600_000 };
 
 const body = (given: unknown, context = CONTEXT) => parseUserQuery(JSON.stringify(given), context);
-const readScim = (text: string) => ({ username: text });
 const link = (params: Record<string, string | string[]>, context = CONTEXT) =>
   parseUserLink(
     Object.fromEntries(Object.entries(params).map(([name, text]) => [name, [text].flat()])),
     context,
-    readScim,
   );
 
 /** The cursor of the page after this query's. */
@@ -66,8 +64,16 @@ test("a link says the same as a body", () => {
 });
 
 test("a filter in a link that doesn't begin as JSON is SCIM", () => {
-  expect(link({ filter: "ann" })).toEqual(body({ filter: { username: "ann" } }));
-  expect(link({ filter: ["ann", "ben"] })).toEqual(body({ filter: { username: "ann" } }));
+  const ann = 'userName eq "ann" and active eq true';
+  expect(link({ filter: ann }).filter).toEqual({
+    kind: "and",
+    all: [
+      { kind: "compare", field: "username", operator: "in", values: ["ann"] },
+      expect.objectContaining({ kind: "compare", field: "banned" }),
+    ],
+  });
+  expect(link({ filter: [ann, "nonsense"] })).toEqual(link({ filter: ann }));
+  expect(link({ filter: 'userName eq "ann"' })).toEqual(body({ filter: { username: "ann" } }));
 });
 
 test("any filter may stand in a body and in a link", () => {
@@ -162,6 +168,9 @@ describe("what is refused", () => {
   test.each([
     [{ fliter: "{}" }, "fliter"],
     [{ filter: "{" }, "filter"],
+    [{ filter: "" }, "filter"],
+    [{ filter: "userName eq" }, "filter"],
+    [{ filter: 'userName gt "a"' }, "filter.username.gt"],
     [{ filter: '{"a":1}' }, "filter.a"],
     [{ filter: '{"username":"a","username":"b"}' }, "filter.username"],
     [{ order_by: "" }, "order_by[0]"],
