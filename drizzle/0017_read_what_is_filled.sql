@@ -22,6 +22,12 @@ LEFT JOIN mirror_data.users u USING (id)
 LEFT JOIN mirror_data.user_activity a USING (id)
 LEFT JOIN mirror_data.user_metadata m USING (id);
 --> statement-breakpoint
--- In a database with users they are there already, built beside what went on.
-CREATE INDEX IF NOT EXISTS "user_search_email_domains" ON "mirror_data"."user_search" USING gin ("email_domains");--> statement-breakpoint
-CREATE INDEX IF NOT EXISTS "user_search_providers" ON "mirror_data"."user_search" USING gin ("providers");
+-- In a database with users they are there already, built beside what went on, and nobody waits for a lock.
+DO $$ BEGIN
+	IF to_regclass('mirror_data.user_search_email_domains') IS NULL THEN
+		CREATE INDEX "user_search_email_domains" ON "mirror_data"."user_search" USING gin ("email_domains");
+	END IF;
+	IF to_regclass('mirror_data.user_search_providers') IS NULL THEN
+		CREATE INDEX "user_search_providers" ON "mirror_data"."user_search" USING gin ("providers");
+	END IF;
+END $$;

@@ -10,7 +10,7 @@ export interface Filling {
 }
 
 /** A batch is a transaction: whoever writes one of its users waits for a fraction of a second. */
-const BATCH = 1000;
+const BATCH = 250;
 const TELL_MS = 5000;
 /** The room that updates leave behind is used again only after a vacuum: the tables would grow by half otherwise. */
 const VACUUM_AFTER = 100_000;

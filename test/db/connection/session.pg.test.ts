@@ -104,4 +104,22 @@ describe("a database whose defaults are other than Postgres' own", () => {
       expect(Number(settings.statement_timeout)).toBe(pool === database.readers.searches ? 60 : 60_000);
     }
   });
+
+  test("and searches are planned as we set it, also where that is 0", async () => {
+    const url = await hostileDatabase();
+    const database = connect({ url });
+    stop.push(database.close);
+    const rows = await database.readers.searches<{ name: string; setting: string }[]>`
+      select name, current_setting(name) as setting from unnest(array['max_parallel_workers_per_gather', 'jit',
+        'plan_cache_mode', 'seq_page_cost', 'random_page_cost', 'cpu_index_tuple_cost', 'statement_timeout']) as name`;
+    expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
+      max_parallel_workers_per_gather: "0",
+      jit: "off",
+      plan_cache_mode: "force_custom_plan",
+      seq_page_cost: "0.02",
+      random_page_cost: "0.02",
+      cpu_index_tuple_cost: "0.12",
+      statement_timeout: "60ms",
+    });
+  });
 });
