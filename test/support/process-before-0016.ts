@@ -80,12 +80,12 @@ export function startProcessBefore0016(url: string): ProcessBefore0016 {
       await sql.begin(async (tx) => {
         const rows = loaded.map((user) => rowsOf(stateOf(user), user.id));
         const tables = {
-          users: createCopiedRows("users", COLUMNS.users),
-          search: createCopiedRows("user_search", COLUMNS.search),
-          grams: createCopiedRows("user_grams", COLUMNS.grams),
-          activity: createCopiedRows("user_activity", COLUMNS.activity),
-          metadata: createCopiedRows("user_metadata", COLUMNS.metadata),
-          identifiers: createCopiedRows("user_identifiers", COLUMNS.identifiers),
+          users: createCopiedRows({ name: "users", columns: COLUMNS.users }),
+          search: createCopiedRows({ name: "user_search", columns: COLUMNS.search }),
+          grams: createCopiedRows({ name: "user_grams", columns: COLUMNS.grams }),
+          activity: createCopiedRows({ name: "user_activity", columns: COLUMNS.activity }),
+          metadata: createCopiedRows({ name: "user_metadata", columns: COLUMNS.metadata }),
+          identifiers: createCopiedRows({ name: "user_identifiers", columns: COLUMNS.identifiers }),
         };
         for (const { row, derived, spelled, pieces } of rows) {
           tables.users.add(row);
