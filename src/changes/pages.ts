@@ -76,7 +76,8 @@ type Raw = FeedPlace & {
  */
 export const PAGE = `
   with bounds as materialized (
-    select position as first from mirror_data.changes where position > $1::bigint order by position limit 1)
+    select position as first from mirror_data.changes where position > $1::bigint order by position limit 1),
+  asked as materialized (select $2::text::text[] as types)
   (select 'from' as part, position, at as "atMs", null as type, null as id, null::bigint as version
     from mirror_data.changes where position = $1::bigint)
   union all
@@ -88,7 +89,8 @@ export const PAGE = `
   union all
   (select 'row', position, at, type, id, version
     from mirror_data.changes
-    where position > $1::bigint and position < (select first from bounds) + ${WINDOW} and type = any($2::text::text[])
+    where position > $1::bigint and position < (select first from bounds) + ${WINDOW}
+      and type = any((select types from asked)::text[])
     order by position limit $3::bigint)`;
 
 export function createFeedPages({ sql, availability, nowMs, retentionMs }: FeedPagesDeps): FeedPages {

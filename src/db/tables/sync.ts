@@ -212,7 +212,7 @@ export const counters = mirrorData.table("counters", {
 
 /**
  * The change feed. Rows are inserted under an advisory lock that is held until the commit, so that the order of
- * positions is the order in which commits become visible. Kept for 7 days.
+ * positions is the order in which commits become visible. Kept for `CHANGES_RETENTION` (`sync/upkeep/retention.ts`).
  */
 export const changes = mirrorData.table("changes", {
   position: bigint("position", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
