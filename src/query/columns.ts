@@ -8,13 +8,21 @@ const TABLES: readonly { table: Table; name: string; alias: string }[] = [
   { table: "metadata", name: "mirror_data.user_metadata", alias: "m" },
 ];
 
-/** What stands behind `from`, and the column with the user's id. Any of the tables is enough where none is asked for. */
-export function tablesOf(needed: ReadonlySet<Table>): { from: string; id: string } {
-  const [first, ...others] = TABLES.filter(({ table }) => needed.has(table));
-  const { name, alias } = first ?? TABLES[0]!;
-  const id = `${alias}.id`;
-  const joined = others.map((other) => ` join ${other.name} ${other.alias} on ${other.alias}.id = ${id}`);
-  return { from: `${name} ${alias}${joined.join("")}`, id };
+/** What stands behind `from`, and the column with the user's id. */
+export interface From {
+  from: string;
+  id: string;
+}
+
+/** Any of the tables is enough where none is asked for. `beside`: what they are joined to. */
+export function tablesOf(needed: ReadonlySet<Table>, beside: From | null = null): From {
+  const all = TABLES.filter(({ table }) => needed.has(table));
+  const [first = TABLES[0]!, ...others] = all;
+  const start = beside ?? { from: `${first.name} ${first.alias}`, id: `${first.alias}.id` };
+  const joined = (beside ? all : others).map(
+    ({ name, alias }) => ` join ${name} ${alias} on ${alias}.id = ${start.id}`,
+  );
+  return { from: `${start.from}${joined.join("")}`, id: start.id };
 }
 
 /** A column of one of these tables. */

@@ -2,8 +2,9 @@ import { sqlText } from "../lib/text.js";
 import { COLUMNS, type Column, type Table } from "./columns.js";
 import { METADATA_COLUMNS, pathTo } from "./compile/metadata.js";
 import type { MetadataObject } from "./condition.js";
-import type { FieldName, FieldRef } from "./field.js";
+import type { FieldName, FieldRef, OrderKey } from "./field.js";
 import type { Parameters } from "./parameters.js";
+import type { Traits } from "./where.js";
 
 /** One of the values by which users are put in order. */
 export interface SortKey extends Omit<Column, "table"> {
@@ -17,11 +18,23 @@ export interface SortKey extends Omit<Column, "table"> {
 /** What orders are made of, beside the statement's parameters. */
 export interface OrderContext {
   params: Parameters;
+  where: Traits;
   nowMs: number;
 }
 
+/** The last one is the id, by which no two users are equal. */
+export function sortKeys(orders: readonly OrderKey[], context: OrderContext): SortKey[] {
+  return orders.map(({ by, descending }) => {
+    if (by === "score") return { ...score(context.where), descending };
+    return { ...fieldValue(by, context), descending };
+  });
+}
+
 /** A value of a user: of several the primary one. Numbers, texts and metadata compare as orders have them. */
-export function fieldValue(field: FieldRef, { params, nowMs }: OrderContext): Omit<SortKey, "descending"> {
+export function fieldValue(
+  field: FieldRef,
+  { params, nowMs }: Omit<OrderContext, "where">,
+): Omit<SortKey, "descending"> {
   if (field.kind === "metadata") {
     return { sql: metadataValue(field, params), table: "metadata", nullable: true, type: "jsonb" };
   }
@@ -52,6 +65,17 @@ const isLocked = (now: string): Column => ({
   table: "search",
   nullable: false,
 });
+
+/** The greatest of all that the filter asks for. */
+function score({ similarities }: Traits): Omit<SortKey, "descending"> {
+  if (similarities.length === 0) throw new TypeError("nothing is similar to anything");
+  return {
+    sql: `coalesce(greatest(${similarities.join(", ")}), 0)`,
+    table: null,
+    nullable: false,
+    type: "real",
+  };
+}
 
 const EMAIL = COLUMNS.primary_email.sql;
 

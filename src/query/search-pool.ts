@@ -2,6 +2,7 @@ import type postgres from "postgres";
 import type { Readers } from "../db/connection/client.js";
 import { withLimit } from "../db/connection/connections.js";
 import { codeOf } from "../db/connection/trouble.js";
+import { AppError } from "../lib/errors.js";
 import { type Asker, createShares, gone } from "../lib/shares.js";
 import type { Parameters } from "./parameters.js";
 import type { RawRow } from "./present.js";
@@ -9,6 +10,7 @@ import type { Guess, Thorough } from "./strategy.js";
 
 /** What each kind of guess runs with; null: the timeout of the connection itself (`db/connection/client.ts`). */
 const LONG_PAGE = ["set local statement_timeout = 250"];
+const SHORT_PAGE = ["set local statement_timeout = 60"];
 const LIMITS: Record<Guess["limit"], readonly string[] | null> = {
   "short page": null,
   "long page": LONG_PAGE,
@@ -18,9 +20,12 @@ const LIMITS: Record<Guess["limit"], readonly string[] | null> = {
 
 /** Whatever takes longer than this has gone wrong in some other way. All cores read, where that helps. */
 const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_workers_per_gather = 2"];
+const AS_ASKED = ["set local statement_timeout = 10000", "set local max_parallel_workers_per_gather = 2"];
 const THOROUGH: Record<Thorough["how"], readonly string[]> = {
   patiently: PATIENT,
   "without order": [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"],
+  "as asked": AS_ASKED,
+  "by similarity": [...AS_ASKED, "set local enable_seqscan = off"],
 };
 const PATIENT_LIMIT_MS = 33_000;
 const QUERY_CANCELED = "57014";
@@ -37,6 +42,14 @@ export interface Searches {
   /** Null: its time is over. */
   guess(text: string, params: Parameters, guess: Guess, asker: Asker): Promise<RawRow[] | null>;
   thoroughly(text: string, params: Parameters, how: Thorough["how"], asker: Asker): Promise<RawRow[]>;
+  /** Statements of one moment, one after another. */
+  together<T>(asker: Asker, work: (run: RunTogether) => Promise<T>): Promise<T>;
+}
+
+/** `guess`: null when its time is over; the others can be run all the same. */
+export interface RunTogether {
+  guess(text: string, params: Parameters, limit: Guess["limit"]): Promise<RawRow[] | null>;
+  thoroughly(text: string, params: Parameters, how: Thorough["how"]): Promise<RawRow[]>;
 }
 
 export function createSearches({ points, searches }: Readers): Searches {
@@ -100,9 +113,60 @@ export function createSearches({ points, searches }: Readers): Searches {
     }
   }
 
+  async function together<T>(asker: Asker, work: (run: RunTogether) => Promise<T>): Promise<T> {
+    const pool = withLimit(searches, PATIENT_LIMIT_MS);
+    return (await pool.begin("isolation level repeatable read read only", async (tx) => {
+      const [own] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
+      const send = async (
+        on: postgres.TransactionSql,
+        settings: readonly string[],
+        text: string,
+        params: Parameters,
+      ) => {
+        await on.unsafe(settings.join("; "));
+        return whileWanted(asker, own?.pid ?? 0, () => on.unsafe(text, [...params.values]).raw());
+      };
+      return work({
+        async guess(text, params, limit) {
+          try {
+            // What its settings were before comes back with the savepoint.
+            return (await tx.savepoint((part) =>
+              send(part, LIMITS[limit] ?? SHORT_PAGE, text, params),
+            )) as RawRow[];
+          } catch (error) {
+            if (codeOf(error) === QUERY_CANCELED) return null;
+            throw error;
+          }
+        },
+        thoroughly: (text, params, how) => refusing(how, () => send(tx, THOROUGH[how], text, params)),
+      });
+    })) as T;
+  }
+
   return {
     guess,
     thoroughly: (text, params, how, asker) =>
-      patient.run(asker, () => within(THOROUGH[how], text, params, asker, PATIENT_LIMIT_MS)),
+      patient.run(asker, () =>
+        refusing(how, () => within(THOROUGH[how], text, params, asker, PATIENT_LIMIT_MS)),
+      ),
+    together: (asker, work) => patient.run(asker, () => together(asker, work)),
   };
 }
+
+async function refusing<T>(how: Thorough["how"], run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (codeOf(error) !== QUERY_CANCELED || how === "patiently" || how === "without order") throw error;
+    throw tooExpensive(error);
+  }
+}
+
+const tooExpensive = (cause: unknown) =>
+  new AppError("invalid_request", "is too expensive", {
+    cause,
+    clerkCode: "query_too_expensive",
+    longMessage:
+      "The query was ended after 10 seconds. Narrow its filter by what few users have and an index knows: an id, an address, a domain, an organization, a value that metadata are equal to, or a range of created_at. Texts for contains, suffix and similar cost less the longer and the rarer they are; order by a field that isn't metadata.",
+    meta: { param_name: "filter" },
+  });

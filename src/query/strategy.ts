@@ -1,4 +1,5 @@
 import type { OrderBy } from "./order.js";
+import type { SortKey } from "./order-keys.js";
 import type { PageRequest } from "./page.js";
 import type { Traits } from "./where.js";
 
@@ -33,10 +34,12 @@ export interface Guess {
 
 /**
  * For statements that take their time. `without order`: never reads an order's index. All matches are read and then
- * ordered, which costs the same however they are spread.
+ * ordered, which costs the same however they are spread. `as asked`: whoever asks decides what it costs, so it is ended after ten
+ * seconds and refused as `query_too_expensive`; `by similarity`: the same, and no table is read from end to end, since Postgres
+ * takes comparing trigrams for cheap.
  */
 export interface Thorough {
-  how: "patiently" | "without order";
+  how: "patiently" | "without order" | "as asked" | "by similarity";
 }
 
 /** Up to this many rows, including those before the page, a page has to be quick. */
@@ -79,6 +82,26 @@ export function guess(
     prepare,
     otherwise: hasCommonPieces ? "by pieces" : thorough,
   };
+}
+
+/** How a page of a walk is found. */
+export interface WalkStrategy {
+  /** In whatever way Postgres thinks best; null: not tried. */
+  first: Lookup | Guess | null;
+  /** If its time is over: all who match first. */
+  otherwise: "as asked" | "by similarity";
+}
+
+/**
+ * No index has the users in the order of metadata or of how similar they are, nor finds a text of one or two letters: there is
+ * nothing to guess.
+ */
+export function walkStrategy(traits: Traits, keys: readonly SortKey[], limit: number): WalkStrategy {
+  if (traits.similarities.length > 0) return { first: null, otherwise: "by similarity" };
+  const otherwise = "as asked";
+  if (traits.few) return { first: { how: "lookup", isCommon: false }, otherwise };
+  if (keys[0]?.type === "jsonb") return { first: null, otherwise };
+  return { first: guess({ terms: traits.terms, hasCommonPieces: false }, limit, false), otherwise };
 }
 
 /** For a page whose guess was wrong, compiled again. If its pieces are too common even so, no index helps. */

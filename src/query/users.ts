@@ -8,14 +8,9 @@ import { type Asker, OURSELVES } from "../lib/shares.js";
 import { createPause } from "../lib/turns.js";
 import type { ListParams } from "./clerk-params.js";
 import type { Condition } from "./condition.js";
-import { createCounts } from "./counts.js";
-import { createCurrentPosition } from "./kept-answers.js";
+import { createQueryEngine, type QueryEngine } from "./engine.js";
 import { createLists } from "./lists.js";
-import { createLookups } from "./lookups.js";
 import { presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
-import { createRun } from "./run.js";
-import { createSearches } from "./search-pool.js";
-import { createTermStatistics } from "./term-statistics.js";
 
 export type { View };
 
@@ -49,20 +44,20 @@ export interface UserQueryDeps {
   nowMs: () => number;
   availability: Pick<Availability, "guard">;
   cache: Pick<UserCache, "get" | "begin">;
+  /** One of its own where there is no other that it could share. */
+  engine?: QueryEngine;
 }
 
 export function createUserQueries(
   readers: Readers,
-  { nowMs, availability, cache }: UserQueryDeps,
+  { nowMs, availability, cache, ...others }: UserQueryDeps,
 ): UserQueries {
   const { points } = readers;
   const { guard } = availability;
+  const engine = others.engine ?? createQueryEngine(readers, { guard, nowMs });
   // Guarded: callers who come after Postgres has returned mustn't wait for a read that still hangs.
   const userById = createPointReads<RawRow>((ids) => guard(() => usersById(ids)));
-  const termStatistics = createTermStatistics(points, guard);
-  const run = createRun({ lookUp: createLookups(points, guard), searches: createSearches(readers) });
-  const currentPosition = createCurrentPosition(points, guard);
-  const counts = createCounts({ currentPosition, guard, run, termStatistics, nowMs });
+  const { run, counts, termStatistics } = engine;
   const pageOf = createLists({ points, guard, run, counts, termStatistics, nowMs });
 
   const variantOf = (view: View) => (view.privateMetadata ? "private" : "public");
