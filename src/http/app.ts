@@ -5,7 +5,15 @@ import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors, createFailureReport } from "./errors.js";
-import { authenticated, classified, refuseLoops, requestId, whileDatabaseAnswers } from "./middleware.js";
+import {
+  authenticated,
+  type Backfill,
+  classified,
+  onceBackfilled,
+  refuseLoops,
+  requestId,
+  whileDatabaseAnswers,
+} from "./middleware.js";
 import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
@@ -13,6 +21,7 @@ import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
+import { type UserQueriesDeps, userQueriesRoutes } from "./routes/user-queries.js";
 import { type UsersDeps, usersRoutes } from "./routes/users.js";
 import { webhookRoutes } from "./routes/webhooks.js";
 import type { WebhookReceiver } from "./webhook-receiver.js";
@@ -28,6 +37,8 @@ export interface AppDeps {
   admin: AdminDeps;
   deadLetters: DeadLetterDeps;
   changes: ChangesDeps;
+  backfill: Backfill;
+  userQueries: UserQueriesDeps;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
 }
@@ -49,6 +60,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", adminRoutes(deps.admin))
     .route("/", deadLetterRoutes(deps.deadLetters))
     .route("/", changesRoutes(deps.changes))
+    .use("/mirror/users/*", onceBackfilled(deps.backfill))
+    .route("/", userQueriesRoutes(deps.userQueries))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", forwardRoutes(answerByClerk));

@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import type { Asker } from "../lib/shares.js";
+import type { View } from "../query/present.js";
 import type { HttpEnv } from "./respond.js";
 
 /** The key of a request, and whether the answer is still awaited. Available behind `authenticated`. */
@@ -15,3 +16,8 @@ export function askerOf(c: Context<HttpEnv>): Asker {
   if (outgoing.destroyed) leaving.abort();
   return { key, signal: leaving.signal };
 }
+
+/** What the key of a request may see. */
+export const viewOf = (c: Context<HttpEnv>): View => ({
+  privateMetadata: c.get("principal").scopes.has("private_metadata:read"),
+});

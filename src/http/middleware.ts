@@ -87,6 +87,27 @@ export const classified: MiddlewareHandler<HttpEnv> = (c, next) => {
   return next();
 };
 
+/** Whether the mirror has seen all users, and how far it is with that. */
+export interface Backfill {
+  isBackfilled(): boolean;
+  /** As JSON values; null: it hasn't begun. */
+  progress(): Promise<object | null>;
+}
+
+/** Before what only a whole mirror can answer, and Clerk can't. */
+export function onceBackfilled({ isBackfilled, progress }: Backfill): MiddlewareHandler<HttpEnv> {
+  return async (_c, next) => {
+    if (isBackfilled()) return next();
+    throw new AppError("not_ready", "The mirror is still copying Clerk's users.", {
+      longMessage: "This is answered once the first backfill has finished.",
+      meta: { progress: await progress() },
+      retryAfterSeconds: BACKFILL_RETRY_SECONDS,
+    });
+  };
+}
+
+const BACKFILL_RETRY_SECONDS = 5;
+
 /** A body of more is refused with 413, before it is held. */
 export function limitBody(bytes: number, what: string): MiddlewareHandler<HttpEnv> {
   return bodyLimit({

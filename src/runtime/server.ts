@@ -13,7 +13,9 @@ import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createCurrentObjects } from "../query/current-objects.js";
+import { createQueryEngine } from "../query/engine.js";
 import { createMembershipQueries } from "../query/memberships.js";
+import { createUserSearch } from "../query/user-search.js";
 import { createUserQueries } from "../query/users.js";
 import { createReadThrough } from "../sync/answers/read-through.js";
 import { createUnapplied } from "../sync/answers/unapplied.js";
@@ -42,6 +44,9 @@ export interface RunningServer {
  * for it can still be answered with an error.
  */
 const STOP_MS = { database: 7000, requests: 9000, work: 10_000, all: 14_500 };
+
+/** Others can be asked for while the backfill runs. */
+const RUNS_LOOKED_AT = 20;
 
 /** Starts the whole server. It answers at once: until the first backfill has ended, Clerk is asked for each answer. */
 export async function startServer(
@@ -99,7 +104,10 @@ async function serve(
       findMany: (digests) => availability.guard(() => findApiKeys(database.primary.orm, digests)),
     }),
   );
-  const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache });
+  const { points } = database.readers;
+  const { guard } = availability;
+  const engine = createQueryEngine(database.readers, { guard, nowMs: clock.now });
+  const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache, engine });
   const observe = createRequestLog(log);
   const app = createApp({
     log,
@@ -125,6 +133,19 @@ async function serve(
     changes: {
       ...feed,
       objects: createCurrentObjects({ sql, availability, nowMs: clock.now, lagMs }),
+      asOfMs: completeness.asOfMs,
+    },
+    backfill: {
+      isBackfilled: completeness.isBackfilled,
+      async progress() {
+        const run = (await latestRuns(points, RUNS_LOOKED_AT)).find(({ mode }) => mode === "backfill");
+        return run ? { users: run.users, windows: run.windows, eta: run.eta } : null;
+      },
+    },
+    userQueries: {
+      search: createUserSearch({ points, guard, engine, nowMs: clock.now }),
+      stream: () => null,
+      nowMs: clock.now,
       asOfMs: completeness.asOfMs,
     },
     users: {

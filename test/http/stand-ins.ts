@@ -134,6 +134,16 @@ export function standInApp(overrides: Overrides = {}) {
       },
       asOfMs: () => 60,
     },
+    backfill: { isBackfilled: () => true, progress: async () => null },
+    userQueries: {
+      async search(query, view) {
+        asked.push(["search", query.filter, view]);
+        return Buffer.from('{"data":[]}');
+      },
+      stream: () => null,
+      nowMs: () => 1_700_000_000_000,
+      asOfMs: () => 1_700_000_000_000,
+    },
     users: {
       users: {
         getFromMemory: () => null,

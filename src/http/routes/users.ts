@@ -6,12 +6,12 @@ import { isNamedBy } from "../../lib/etag.js";
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { parseListParams, parsePage, parseUserFilter } from "../../query/clerk-params.js";
 import type { MembershipQueries } from "../../query/memberships.js";
-import type { LiveUser, UserQueries, View } from "../../query/users.js";
+import type { LiveUser, UserQueries } from "../../query/users.js";
 import type { ReadThrough } from "../../sync/answers/read-through.js";
 import type { Unapplied } from "../../sync/answers/unapplied.js";
 import type { Completeness } from "../../sync/ledger/proof.js";
 import type { LocalRead } from "../../upstream/clerk-routes.js";
-import { askerOf } from "../asker.js";
+import { askerOf, viewOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
 import { type HttpEnv, JSON_TYPE, respond, taggedHeaders } from "../respond.js";
 
@@ -147,10 +147,6 @@ function respondTagged(c: Context<HttpEnv>, user: LiveUser): Response {
   if (isNamedBy(c.req.header("If-None-Match"), etag)) return respond(c, null, 304, taggedHeaders(etag));
   return respond(c, user.body, 200, { ...JSON_TYPE, ...taggedHeaders(etag) });
 }
-
-const viewOf = (c: Context<HttpEnv>): View => ({
-  privateMetadata: c.get("principal").scopes.has("private_metadata:read"),
-});
 
 const noUser = (id: string) =>
   new AppError("not_found", "not found", { longMessage: `No user was found with id ${id}` });
