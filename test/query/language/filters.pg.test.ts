@@ -1,0 +1,45 @@
+import fc from "fast-check";
+import { expect } from "vitest";
+import { SCOPES } from "../../../src/auth/scopes.js";
+import { unwatched } from "../../../src/db/connection/availability.js";
+import { compileFilter } from "../../../src/query/compile.js";
+import { parseFilter } from "../../../src/query/language/json-filter.js";
+import { Parameters } from "../../../src/query/parameters.js";
+import { createTermStatistics } from "../../../src/query/term-statistics.js";
+import { fromOf, whereClause } from "../../../src/query/where.js";
+import { test } from "../../support/database.js";
+import { filters, SIMILAR } from "./filters.js";
+import { createModel, type Json } from "./model.js";
+import { people, store } from "./people.js";
+import { similarities } from "./similarities.js";
+
+const USERS = 240;
+const CASES = 2500;
+
+test("filters keep exactly whom an independent model keeps", async ({ db }) => {
+  const world = people(USERS, 18);
+  await store(db.sql, world);
+  const { texts } = createModel({ ...world, similarity: () => 0 });
+  const { kept } = createModel({ ...world, similarity: await similarities(db.sql, SIMILAR, texts) });
+  const statistics = await createTermStatistics(db.sql, unwatched.guard)();
+  const keptBySql = async (filter: Json) => {
+    const params = new Parameters();
+    const condition = parseFilter(filter, { nowMs: world.nowMs, scopes: new Set(SCOPES) });
+    const where = compileFilter(condition, params, { statistics, mostByPieces: 1, nowMs: Date.now() });
+    const { from, id } = fromOf(where);
+    const text = `select ${id} as id from ${from} ${whereClause(where.conditions)}`;
+    const rows = await db.sql.unsafe<{ id: string }[]>(text, [...params.values]);
+    return rows.map((row) => row.id);
+  };
+  let split = 0;
+  await fc.assert(
+    fc.asyncProperty(filters(world.users), async (filter) => {
+      const expected = kept(filter);
+      expect((await keptBySql(filter)).sort()).toEqual(expected.sort());
+      split += Number(expected.length > 0 && expected.length < USERS);
+    }),
+    { numRuns: CASES, seed: 20_261_128 },
+  );
+  // A good part of the cases keeps some and leaves some out.
+  expect(split).toBeGreaterThan(CASES / 3);
+}, 300_000);
