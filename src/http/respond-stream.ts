@@ -7,6 +7,11 @@ import { type HttpEnv, respond, type StreamEnd } from "./respond.js";
 /** The chunks of an answer, made as they are asked for. The signal aborts when nobody waits for them any more. */
 export type Chunks = (signal: AbortSignal) => AsyncIterable<Uint8Array>;
 
+export interface StreamOptions {
+  /** A client that takes longer than this for a chunk is cut off, whatever it reads meanwhile. */
+  chunkMs?: number;
+}
+
 /**
  * An answer that is written chunk by chunk, for what is too large or too slow to hold as a whole.
  *
@@ -20,19 +25,27 @@ export async function respondStream(
   c: Context<HttpEnv>,
   chunks: Chunks,
   headers: Record<string, string>,
+  { chunkMs }: StreamOptions = {},
 ): Promise<Response> {
   if (c.req.method === "HEAD") return respond(c, null, 200, headers);
   const outgoing = c.env?.outgoing;
   const leaving = new AbortController();
   const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
   let end: (how: StreamEnd) => void = () => {};
+  let late: NodeJS.Timeout | undefined;
 
   function leave(): void {
+    clearTimeout(late);
     if (leaving.signal.aborted) return;
     leaving.abort();
     end({ kind: "left" });
     // Nobody is left to be told if this fails too.
     void (async () => iterator.return?.())().catch(() => {});
+  }
+
+  function cutLate(): void {
+    leave();
+    if (outgoing) cut(outgoing);
   }
 
   // The same event ends an answer that was sent whole, when there is nothing left to end.
@@ -53,11 +66,16 @@ export async function respondStream(
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
       async pull(controller) {
+        clearTimeout(late);
         try {
           const { done, value } = first ?? (await iterator.next());
           first = null;
           if (leaving.signal.aborted) return;
-          if (!done) return controller.enqueue(bytesOf(value));
+          if (!done) {
+            controller.enqueue(bytesOf(value));
+            if (chunkMs !== undefined) late = setTimeout(cutLate, chunkMs);
+            return;
+          }
           controller.close();
           end({ kind: "whole" });
         } catch (error) {

@@ -2,35 +2,18 @@ import type { Asker } from "../lib/shares.js";
 import { exactKey, foldedKey } from "../lib/text.js";
 import { createPause } from "../lib/turns.js";
 import type { Projected } from "./field.js";
+import type { LookupRequest } from "./language/lookup-request.js";
 import { Parameters } from "./parameters.js";
 import { numberOf, type View } from "./present.js";
 import { shownColumns, showUser } from "./project.js";
 import type { Run } from "./run.js";
 import type { Strategy } from "./strategy.js";
 
-/** What users can be looked up by. */
-export const LOOKUP_FIELDS = [
-  "id",
-  "email_address",
-  "phone_number",
-  "username",
-  "web3_wallet",
-  "external_id",
-] as const;
-export type LookupField = (typeof LOOKUP_FIELDS)[number];
-
-export interface UserLookupRequest {
-  by: LookupField;
-  keys: readonly string[];
-  /** Null: users as they are. */
-  fields: readonly Projected[] | null;
-}
-
 /**
  * The JSON text of an array with the user of each key, or null, in the keys' order. Keys match as the filter language's `eq`
  * does. Of several users with one key it is the one that was changed last.
  */
-export type LookUpUsers = (request: UserLookupRequest, view: View, asker: Asker) => Promise<Buffer>;
+export type LookUpUsers = (request: LookupRequest, view: View, asker: Asker) => Promise<Buffer>;
 
 export function createLookUpUsers({ run, nowMs }: { run: Run; nowMs: () => number }): LookUpUsers {
   return async ({ by, keys, fields }, view, asker) => {
@@ -74,7 +57,7 @@ interface By {
 const identifiers = (kind: string, also = "") =>
   `select i.user_id as id from mirror_data.user_identifiers i where i.kind = '${kind}' and i.folded = k.folded${also}`;
 
-const BY: Record<LookupField, By> = {
+const BY: Record<LookupRequest["by"], By> = {
   id: { key: exactKey, owners: "select k.key as id" },
   email_address: { key: foldedKey, owners: identifiers("email") },
   // Found by the folded value, which is indexed, then compared as it is spelled.
@@ -92,7 +75,7 @@ const BY: Record<LookupField, By> = {
 
 /** One row for each key that somebody has: its number from 1 on, and the user. */
 function statementFor(
-  by: LookupField,
+  by: LookupRequest["by"],
   keys: readonly string[],
   fields: readonly Projected[] | null,
   params: Parameters,

@@ -7,7 +7,7 @@ import { answerErrors } from "../../src/http/errors.js";
 import { requestId } from "../../src/http/middleware.js";
 import { type FinishedRequest, observeRequests } from "../../src/http/request-observer.js";
 import type { HttpEnv } from "../../src/http/respond.js";
-import { type Chunks, respondStream } from "../../src/http/respond-stream.js";
+import { type Chunks, respondStream, type StreamOptions } from "../../src/http/respond-stream.js";
 import { type Listening, type ListenOptions, listen } from "../../src/http/server.js";
 import { AppError } from "../../src/lib/errors.js";
 
@@ -22,7 +22,7 @@ const NDJSON = { "content-type": "application/x-ndjson" };
 const LARGE = Buffer.alloc(64 * 1024, "x");
 
 /** An app that answers `/stream` with these chunks, and `/` at once; what its observer and its failure report were told. */
-function streaming(chunks: Chunks) {
+function streaming(chunks: Chunks, options?: StreamOptions) {
   const seen: FinishedRequest[] = [];
   const failures: unknown[] = [];
   const report = (failure: unknown) => {
@@ -33,13 +33,13 @@ function streaming(chunks: Chunks) {
     .onError(answerErrors(report))
     .use(requestId)
     .use(observeRequests((request) => void seen.push(request), report))
-    .get("/stream", (c) => respondStream(c, chunks, NDJSON))
+    .get("/stream", (c) => respondStream(c, chunks, NDJSON, options))
     .get("/", (c) => c.text("here"));
   return { app, seen, failures };
 }
 
-async function serve(chunks: Chunks, limits: ListenOptions["limits"] = {}) {
-  const { app, seen, failures } = streaming(chunks);
+async function serve(chunks: Chunks, limits: ListenOptions["limits"] = {}, options?: StreamOptions) {
+  const { app, seen, failures } = streaming(chunks, options);
   const server = await listen(app, { host: "127.0.0.1", port: 0, limits });
   servers.push(server);
   return { server, seen, failures };
@@ -159,6 +159,34 @@ test("a client that reads nothing for too long is cut off, which ends the stream
   const { server } = await serve(chunks, limits);
   ask(server);
   await vi.waitFor(() => expect(made).toMatchObject({ stopped: true, tidied: true }), { timeout: 5000 });
+});
+
+test("a client that takes too long for a chunk is cut off, though it reads a little all the time", async () => {
+  const { made, chunks } = endless();
+  const { server } = await serve(chunks, {}, { chunkMs: 200 });
+  const socket = ask(server);
+  const trickle = setInterval(() => socket.read(1), 10);
+  await vi.waitFor(() => expect(made).toMatchObject({ stopped: true, tidied: true }), { timeout: 5000 });
+  clearInterval(trickle);
+  socket.resume();
+  await once(socket, "close");
+});
+
+test("a client that takes its chunks in time isn't, however long all of them take", async () => {
+  const { server, seen } = await serve(
+    async function* () {
+      for (let n = 0; n < 8; n++) {
+        yield Buffer.from(`${n}\n`);
+        await sleep(100);
+      }
+    },
+    {},
+    { chunkMs: 400 },
+  );
+  const answer = await fetch(`${server.url}/stream`);
+  expect(await answer.text()).toBe("0\n1\n2\n3\n4\n5\n6\n7\n");
+  await sleep(500);
+  expect(seen).toMatchObject([{ isCut: false }]);
 });
 
 test("a client that reads slower than chunks are made, but reads, isn't cut off", async () => {

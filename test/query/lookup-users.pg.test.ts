@@ -3,7 +3,8 @@ import { expect } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { OURSELVES } from "../../src/lib/shares.js";
 import type { Projected } from "../../src/query/field.js";
-import { createLookUpUsers, LOOKUP_FIELDS, type LookupField } from "../../src/query/lookup-users.js";
+import { LOOKUP_KEYS, type LookupRequest } from "../../src/query/language/lookup-request.js";
+import { createLookUpUsers } from "../../src/query/lookup-users.js";
 import { createLookups } from "../../src/query/lookups.js";
 import { createRun } from "../../src/query/run.js";
 import { createSearches } from "../../src/query/search-pool.js";
@@ -12,6 +13,7 @@ import { gone, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
 import { type TestDatabase, test } from "../support/database.js";
 
+type LookupField = LookupRequest["by"];
 type User = ReturnType<typeof userOf>;
 
 const ALL = { privateMetadata: true };
@@ -111,7 +113,7 @@ test("each key brings whom looking at everybody would bring, in the keys' order"
   let found = 0;
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...LOOKUP_FIELDS),
+      fc.constantFrom(...LOOKUP_KEYS),
       fc.array(
         fc.oneof(
           value,

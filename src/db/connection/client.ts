@@ -52,6 +52,8 @@ export interface Readers {
   readonly points: Sql;
   /** For statements that may be slow. */
   readonly searches: Sql;
+  /** For exports, which send one short statement after another for minutes. */
+  readonly exports: Sql;
 }
 
 export interface ConnectOptions {
@@ -84,11 +86,25 @@ const SEARCH_SETTINGS = {
   jit: "off",
 } as const;
 
+/**
+ * An export reads users by their keys alone: whatever else the planner may think of reads more. Two connections are enough to
+ * keep this process busy with them, and are closed when nobody exports.
+ */
+const EXPORT_SETTINGS = {
+  statement_timeout: "10s",
+  plan_cache_mode: "force_custom_plan",
+  ...{ enable_seqscan: "off", enable_bitmapscan: "off", enable_hashjoin: "off", enable_mergejoin: "off" },
+  max_parallel_workers_per_gather: "0",
+  jit: "off",
+} as const;
+const MOST_EXPORT_CONNECTIONS = 2;
+
 /** How long a statement of each class may go unanswered: longer than the server itself allows it (`session.ts`). */
 const LIMIT_MS = {
   pointRead: 6000,
   // Searches that may take longer than the pool's own timeout have their own limit (`query/search-pool.ts`).
   search: 6000,
+  export: 12_000,
   write: 12_000,
   // The server ends what takes longer than a minute.
   walk: 65_000,
@@ -106,6 +122,14 @@ export function connect(options: ConnectOptions): Database {
   const searches = connections.open({
     ...{ name: `${name} search`, max: share(1 / 4), limitMs: LIMIT_MS.search, types },
     settings: SEARCH_SETTINGS,
+  });
+  const exports = connections.open({
+    ...{
+      name: `${name} export`,
+      max: Math.min(MOST_EXPORT_CONNECTIONS, share(1 / 4)),
+      limitMs: LIMIT_MS.export,
+    },
+    ...{ types, settings: EXPORT_SETTINGS, idleTimeout: 30 },
   });
   // Drizzle replaces the parsers of the client that it is given, so it gets a client that nobody else reads with.
   const forDrizzle = connections.open({ name, max: 1, limitMs: LIMIT_MS.pointRead, idleTimeout: 30 });
@@ -127,10 +151,10 @@ export function connect(options: ConnectOptions): Database {
       },
       orm: drizzle(forDrizzle, { schema }),
     },
-    readers: { points, searches },
+    readers: { points, searches, exports },
     close: async (withinMs = 5000) => {
       const end = { timeout: withinMs / 1000 };
-      await Promise.all([sql, points, searches, forDrizzle].map((pool) => pool.end(end)));
+      await Promise.all([sql, points, searches, exports, forDrizzle].map((pool) => pool.end(end)));
     },
   };
 }
