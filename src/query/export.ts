@@ -7,13 +7,12 @@ import { createPause } from "../lib/turns.js";
 import { compileFilter } from "./compile.js";
 import { type Condition, keepsEverybody } from "./condition.js";
 import { CSV_FIELDS, createCsv } from "./csv.js";
+import type { QueryEngine } from "./engine.js";
 import type { Projected } from "./field.js";
 import { Parameters } from "./parameters.js";
 import type { RawRow, View } from "./present.js";
 import { shownColumns, showUser } from "./project.js";
-import type { Searches } from "./search-pool.js";
 import { MOST_BY_PIECES } from "./strategy.js";
-import type { TermStatistics } from "./term-statistics.js";
 import { fromOf, type Search, whereClause } from "./where.js";
 
 export type ExportFormat = "ndjson" | "csv";
@@ -54,12 +53,12 @@ const PAUSE_MS = 1000;
 
 export interface ExportDeps {
   pool: Readers["exports"];
-  searches: Pick<Searches, "thoroughly">;
-  termStatistics: () => Promise<TermStatistics>;
+  engine: Pick<QueryEngine, "searches" | "termStatistics">;
   nowMs: () => number;
 }
 
-export function createExport({ pool, searches, termStatistics, nowMs }: ExportDeps): ExportUsers {
+export function createExport({ pool, engine, nowMs }: ExportDeps): ExportUsers {
+  const { searches, termStatistics } = engine;
   const places = createPlaces(PLACES);
   const turns = createShares({
     ...{ width: pool.options.max, mostWaiting: PLACES.most, longestWaitMs: LONGEST_WAIT_MS },
@@ -153,7 +152,7 @@ export function createExport({ pool, searches, termStatistics, nowMs }: ExportDe
     const text = idsStatement(filter, last, search, params);
     for (let attempt = 1; ; attempt++) {
       try {
-        const rows = await searches.thoroughly(text, params, "patiently", asker);
+        const rows = await searches.thoroughly(text, params, "as asked", asker);
         return rows.map(([id]) => String(id));
       } catch (error) {
         const isBusy = error instanceof AppError && error.code === "overloaded";

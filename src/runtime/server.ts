@@ -1,11 +1,13 @@
 import { once } from "node:events";
 import { createAuthenticator } from "../auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "../auth/stored-keys.js";
+import { newestCursor } from "../changes/cursor.js";
 import type { ConfigWithSecretKey } from "../config.js";
 import { findApiKeys } from "../db/api-keys.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
 import { createRequestLog } from "../http/request-observer.js";
+import { createStreamUsers } from "../http/routes/export.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
@@ -14,6 +16,8 @@ import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createCurrentObjects } from "../query/current-objects.js";
 import { createQueryEngine } from "../query/engine.js";
+import { createExport } from "../query/export.js";
+import { createLookUpUsers } from "../query/lookup-users.js";
 import { createMembershipQueries } from "../query/memberships.js";
 import { createUserSearch } from "../query/user-search.js";
 import { createUserQueries } from "../query/users.js";
@@ -144,10 +148,14 @@ async function serve(
     },
     userQueries: {
       search: createUserSearch({ points, guard, engine, nowMs: clock.now }),
-      stream: () => null,
+      stream: createStreamUsers({
+        exportUsers: createExport({ pool: database.readers.exports, engine, nowMs: clock.now }),
+        changesCursor: () => guard(() => newestCursor(points)),
+      }),
       nowMs: clock.now,
       asOfMs: completeness.asOfMs,
     },
+    lookUpUsers: createLookUpUsers({ run: engine.run, nowMs: clock.now }),
     users: {
       users,
       memberships: createMembershipQueries(database.readers, { lagMs, availability }),

@@ -144,6 +144,10 @@ export function standInApp(overrides: Overrides = {}) {
       nowMs: () => 1_700_000_000_000,
       asOfMs: () => 1_700_000_000_000,
     },
+    async lookUpUsers({ by, keys }, view) {
+      asked.push(["look up", by, keys, view]);
+      return Buffer.from("[]");
+    },
     users: {
       users: {
         getFromMemory: () => null,

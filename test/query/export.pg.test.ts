@@ -5,9 +5,8 @@ import { expect, vi } from "vitest";
 import { unwatched } from "../../src/db/connection/availability.js";
 import type { Asker } from "../../src/lib/shares.js";
 import type { Condition } from "../../src/query/condition.js";
+import { createQueryEngine } from "../../src/query/engine.js";
 import { createExport, type ExportRequest } from "../../src/query/export.js";
-import { createSearches } from "../../src/query/search-pool.js";
-import { createTermStatistics } from "../../src/query/term-statistics.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import { gone, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
@@ -30,8 +29,7 @@ function exporting({ database: { readers } }: TestDatabase) {
   const sent = vi.spyOn(readers.exports, "unsafe");
   const exportUsers = createExport({
     pool: readers.exports,
-    searches: createSearches(readers),
-    termStatistics: createTermStatistics(readers.points, unwatched.guard),
+    engine: createQueryEngine(readers, { guard: unwatched.guard, nowMs: Date.now }),
     nowMs: Date.now,
   });
   const chunks = (request: Partial<ExportRequest> = {}, asker = ME, view = ALL) =>

@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { parseLookup } from "../../query/language/lookup-request.js";
 import type { LookUpUsers } from "../../query/lookup-users.js";
-import { askerOf } from "../asker.js";
+import { askerOf, viewOf } from "../asker.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respond } from "../respond.js";
 
@@ -15,10 +15,8 @@ export function lookupRoutes(lookUp: LookUpUsers): Hono<HttpEnv> {
     requireScope("users:read"),
     limitBody(MAX_BODY_BYTES, "this request"),
     async (c) => {
-      const { scopes } = c.get("principal");
-      const request = parseLookup(await c.req.text(), scopes);
-      const view = { privateMetadata: scopes.has("private_metadata:read") };
-      const users = await lookUp(request, view, askerOf(c));
+      const request = parseLookup(await c.req.text(), c.get("principal").scopes);
+      const users = await lookUp(request, viewOf(c), askerOf(c));
       return respond(c, Buffer.concat([BEFORE, users, BEHIND]));
     },
   );

@@ -7,12 +7,12 @@ import { unwatched } from "../../../src/db/connection/availability.js";
 import { answerErrors } from "../../../src/http/errors.js";
 import { requestId } from "../../../src/http/middleware.js";
 import type { HttpEnv } from "../../../src/http/respond.js";
-import { exportFormatOf, respondExport } from "../../../src/http/routes/export.js";
+import { createStreamUsers } from "../../../src/http/routes/export.js";
+import { userQueriesRoutes } from "../../../src/http/routes/user-queries.js";
 import { listen } from "../../../src/http/server.js";
 import { AppError } from "../../../src/lib/errors.js";
+import { createQueryEngine } from "../../../src/query/engine.js";
 import { createExport } from "../../../src/query/export.js";
-import { createSearches } from "../../../src/query/search-pool.js";
-import { createTermStatistics } from "../../../src/query/term-statistics.js";
 import { type TestDatabase, test as withDatabase } from "../../support/database.js";
 import { principalWith } from "../stand-ins.js";
 
@@ -23,8 +23,7 @@ async function serve({ database: { readers } }: TestDatabase) {
   const made = { chunks: 0, ended: false };
   const exportUsers = createExport({
     pool: readers.exports,
-    searches: createSearches(readers),
-    termStatistics: createTermStatistics(readers.points, unwatched.guard),
+    engine: createQueryEngine(readers, { guard: unwatched.guard, nowMs: Date.now }),
     nowMs: Date.now,
   });
   const deps = {
@@ -40,7 +39,8 @@ async function serve({ database: { readers } }: TestDatabase) {
     },
     changesCursor: () => newestCursor(readers.points),
   };
-  const everybody = { filter: { kind: "and", all: [] }, fields: null, nowMs: 0 } as const;
+  const search = async () => Buffer.from('{"data":[]}');
+  const queries = { search, stream: createStreamUsers(deps), nowMs: Date.now, asOfMs: () => null };
   const app = new Hono<HttpEnv>()
     .onError(answerErrors((failure) => (failure instanceof AppError ? failure : null)))
     .use(requestId)
@@ -48,7 +48,7 @@ async function serve({ database: { readers } }: TestDatabase) {
       c.set("principal", principalWith("users:read")());
       return next();
     })
-    .get("/", (c) => respondExport(c, deps, everybody, exportFormatOf(c) ?? "ndjson"));
+    .route("/", userQueriesRoutes(queries));
   const server = await listen(app, { host: "127.0.0.1", port: 0 });
   return { server, made };
 }
@@ -83,7 +83,7 @@ test("the whole result comes as NDJSON or CSV, with the cursor behind which the 
   served,
 }) => {
   await fill(db, 450, 10);
-  const { url } = served.server;
+  const url = `${served.server.url}/mirror/users`;
   const lines = await fetch(url, { headers: { accept: "application/x-ndjson" } });
   expect(lines.headers.get("content-type")).toBe("application/x-ndjson");
   expect(lines.headers.get("x-mirror-changes-cursor")).toMatch(/^[\w-]{4,}$/);
@@ -93,6 +93,14 @@ test("the whole result comes as NDJSON or CSV, with the cursor behind which the 
     .split("\n")
     .map((line) => JSON.parse(line));
   expect(users).toHaveLength(450);
+  expect(await (await fetch(url)).json()).toEqual({ data: [] });
+  const body = JSON.stringify({ filter: { id: ["user_000007", "nobody"] }, fields: ["id"], limit: 1 });
+  const asked = await fetch(`${url}/query`, {
+    method: "POST",
+    body,
+    headers: { accept: "application/x-ndjson" },
+  });
+  expect(await asked.text()).toBe('{"id":"user_000007"}\n');
   const sheet = await fetch(url, { headers: { accept: "text/csv" } });
   expect(sheet.headers.get("content-type")).toMatch(/^text\/csv;/);
   const records = (await sheet.text()).split("\r\n");
@@ -106,7 +114,7 @@ test("a client that doesn't read holds a few chunks up, and gets everything once
 }) => {
   await fill(db, 30 * CHUNK, 10_000);
   const { made, server } = served;
-  const answer = await ask(server.url);
+  const answer = await ask(`${server.url}/mirror/users`);
   answer.pause();
   // As many as fit into the sockets between them.
   let before = -1;
@@ -130,7 +138,7 @@ test("a client that doesn't read holds a few chunks up, and gets everything once
 test("a client that goes away ends the export", async ({ db, served }) => {
   await fill(db, 30 * CHUNK, 10_000);
   const { made, server } = served;
-  const answer = await ask(server.url);
+  const answer = await ask(`${server.url}/mirror/users`);
   answer.destroy();
   await vi.waitUntil(() => made.ended, { timeout: 10_000 });
   expect(made.chunks).toBeLessThan(30);
@@ -142,7 +150,7 @@ test("a database that fails in the middle cuts the stream, so that nobody takes 
   served,
 }) => {
   await fill(db, 30 * CHUNK, 10_000);
-  const answer = await ask(served.server.url);
+  const answer = await ask(`${served.server.url}/mirror/users`);
   await once(answer, "readable");
   await db.sql`alter table mirror_data.users rename to users_away`;
   try {
@@ -159,7 +167,7 @@ test("a database that fails in the middle cuts the stream, so that nobody takes 
 test("what fails before the first user is an answer of its own", async ({ db, served }) => {
   await db.sql`alter table mirror_data.users rename to users_away`;
   try {
-    const answer = await fetch(served.server.url, { headers: { accept: "text/csv" } });
+    const answer = await fetch(`${served.server.url}/mirror/users`, { headers: { accept: "text/csv" } });
     expect(answer.status).toBe(500);
     expect(await answer.json()).toMatchObject({ errors: [{ code: "internal_clerk_error" }] });
   } finally {
