@@ -20,7 +20,11 @@ const LIMITS: Record<Guess["limit"], readonly string[] | null> = {
 
 /** Whatever takes longer than this has gone wrong in some other way. All cores read, where that helps. */
 const PATIENT = ["set local statement_timeout = 30000", "set local max_parallel_workers_per_gather = 2"];
-const AS_ASKED = ["set local statement_timeout = 10000", "set local max_parallel_workers_per_gather = 2"];
+const LONGEST_AS_ASKED_MS = 10_000;
+const AS_ASKED = [
+  `set local statement_timeout = ${LONGEST_AS_ASKED_MS}`,
+  "set local max_parallel_workers_per_gather = 2",
+];
 const THOROUGH: Record<Thorough["how"], readonly string[]> = {
   patiently: PATIENT,
   "without order": [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"],
@@ -49,7 +53,7 @@ export interface Searches {
 /** `guess`: null when its time is over; the others can be run all the same. */
 export interface RunTogether {
   guess(text: string, params: Parameters, limit: Guess["limit"]): Promise<RawRow[] | null>;
-  thoroughly(text: string, params: Parameters, how: Thorough["how"]): Promise<RawRow[]>;
+  thoroughly(text: string, params: Parameters, how: "as asked" | "by similarity"): Promise<RawRow[]>;
 }
 
 export function createSearches({ points, searches }: Readers): Searches {
@@ -115,6 +119,7 @@ export function createSearches({ points, searches }: Readers): Searches {
 
   async function together<T>(asker: Asker, work: (run: RunTogether) => Promise<T>): Promise<T> {
     const pool = withLimit(searches, PATIENT_LIMIT_MS);
+    const begunAtMs = performance.now();
     return (await pool.begin("isolation level repeatable read read only", async (tx) => {
       const [own] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
       const send = async (
@@ -138,7 +143,12 @@ export function createSearches({ points, searches }: Readers): Searches {
             throw error;
           }
         },
-        thoroughly: (text, params, how) => refusing(how, () => send(tx, THOROUGH[how], text, params)),
+        thoroughly(text, params, how) {
+          // All of them together have the time of one.
+          const leftMs = Math.max(1, Math.round(begunAtMs + LONGEST_AS_ASKED_MS - performance.now()));
+          const settings = [...THOROUGH[how], `set local statement_timeout = ${leftMs}`];
+          return refusing(how, () => send(tx, settings, text, params));
+        },
       });
     })) as T;
   }

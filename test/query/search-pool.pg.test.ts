@@ -109,6 +109,47 @@ describe("a search", () => {
     expect(await rowsOf(patiently("select 1"))).toEqual([["1"]]);
   });
 
+  test("that costs what its asker makes it cost is ended after ten seconds, and refused", async ({ db }) => {
+    const searches = createSearches(db.database.readers);
+    const none = new Parameters();
+    const refused = { code: "invalid_request", clerkCode: "query_too_expensive" };
+    const alone = searches.thoroughly("select pg_sleep(60)", none, "as asked", OURSELVES);
+    await expect(alone).rejects.toMatchObject(refused);
+    // Of several it is the time of all together.
+    const together = searches.together(OURSELVES, async (run) => {
+      await run.thoroughly("select pg_sleep(5)", none, "by similarity");
+      return run.thoroughly("select pg_sleep(9)", none, "as asked");
+    });
+    await expect(together).rejects.toMatchObject(refused);
+  }, 60_000);
+
+  test("of several statements sees one moment in all of them, also behind a guess that was given up", async ({
+    db,
+  }) => {
+    const searches = createSearches(db.database.readers);
+    const none = new Parameters();
+    const count = "select count(*)::text from mirror_data.users";
+    const seen = await searches.together(OURSELVES, async (run) => {
+      const first = await run.thoroughly(count, none, "as asked");
+      await db.sql`insert into mirror_data.users (id) values ('user_new')`;
+      const guessed = await run.guess("select pg_sleep(60)", none, "short page");
+      const second = await run.guess(count, none, "short page");
+      return [String(first[0]), guessed, String(second?.[0])];
+    });
+    expect(seen).toEqual(["0", null, "0"]);
+  });
+
+  test("of several statements that nobody waits for any more is cancelled", async ({ db }) => {
+    const searches = createSearches(db.database.readers);
+    const leaving = new AbortController();
+    const running = searches.together({ key: "", signal: leaving.signal }, (run) => {
+      const slept = run.thoroughly("select pg_sleep(60)", new Parameters(), "as asked");
+      setTimeout(() => leaving.abort(), 300);
+      return slept;
+    });
+    await expect(running).rejects.toMatchObject({ code: "bad_request" });
+  });
+
   test("that is wrong is told, and not repeated", async ({ db }) => {
     const wrong = searching(db).search("select 1 / 0", {
       byIndex: true,
