@@ -18,6 +18,7 @@ import {
 import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
+import { type AggregateDeps, aggregateRoutes } from "./routes/aggregate.js";
 import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
@@ -42,6 +43,7 @@ export interface AppDeps {
   backfill: Backfill;
   userQueries: UserQueriesDeps;
   lookUpUsers: LookUpUsers;
+  aggregate: AggregateDeps;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
 }
@@ -66,6 +68,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .use("/mirror/users/*", onceBackfilled(deps.backfill))
     .route("/", userQueriesRoutes(deps.userQueries))
     .route("/", lookupRoutes(deps.lookUpUsers))
+    .route("/", aggregateRoutes(deps.aggregate))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", forwardRoutes(answerByClerk));

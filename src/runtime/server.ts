@@ -14,6 +14,7 @@ import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
+import { createAggregates } from "../query/aggregate/aggregates.js";
 import { createCurrentObjects } from "../query/current-objects.js";
 import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
@@ -156,6 +157,10 @@ async function serve(
       asOfMs: completeness.asOfMs,
     },
     lookUpUsers: createLookUpUsers({ run: engine.run, nowMs: clock.now }),
+    aggregate: {
+      aggregates: createAggregates(engine, { guard, nowMs: clock.now }),
+      ...{ nowMs: clock.now, asOfMs: completeness.asOfMs },
+    },
     users: {
       users,
       memberships: createMembershipQueries(database.readers, { lagMs, availability }),

@@ -148,6 +148,16 @@ export function standInApp(overrides: Overrides = {}) {
       asked.push(["look up", by, keys, view]);
       return Buffer.from("[]");
     },
+    aggregate: {
+      aggregates: {
+        async of(request) {
+          asked.push(["aggregate", request]);
+          return '{"data":[],"other":0,"total":0}';
+        },
+      },
+      nowMs: () => 1_800_000_000_000,
+      asOfMs: () => 1_700_000_000_000,
+    },
     users: {
       users: {
         getFromMemory: () => null,

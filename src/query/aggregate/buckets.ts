@@ -12,8 +12,10 @@ export type Bucket = (typeof BUCKETS)[number];
 export interface Series {
   /** How each bucket is called. */
   labels: readonly string[];
-  /** When each piece begins. The first begins with the span, the last ends with it. */
+  /** When each piece begins. The first begins with the span. */
   starts: readonly number[];
+  /** When the last piece ends, which is where the span ends. */
+  endMs: number;
   /** The bucket of each piece. */
   numbers: readonly number[];
 }
@@ -68,7 +70,7 @@ export async function seriesOf(bucket: Bucket, zone: string, span: Span): Promis
     numbers.push(number);
     await pause();
   }
-  return { labels, starts, numbers };
+  return { labels, starts, endMs: span.toMs + 1, numbers };
 }
 
 /** A stretch of time within one bucket and one offset. `localMs`: what the zone's clocks show where the bucket begins. */

@@ -1,0 +1,106 @@
+import { type Asker, overloaded } from "../../lib/shares.js";
+import { compileFilter } from "../compile.js";
+import { keepsEverybody, type TimeField } from "../condition.js";
+import type { QueryEngine, QueryEngineDeps } from "../engine.js";
+import { createKeptAnswers } from "../kept-answers.js";
+import { problem } from "../language/problems.js";
+import { countStatement } from "../page.js";
+import { Parameters } from "../parameters.js";
+import { numberOf } from "../present.js";
+import { MOST_BY_PIECES } from "../strategy.js";
+import type { Search } from "../where.js";
+import type { Span } from "./buckets.js";
+import { presentAggregate, presentTotal, type Row, rowOf } from "./present.js";
+import type { AggregateRequest } from "./request.js";
+import { seriesFor } from "./spans.js";
+import { aggregateStatement, isOfTheMoment, isUnfilled } from "./statement.js";
+
+/** Counts users by what they have in common. */
+export interface Aggregates {
+  /** The answer's JSON text. Rejects with `invalid_request` where there are too many buckets or groups. */
+  of(request: AggregateRequest, asker: Asker): Promise<string>;
+}
+
+/** Characters of all answers that are kept while nothing changes. The longest have some hundred thousand. */
+const KEPT_CHARS = 8_000_000;
+
+const MOST_TRIES = 3;
+
+export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEngineDeps): Aggregates {
+  const { currentPosition, run, counts, termStatistics } = engine;
+  const kept = createKeptAnswers<string>(currentPosition, {
+    maxSize: KEPT_CHARS,
+    sizeOf: (answer) => answer.length,
+  });
+
+  async function of(request: AggregateRequest, asker: Asker): Promise<string> {
+    if (request.groups.length === 0 && keepsEverybody(request.filter)) {
+      return presentTotal(await counts.all(asker));
+    }
+    const search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES, nowMs: nowMs() };
+    // What is asked of this moment has it among its parameters.
+    const moment = request.groups.some(isOfTheMoment) ? search.nowMs : null;
+    const question = [request, compiled(request, search).params.values, moment];
+    return kept(question, (asker) => guard(() => answer(request, search, asker)), asker);
+  }
+
+  /** Somebody who is added after the first and the last time were read can be in none of the buckets; then all is read anew. */
+  async function answer(request: AggregateRequest, search: Search, asker: Asker): Promise<string> {
+    if (request.groups.length === 0) return presentTotal(await countOf(request, search, asker));
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const series = await Promise.all(
+        request.groups.map((group) =>
+          group.kind === "time" ? seriesFor(group, request.filter, (field) => spanOf(field, asker)) : null,
+        ),
+      );
+      const { where, params } = compiled(request, search);
+      const statement = aggregateStatement(request, { where, params, nowMs: search.nowMs, series });
+      const raw = await run(statement, { how: "as asked" }, asker);
+      const rows = raw.map((row) => rowOf(row, request.groups.length));
+      if (rows.some(({ isOutside }) => isOutside)) continue;
+      refuseUnfilled(request, rows);
+      return presentAggregate(request.groups, series, rows);
+    }
+    throw overloaded();
+  }
+
+  async function countOf(request: AggregateRequest, search: Search, asker: Asker): Promise<number> {
+    const { where, params } = compiled(request, search);
+    const [row] = await run({ text: countStatement(where), params }, { how: "as asked" }, asker);
+    return numberOf(row?.[0]) ?? 0;
+  }
+
+  /** By the ends of an index. */
+  async function spanOf(field: TimeField, asker: Asker): Promise<Span | null> {
+    const text = `select min(${field}), max(${field}) from ${TABLES[field]}`;
+    const statement = { text, params: new Parameters() };
+    const [row] = await run(statement, { how: "lookup", isCommon: false }, asker);
+    const [fromMs, toMs] = [numberOf(row?.[0]), numberOf(row?.[1])];
+    return fromMs === null || toMs === null ? null : { fromMs, toMs };
+  }
+
+  return { of };
+}
+
+const TABLES: Record<TimeField, string> = {
+  created_at: "mirror_data.user_search",
+  updated_at: "mirror_data.user_activity",
+  last_active_at: "mirror_data.user_activity",
+  last_sign_in_at: "mirror_data.user_activity",
+};
+
+function compiled({ filter }: AggregateRequest, search: Search) {
+  const params = new Parameters();
+  return { where: compileFilter(filter, params, search), params };
+}
+
+/** Rows without users come last in the order of falling counts, and where there are enough others they aren't missed. */
+function refuseUnfilled({ orders, limit, cumulative }: AggregateRequest, rows: readonly Row[]): void {
+  const [first] = rows;
+  if (!first || !isUnfilled(first.rowsToFill)) return;
+  if (orders[0] === "-count" && !cumulative && rows.length === limit) return;
+  throw problem(
+    "group_by",
+    `makes too many groups: ${first.rowsToFill} with the empty buckets. Narrow the filter, take longer buckets, or order by -count.`,
+  );
+}

@@ -1,0 +1,103 @@
+import type { Table } from "../columns.js";
+import { METADATA_COLUMNS } from "../compile/metadata.js";
+import type { FieldName } from "../field.js";
+import type { Parameters } from "../parameters.js";
+import type { Group } from "./request.js";
+
+/**
+ * How users are told apart by one field. `flag`, `time`: a value of each user. `text`: one, or none. `texts`: any number of them.
+ * `json`: what stands in metadata, where an array is its elements.
+ */
+export interface Grouping {
+  kind: "time" | "flag" | "text" | "texts" | "json";
+  /** Each of these tables has it; the first is the one that is read the fastest. Empty: it is in rows of its own. */
+  in: readonly Table[];
+  /** What is read of each user. */
+  read: (source: Source) => string;
+}
+
+export interface Source {
+  /** The alias of one of the tables. */
+  alias: string;
+  /** The column with the user's id, whatever tables are read. */
+  id: string;
+  params: Parameters;
+  nowMs: number;
+}
+
+const ANYWHERE: readonly Table[] = ["activity", "metadata", "search"];
+const FLAGS: readonly Table[] = ["activity", "search"];
+
+const flag = (name: string): Grouping => ({
+  kind: "flag",
+  in: FLAGS,
+  read: ({ alias }) => `${alias}.${name}`,
+});
+const time = (name: string, tables: readonly Table[]): Grouping => ({
+  kind: "time",
+  in: tables,
+  read: ({ alias }) => `${alias}.${name}`,
+});
+const text = (sql: string): Grouping => ({ kind: "text", in: ["search"], read: () => sql });
+const listed = (sql: string): Grouping => ({ kind: "texts", in: ["search"], read: () => sql });
+
+/** Of the rows of a user, which are joined by `elements` of the field. */
+const elements: Grouping = { kind: "texts", in: [], read: () => "" };
+
+/** Texts that fold case in filters are shown folded: what a group is called is what a filter for its users says. */
+const FIELDS: Readonly<Record<FieldName, Grouping>> = {
+  id: { kind: "text", in: ANYWHERE, read: ({ alias }) => `${alias}.id` },
+  external_id: text("s.external_id"),
+  username: text("s.username_key"),
+  first_name: text("s.first_name_key"),
+  last_name: text("s.last_name_key"),
+  name: listed("string_to_array(nullif(s.name_search, ''), E'\\n')"),
+  email_address: elements,
+  /** The primary address's. */
+  email_domain: text("nullif(substring(s.email_key from '@([^@]*)$'), '')"),
+  phone_number: elements,
+  web3_wallet: elements,
+  provider: listed("s.providers"),
+  organization_id: elements,
+  organization_role: elements,
+  banned: flag("banned"),
+  locked: {
+    kind: "flag",
+    in: ANYWHERE,
+    read: ({ id, params, nowMs }) =>
+      `${id} in (select u.id from mirror_data.users u where u.locked_until > ${params.add(nowMs)}::bigint)`,
+  },
+  two_factor_enabled: flag("two_factor_enabled"),
+  password_enabled: flag("password_enabled"),
+  has_image: flag("has_image"),
+  created_at: time("created_at", ANYWHERE),
+  updated_at: time("updated_at", ["activity"]),
+  last_active_at: time("last_active_at", ["activity"]),
+  last_sign_in_at: time("last_sign_in_at", ["activity"]),
+};
+
+/** Where the values stand that a user has in rows of their own. */
+const ELEMENTS: Partial<Record<FieldName, string>> = {
+  email_address: "select i.user_id, i.folded as v from mirror_data.user_identifiers i where i.kind = 'email'",
+  phone_number: "select i.user_id, i.value as v from mirror_data.user_identifiers i where i.kind = 'phone'",
+  web3_wallet: "select i.user_id, i.folded as v from mirror_data.user_identifiers i where i.kind = 'wallet'",
+  organization_id: "select m.user_id, m.organization_id as v from mirror.organization_memberships m",
+  organization_role: "select m.user_id, m.role as v from mirror.organization_memberships m",
+};
+
+export function groupingOf(group: Group): Grouping {
+  if (group.kind === "time") return FIELDS[group.field];
+  const { of } = group;
+  if (of.kind === "field") return FIELDS[of.name];
+  return {
+    kind: "json",
+    in: ["metadata"],
+    // Keys of objects only: `#>` would take a number for the place in an array.
+    read: ({ params }) =>
+      METADATA_COLUMNS[of.object] + of.path.map((key) => ` -> ${params.add(key)}::text`).join(""),
+  };
+}
+
+/** A statement for the values that users have in rows of their own, as `user_id` and `v`; null: they stand beside the user. */
+export const elementsOf = (group: Group): string | null =>
+  group.kind === "value" && group.of.kind === "field" ? (ELEMENTS[group.of.name] ?? null) : null;

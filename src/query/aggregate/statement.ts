@@ -1,0 +1,230 @@
+import type { Table } from "../columns.js";
+import type { Parameters } from "../parameters.js";
+import type { Statement } from "../run.js";
+import { fromOf, type Where, whereClause } from "../where.js";
+import { elementsOf, type Grouping, groupingOf } from "./groupings.js";
+import type { AggregateOrder, AggregateRequest, Group } from "./request.js";
+import type { BoundedSeries } from "./spans.js";
+
+/** Rows that empty buckets may add: groups times buckets. Beyond this, filling takes a second and more. */
+const MOST_FILLED = 1_000_000;
+
+/** One field by which is grouped. `n`: its number, by which the columns of the statement are named. */
+interface Key {
+  n: number;
+  group: Group;
+  grouping: Grouping;
+  series: BoundedSeries | null;
+}
+
+export interface AggregateContext {
+  where: Where;
+  params: Parameters;
+  nowMs: number;
+  /** Of each group, null where it isn't a time. */
+  series: readonly (BoundedSeries | null)[];
+}
+
+/**
+ * Counts in steps, each over far fewer rows than the one before. `grouped`: by what is read of each user, so that texts of
+ * arrays and of numbers are taken apart once for all users who have the same. `spread`: by the keys themselves. `filled`: with
+ * the empty buckets too.
+ */
+export function aggregateStatement(request: AggregateRequest, context: AggregateContext): Statement {
+  const { params } = context;
+  const keys = request.groups.map((group, n): Key => {
+    return { n, group, grouping: groupingOf(group), series: context.series[n] ?? null };
+  });
+  const names = keys.map(({ n }) => `k${n}`).join(", ");
+  const others = keys.filter(({ series }) => series === null);
+  const steps = [
+    ...groupedSteps(keys, context),
+    `spread as materialized (
+      select ${keys.map(spreadKey).join(", ")}, sum(users)::bigint as users
+      from grouped ${keys.map(spreadJoin).join(" ")} group by ${ordinals(keys.length)})`,
+    ...(others.length > 0
+      ? [`others as materialized (select distinct ${others.map(({ n }) => `k${n}`).join(", ")} from spread)`]
+      : []),
+    `filled as (
+      select ${names}, sum(users)::bigint as users from (
+        select ${names}, users from spread ${emptyBuckets(keys)}) as with_empty
+      group by ${ordinals(keys.length)})`,
+    `shown as (select *, ${shownCount(request.cumulative, keys)} as shown from filled)`,
+  ];
+  const text = `with ${steps.join(",\n    ")}
+    select ${keys.map(({ n }) => `k${n}::text as key${n}`).join(", ")}, shown, users,
+      (select sum(users) from spread)::bigint as in_groups, (select sum(users) from grouped)::bigint as total,
+      ${rowsToFill(keys)} as rows_to_fill, ${isOutside(keys)} as is_outside
+    from shown order by ${orderOf(request.orders, keys).join(", ")} limit ${params.add(request.limit)}::bigint`;
+  return { text, params };
+}
+
+/** Whether what this group is depends on when it is asked. */
+export const isOfTheMoment = (group: Group): boolean =>
+  group.kind === "value" && group.of.kind === "field" && group.of.name === "locked";
+
+/** Whether filling was left undone, since there would be too many rows. */
+export const isUnfilled = (rowsToFillCount: number): boolean => rowsToFillCount > MOST_FILLED;
+
+/**
+ * `offset 0` lets Postgres expect few groups: it knows nothing of the values of such a query. It would expect one for each user
+ * otherwise, since no two have the same time or the same metadata, and then leaves all the work to one process.
+ */
+function groupedSteps(keys: readonly Key[], context: AggregateContext): string[] {
+  const { where, params, nowMs } = context;
+  const tables = tablesFor(keys, where);
+  const { from, id } = fromOf(where, ...tables);
+  const read = keys.flatMap(({ n, grouping }) => {
+    if (grouping.in.length === 0) return [];
+    const table = grouping.in.find((known) => tables.has(known)) ?? "search";
+    return [`${grouping.read({ alias: ALIASES[table], id, params, nowMs })} as r${n}`];
+  });
+  const elements = keys.flatMap(({ n, group }) => {
+    const rows = elementsOf(group);
+    return rows === null ? [] : [{ n, rows }];
+  });
+  const grouped = (rows: string) => `grouped as materialized (
+      select ${keys.flatMap(groupedKeys).join(", ")}, count(*) as users
+      from ${rows} group by ${ordinals(keys.flatMap(groupedKeys).length)})`;
+  const users = (columns: readonly string[]) =>
+    `select ${columns.join(", ")} from ${from} ${whereClause(where.conditions)}`;
+  if (elements.length === 0) return [grouped(`(${users(read)} offset 0) as matching`)];
+  const joins = elements.map(
+    ({ n, rows }) => `
+      left join (
+        select user_id, array_agg(distinct v) as r${n} from (${rows}) as e${n}
+        where user_id in (select id from matching) group by user_id) as l${n} on l${n}.user_id = matching.id`,
+  );
+  return [
+    `matching as materialized (${users([`${id} as id`, ...read])})`,
+    grouped(`matching ${joins.join("")}`),
+  ];
+}
+
+const ALIASES: Record<Table, string> = { search: "s", activity: "a", metadata: "m" };
+
+/** As few tables as have everything. Those that the filter speaks of are read anyway. */
+function tablesFor(keys: readonly Key[], where: Where): ReadonlySet<Table> {
+  const tables = new Set(where.tables);
+  // What is in one table alone decides first.
+  for (const { grouping } of keys.toSorted(
+    (one, other) => one.grouping.in.length - other.grouping.in.length,
+  )) {
+    const [fastest] = grouping.in;
+    if (fastest && !grouping.in.some((table) => tables.has(table))) tables.add(fastest);
+  }
+  return tables;
+}
+
+/** Texts of numbers and arrays are grouped as they stand there: comparing metadata as JSON takes twice as long. */
+function groupedKeys({ n, grouping, series }: Key): string[] {
+  switch (grouping.kind) {
+    case "time":
+      // A constant and no parameter: what Postgres has to read from a text, it would read anew for each user.
+      return [`width_bucket(r${n}, '{${endsOf(series)}}'::bigint[]) as g${n}`];
+    case "json":
+      return [`r${n} #>> '{}' as g${n}`, `jsonb_typeof(r${n}) as t${n}`];
+    default:
+      return [`r${n} as g${n}`];
+  }
+}
+
+/** The starts of all pieces, and where the last of them ends. */
+const endsOf = (series: BoundedSeries | null) =>
+  series ? [...series.starts, ...(series.starts.length > 0 ? [series.endMs] : [])].join(",") : "";
+
+/** A time that is in no bucket is in the bucket -1. */
+function spreadKey({ n, grouping, series }: Key): string {
+  switch (grouping.kind) {
+    case "time":
+      return `case when g${n} is not null then coalesce(('{${series?.numbers.join(",") ?? ""}}'::int[])[g${n}], -1) end as k${n}`;
+    case "json":
+    case "texts":
+      return `v${n}.v as k${n}`;
+    default:
+      return `g${n} as k${n}`;
+  }
+}
+
+/** A user has each value once. Whoever has none is joined to null. */
+function spreadJoin({ n, grouping }: Key): string {
+  switch (grouping.kind) {
+    case "texts":
+      return `left join lateral (select distinct v from unnest(g${n}) as e(v)) as v${n} on true`;
+    case "json":
+      return `left join lateral (
+        select distinct nullif(v, 'null') as v from jsonb_array_elements(case t${n}
+          when 'array' then g${n}::jsonb
+          when 'string' then jsonb_build_array(g${n})
+          else jsonb_build_array(g${n}::jsonb) end) as e(v)) as v${n} on true`;
+    default:
+      return "";
+  }
+}
+
+/** A row with no users for each bucket and each of the other keys; it is summed up with the others. */
+function emptyBuckets(keys: readonly Key[]): string {
+  const times = keys.filter(({ series }) => series !== null);
+  if (times.length === 0) return "";
+  const columns = keys.map(({ n, series }) => (series ? `t${n}` : `k${n}`)).join(", ");
+  const from = times.map(({ n, series }) => {
+    const first = series?.isFromBound ? "0" : `(select min(k${n}) from spread)`;
+    const last = series?.isToBound ? String(series.labels.length - 1) : `(select max(k${n}) from spread)`;
+    return `generate_series(${first}, ${last}) as t${n}`;
+  });
+  const others = times.length < keys.length ? " cross join others" : "";
+  return `union all
+        select ${columns}, 0 from ${from.join(" cross join ")}${others} where ${rowsToFill(keys)} <= ${MOST_FILLED}`;
+}
+
+function rowsToFill(keys: readonly Key[]): string {
+  const times = keys.filter(({ series }) => series !== null);
+  if (times.length === 0) return "0";
+  const buckets = times.reduce((product, { series }) => product * (series?.labels.length ?? 0), 1);
+  return times.length < keys.length ? `(select count(*) * ${buckets} from others)` : `${buckets}::bigint`;
+}
+
+function isOutside(keys: readonly Key[]): string {
+  const outside = keys.filter(({ series }) => series !== null).map(({ n }) => `k${n} = -1`);
+  return outside.length > 0 ? `exists (select from spread where ${outside.join(" or ")})` : "false";
+}
+
+/** Who has no time is before and after nobody. */
+function shownCount(cumulative: boolean, keys: readonly Key[]): string {
+  if (!cumulative) return "users";
+  const others = keys.slice(1).map(({ n }) => `, k${n}`);
+  return `case when k0 is null then users else
+      sum(users) over (partition by k0 is null${others.join("")} order by k0) end`;
+}
+
+function orderOf(orders: readonly AggregateOrder[], keys: readonly Key[]): string[] {
+  const byKey = (direction: string) => keys.flatMap((key) => orderOfKey(key, direction));
+  const times = keys.filter(({ series }) => series !== null);
+  const usual = times.length > 0 ? times.flatMap((key) => orderOfKey(key, "asc")) : ["shown desc"];
+  const chosen = orders.flatMap((order) => {
+    const direction = order.startsWith("-") ? "desc" : "asc";
+    return order.endsWith("count") ? [`shown ${direction}`] : byKey(direction);
+  });
+  return [...(chosen.length > 0 ? chosen : usual), ...byKey("asc")];
+}
+
+/** Null comes last in both directions. Texts before numbers before booleans, as in jsonb, but texts by their bytes. */
+function orderOfKey({ n, grouping }: Key, direction: string): string[] {
+  const isNull = `k${n} is null`;
+  switch (grouping.kind) {
+    case "json":
+      return [
+        isNull,
+        `array_position('{string,number,boolean,array,object}'::text[], jsonb_typeof(k${n})) ${direction}`,
+        `case when jsonb_typeof(k${n}) = 'number' then (k${n} #>> '{}')::numeric end ${direction}`,
+        `(k${n} #>> '{}') collate "C" ${direction}`,
+      ];
+    case "text":
+    case "texts":
+      return [isNull, `k${n} collate "C" ${direction}`];
+    default:
+      return [isNull, `k${n} ${direction}`];
+  }
+}
+
+const ordinals = (count: number) => Array.from({ length: count }, (_, n) => n + 1).join(", ");
