@@ -66,11 +66,10 @@ const isLocked = (now: string): Column => ({
   nullable: false,
 });
 
-/** The greatest of all that the filter asks for. */
+/** The greatest of all that the filter asks for; where it asks for nothing that anybody is kept for, all are alike. */
 function score({ similarities }: Traits): Omit<SortKey, "descending"> {
-  if (similarities.length === 0) throw new TypeError("nothing is similar to anything");
   return {
-    sql: `coalesce(greatest(${similarities.join(", ")}), 0)`,
+    sql: `greatest(${["0::real", ...similarities].join(", ")})`,
     table: null,
     nullable: false,
     type: "real",

@@ -311,4 +311,17 @@ describe("similar", () => {
     const counted = await search({ ...body, count: true });
     expect(counted.total_count).toBe(ids.length);
   });
+
+  test("ranks all alike where nobody is kept for it", async ({ db }) => {
+    await fill(db);
+    const search = searchOver(db);
+    const similar = { name: { similar: "ann smitt" } };
+    const everybody = sorted(PEOPLE, ["-username"]);
+    const ranked = (filter: object) =>
+      walk(search, { filter, order_by: ["-_score", "-username"], limit: 100 });
+    expect(await ranked({ or: [similar, {}] })).toEqual(everybody);
+    expect(await ranked({ and: [similar, { or: [] }] })).toEqual([]);
+    const kept = await walk(search, { filter: similar });
+    expect(await ranked({ not: similar })).toEqual(everybody.filter((id) => !kept.includes(id)));
+  });
 });

@@ -1,5 +1,4 @@
 import type { Scope } from "../../auth/scopes.js";
-import type { Condition } from "../condition.js";
 import type { FieldName, FieldRef, OrderKey } from "../field.js";
 import { parseFieldRef } from "./paths.js";
 import { itemPath, problem, shown } from "./problems.js";
@@ -16,12 +15,13 @@ const ALIASES = new Map([["web3wallet", "web3_wallet"]]);
 const WITHOUT_PRIMARY: ReadonlySet<FieldName> = new Set(["provider", "organization_id", "organization_role"]);
 
 /**
- * The keys of an order, each with a sign: none and `+` ascend. The last is always the id, in the direction of the key before it
- * where it isn't asked for. A key that stands twice, and whatever comes after the id, decides nothing and is left out.
+ * The keys of an order, each with a sign: none and `+` ascend. The last is always the id, in the direction of the last that was
+ * given where it isn't asked for. A key that stands twice, and whatever comes after the id, decides nothing and is left out.
+ * `filter`: as it was given, and accepted.
  */
 export function parseOrders(
   given: unknown,
-  filter: Condition,
+  filter: unknown,
   scopes: ReadonlySet<Scope>,
   path = "order_by",
 ): readonly OrderKey[] {
@@ -34,7 +34,7 @@ export function parseOrders(
     if (!orders.some((earlier) => nameOf(earlier) === nameOf(key))) orders.push(key);
     if (nameOf(key) === nameOf(BY_ID)) return orders;
   }
-  return [...orders, { ...BY_ID, descending: orders.at(-1)?.descending ?? false }];
+  return [...orders, { ...BY_ID, descending: keys.at(-1)?.descending ?? false }];
 }
 
 const BY_ID = { by: { kind: "field", name: "id" }, descending: false } as const satisfies OrderKey;
@@ -44,7 +44,7 @@ function nameOf({ by }: OrderKey): string {
   return by.kind === "field" ? `.${by.name}` : JSON.stringify([by.object, ...by.path]);
 }
 
-function parseKey(given: unknown, filter: Condition, scopes: ReadonlySet<Scope>, at: string): OrderKey {
+function parseKey(given: unknown, filter: unknown, scopes: ReadonlySet<Scope>, at: string): OrderKey {
   if (typeof given !== "string") throw problem(at, `must be a text, not ${shown(given)}.`);
   // A + that the sender of a link forgot to escape arrives as a space.
   const [, sign, name = ""] = /^([ +-]?)(.*)$/s.exec(given) ?? [];
@@ -60,15 +60,8 @@ function parseKey(given: unknown, filter: Condition, scopes: ReadonlySet<Scope>,
 
 const hasNoPrimary = (by: FieldRef) => by.kind === "field" && WITHOUT_PRIMARY.has(by.name);
 
-function asksForSimilar(condition: Condition): boolean {
-  switch (condition.kind) {
-    case "and":
-      return condition.all.some(asksForSimilar);
-    case "or":
-      return condition.any.some(asksForSimilar);
-    case "not":
-      return asksForSimilar(condition.condition);
-    default:
-      return condition.kind === "term" && condition.how === "similar";
-  }
+/** In a filter that was accepted nothing else is named so. It may ask for it where that changes nothing: beside `or: []`. */
+function asksForSimilar(filter: unknown): boolean {
+  if (typeof filter !== "object" || filter === null) return false;
+  return Object.hasOwn(filter, "similar") || Object.values(filter).some(asksForSimilar);
 }

@@ -87,7 +87,7 @@ function queryOf(given: ReadonlyMap<string, unknown>, { nowMs, scopes }: FilterC
   const asFilter = given.has("filter") ? given.get("filter") : {};
   const filter = parseFilter(asFilter, context);
   const orderBy = asked("order_by", DEFAULT_ORDER);
-  const orders = parseOrders(orderBy, filter, scopes);
+  const orders = parseOrders(orderBy, asFilter, scopes);
   const asFields = asked("fields", null);
   const fields = asFields === null ? null : parseFields(asFields, scopes);
   const limit = limitOf(asked("limit", USUAL_LIMIT));

@@ -2,13 +2,11 @@
 import { expect, test } from "vitest";
 import { SCOPES } from "../../../src/auth/scopes.js";
 import { FIELD_NAMES, type OrderKey } from "../../../src/query/field.js";
-import { parseFilter } from "../../../src/query/language/json-filter.js";
 import { parseOrders } from "../../../src/query/language/orders.js";
 import { refusal } from "./refusal.js";
 
 const CONTEXT = { nowMs: 0, scopes: new Set(SCOPES) };
-const orders = (given: unknown, filter: unknown = {}) =>
-  parseOrders(given, parseFilter(filter, CONTEXT), CONTEXT.scopes);
+const orders = (given: unknown, filter: unknown = {}) => parseOrders(given, filter, CONTEXT.scopes);
 
 const short = ({ by, descending }: OrderKey) => {
   const name = by === "score" ? "_score" : by.kind === "field" ? by.name : by.text;
@@ -67,16 +65,21 @@ test.each([
 });
 
 test("private metadata need their scope", () => {
-  expect(
-    refusal(() => parseOrders(["private_metadata.a"], { kind: "and", all: [] }, new Set())),
-  ).toMatchObject({
+  expect(refusal(() => parseOrders(["private_metadata.a"], {}, new Set()))).toMatchObject({
     code: "forbidden",
   });
 });
 
 test("_score ranks by what the filter has of similar, wherever it stands", () => {
   const similar = { name: { similar: "ann" } };
-  for (const filter of [similar, { or: [similar, { username: { similar: "b" } }] }, { not: similar }]) {
+  for (const filter of [
+    similar,
+    { or: [similar, { username: { similar: "b" } }] },
+    { not: similar },
+    // Nobody, and everybody, whatever else is asked for.
+    { and: [similar, { or: [] }] },
+    { or: [similar, {}] },
+  ]) {
     expect(orders(["-_score", "username"], filter).map(short)).toEqual(["-_score", "username", "id"]);
   }
   expect(refusal(() => orders(["id", "-_score"], { name: { contains: "ann" } })).path).toBe("order_by[1]");
