@@ -55,23 +55,36 @@ export interface World {
   similarity(query: string, text: string): number;
 }
 
+export interface Match {
+  user: ModelUser;
+  subject: Subject;
+}
+
 /** A world of which the same can be asked as of the mirror. */
 export function createModel(given: World) {
   const world = { ...given, ...storable({ users: given.users, memberships: given.memberships }) };
-  const everybody = world.users.map((user) => ({ user, subject: ofUser(user, world) }));
-  function matches(given: Json): ModelUser[] {
-    const filter = storable(given);
-    return everybody.filter(({ subject }) => holds(filter, subject, world)).map(({ user }) => user);
-  }
+  const everybody: Match[] = world.users.map((user) => ({ user, subject: ofUser(user, world) }));
   return {
-    /** The ids of those whom the filter keeps. */
-    kept: (filter: Json): string[] => matches(filter).map(({ id }) => id),
+    /** Those whom the filter keeps, in no order. */
+    matches(given: Json): Match[] {
+      const filter = storable(given);
+      return everybody.filter(({ subject }) => holds(filter, subject, world));
+    },
     /** All texts, folded, that anything is similar to. */
-    texts: everybody.flatMap(({ subject }) =>
-      (subject.field("any")?.all ?? []).map((text) => fold(String(text))),
-    ),
+    texts: everybody.flatMap(({ subject }) => textsOf(subject.field("any"))),
+    /** How similar the user is to what an entry of the filter itself asks for. */
+    score(filter: Json, { subject }: Match): number {
+      const each = Object.entries(storable(filter)).flatMap(([name, asked]) => {
+        const { similar } = (asked ?? {}) as { similar?: string };
+        if (similar === undefined) return [];
+        return textsOf(subject.field(name)).map((text) => world.similarity(fold(similar), text));
+      });
+      return Math.max(0, ...each);
+    },
   };
 }
+
+const textsOf = (field: Values | undefined) => (field?.all ?? []).map((text) => fold(String(text)));
 
 /** Postgres stores neither U+0000 nor half a surrogate pair in texts: to filters, both are U+FFFD. */
 function storable<T>(value: T): T {
@@ -82,14 +95,14 @@ function storable<T>(value: T): T {
 }
 
 /** What a filter's entries speak of: a user, or one of a user's elements. */
-interface Subject {
+export interface Subject {
   /** Undefined: there is no such field. */
   field(name: string): Values | undefined;
   elements(name: string): Subject[] | undefined;
 }
 
 /** The field's values: none where it is null. */
-type Values =
+export type Values =
   | { type: "folded text" | "exact text" | "provider" | "any"; all: readonly string[] }
   | { type: "flag"; all: readonly boolean[] }
   | { type: "time"; all: readonly number[] }
@@ -178,12 +191,12 @@ const ofAccount = (account: ModelUser["external_accounts"][number]): Subject => 
   elements: noElements,
 });
 
-function namesOf({ first_name, last_name }: ModelUser): string[] {
+export function namesOf({ first_name, last_name }: ModelUser): string[] {
   const both = first_name !== null && last_name !== null ? `${first_name} ${last_name}` : null;
   return given([first_name, last_name, both]);
 }
 
-const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1);
+export const domainOf = (address: string) => address.slice(address.lastIndexOf("@") + 1);
 
 const providers = (accounts: readonly { provider: string }[]): Values => ({
   type: "provider",
@@ -273,7 +286,8 @@ function sized(fits: (order: number) => boolean): Operator {
     });
 }
 
-const byCodePoints = (one: string, other: string) => Buffer.compare(Buffer.from(one), Buffer.from(other));
+export const byCodePoints = (one: string, other: string) =>
+  Buffer.compare(Buffer.from(one), Buffer.from(other));
 
 export function fold(text: string): string {
   return text.normalize("NFC").toLowerCase().replaceAll("i\u0307", "i").replaceAll("ς", "σ");

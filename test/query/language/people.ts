@@ -9,7 +9,7 @@ import type { Json, ModelMembership, ModelUser, World } from "./model.js";
  * People whose values come from small pools, so that filters find what they name. The pools hold what has a meaning for SQL,
  * for JSON, for LIKE, for regular expressions or for text search.
  */
-const NOW_MS = Date.UTC(2026, 10, 28, 12);
+export const NOW_MS = Date.UTC(2026, 10, 28, 12);
 const DAY_MS = 86_400_000;
 
 export const NAMES = [
@@ -186,7 +186,9 @@ const person = fc.record({
   updated_at: timeMs,
   last_active_at: sometimes(timeMs),
   last_sign_in_at: sometimes(timeMs),
-  public_metadata: metadataObject(2),
+  public_metadata: fc
+    .tuple(metadataObject(2), sometimes(metadataScalar))
+    .map(([object, rank]): Json => ({ ...object, rank })),
   unsafe_metadata: metadataObject(1),
   private_metadata: metadataObject(1),
 });
