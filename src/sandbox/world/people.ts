@@ -1,4 +1,4 @@
-import type { Random } from "./random.js";
+import { createRandom, type Random } from "./random.js";
 import type { Json } from "./types.js";
 
 type Names = readonly [string, ...string[]];
@@ -103,6 +103,18 @@ const DOMAINS: Names = [
   "corp.example.co.uk",
 ];
 const PLANS: Names = ["free", "free", "free", "pro", "pro", "enterprise"];
+const COMPANIES: Names = [
+  "Acme",
+  "Müller & Söhne",
+  "Globex",
+  "Initech",
+  "株式会社山田",
+  "Umbrella",
+  "O'Brien's",
+  "100% Ltd.",
+];
+const TAGS: Names = ["beta", "vip", "newsletter", "émigré", "a.b", "early adopter", "Partner", "churned"];
+const TIME_ZONES: Names = ["Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
 const PROVIDERS: Names = ["oauth_google", "oauth_google", "oauth_github", "oauth_microsoft"];
 
 /** The body of a `POST /users`, and data that such a body can't set. */
@@ -148,7 +160,7 @@ export function makePerson(random: Random, n: number, awkwardness: Awkwardness =
       ...(random.chance(0.1) && { web3_wallet: [`0x${random.token(20)}${n.toString(16).padStart(8, "0")}`] }),
       ...(random.chance(0.8) && { password: `pass-${random.token(12)}` }),
       ...(random.chance(0.02) && { banned: true }),
-      public_metadata: publicMetadata(random, n, awkwardness),
+      public_metadata: { ...publicMetadata(random, n, awkwardness), ...askedAbout(n) },
       private_metadata: random.chance(0.4)
         ? { stripe_id: `cus_${random.token(14)}`, score: random.int(1000) / 10 }
         : {},
@@ -195,6 +207,29 @@ function publicMetadata(random: Random, n: number, { loneSurrogates }: Awkwardne
     ...plan,
     roles: random.chance(0.3) ? ["admin", "billing"] : ["member"],
     address: { city: random.pick(LAST), n },
+  };
+}
+
+/**
+ * What people ask for who look for some of their users: lists, nested values, a mark that few have, and numbers where others
+ * have texts. The same for the n-th person whatever the seed.
+ */
+function askedAbout(n: number): Json {
+  const random = createRandom(n + 1);
+  if (random.chance(0.1)) return {};
+  const tags = TAGS.filter((_, at) => random.chance(0.4 / (at + 1)));
+  return {
+    ...(tags.length > 0 && { tags }),
+    ...(random.chance(0.7) && { company: zipf(random, COMPANIES) }),
+    cohort: n % 12,
+    ...(random.chance(0.05) && { legacy: true }),
+    ...(random.chance(0.4) && {
+      preferences: {
+        newsletter: random.chance(0.5),
+        time_zone: random.pick(TIME_ZONES),
+        digest: { every: random.pick(["day", "week"]), hour: random.chance(0.9) ? random.int(24) : "noon" },
+      },
+    }),
   };
 }
 

@@ -37,6 +37,7 @@ export function seed(
           organization_id: organization.id,
           user_id: id,
           role: random.pick(["org:member", "org:member", "org:admin"]),
+          public_metadata: members.size % 3 === 0 ? { department: "sales", level: members.size % 5 } : {},
         });
     }
   }
