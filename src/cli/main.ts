@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import { AppError, reasonOf } from "../lib/errors.js";
 import { howToRun, packageVersion } from "../lib/package.js";
+import { changesCommand } from "./changes.js";
 import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
@@ -44,6 +45,7 @@ for (const command of [
   driftCommand(),
   statusCommand(),
   usersCommand(),
+  changesCommand(),
   deadLettersCommand(),
   keysCommand(),
   rebuildCommand(),
