@@ -1,6 +1,8 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
+  // As in tsconfig.json: examples import what applications do.
+  resolve: { alias: { "user-mirror/client": new URL("./src/client/client.ts", import.meta.url).pathname } },
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/check/**", "test/**/*.system.test.ts"],

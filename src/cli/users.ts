@@ -6,6 +6,7 @@ import { parseListParams, parseUserFilter, type RawParams } from "../query/clerk
 import { createUserQueries, type UserQueries } from "../query/users.js";
 import { withStore } from "./context.js";
 import { print, table, when } from "./output.js";
+import { addUserQueries } from "./user-queries.js";
 
 interface Flags {
   json?: boolean;
@@ -64,6 +65,7 @@ export function usersCommand(): Command {
         print(flags, { object: "total_count", total_count: count }, String(count));
       }),
     );
+  addUserQueries(users);
   return users;
 }
 

@@ -1,0 +1,121 @@
+// Covers src/cli/user-queries.ts
+
+import { execFile } from "node:child_process";
+import { describe, expect } from "vitest";
+import { applyItems } from "../../src/sync/apply/apply.js";
+import { userSnapshot } from "../../src/sync/fold/snapshot.js";
+import { clerkUser } from "../support/clerk-user.js";
+import { type TestDatabase, test } from "../support/database.js";
+
+const people = [
+  { id: "user_a", first_name: "Ann", last_name: "Smith", public_metadata: { plan: "pro" } },
+  { id: "user_b", first_name: "Bob", last_name: null, public_metadata: { plan: "free" } },
+  {
+    id: "user_c",
+    first_name: "=cmd",
+    last_name: "Cox",
+    public_metadata: { plan: "pro" },
+    private_metadata: { k: 1 },
+  },
+];
+
+const fill = ({ sql }: TestDatabase) =>
+  applyItems(
+    sql,
+    people.map((user, n) => ({
+      users: [userSnapshot(clerkUser({ ...user, created_at: n + 1 }), "page", 1)],
+    })),
+    { lagMs: 60_000 },
+  );
+
+interface Ended {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+function users({ url }: TestDatabase, ...args: string[]): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ["--import", "tsx", "src/cli/main.ts", "users", ...args],
+      { env: { PATH: process.env.PATH ?? "", DATABASE_URL: url } },
+      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
+    );
+  });
+}
+
+// Each is a process of the command, which takes a while to start on a busy machine.
+describe("users query", { timeout: 300_000 }, () => {
+  test("shows a table for a filter in JSON, and JSON for one in SCIM", async ({ db }) => {
+    await fill(db);
+    const pro = '{"public_metadata.plan": "pro"}';
+    const table = await users(
+      db,
+      "query",
+      pro,
+      "--fields",
+      "id,name",
+      "--order-by",
+      "id",
+      "--limit",
+      "1",
+      "--count",
+    );
+    expect(table).toMatchObject({ code: 0, stderr: "" });
+    expect(table.stdout.split("\n").slice(0, 3)).toEqual([
+      ...["ID      NAME", expect.stringMatching(/^user_a {2}\["Ann","Smith","Ann Smith"\]$/), "2 in all"],
+    ]);
+    const [, cursor = ""] = /More: --cursor (\S+)/.exec(table.stdout) ?? [];
+    const next = await users(
+      db,
+      "query",
+      pro,
+      "--fields",
+      "id,name",
+      "--order-by",
+      "id",
+      "--cursor",
+      cursor,
+      "--json",
+    );
+    expect(JSON.parse(next.stdout)).toMatchObject({ data: [{ id: "user_c" }], next_cursor: null });
+    const scim = await users(db, "query", 'name.givenName eq "bob"', "--json");
+    expect(JSON.parse(scim.stdout).data.map(({ id }: { id: string }) => id)).toEqual(["user_b"]);
+  });
+
+  test("says what is wrong with a filter, and what it takes to see private metadata", async ({ db }) => {
+    const wrong = await users(db, "query", '{"emial_address": "a"}');
+    expect(wrong.code).toBe(1);
+    expect(wrong.stderr).toMatch(/email_address/);
+    const hidden = await users(db, "query", '{"private_metadata.k": 1}');
+    expect(hidden.code).toBe(1);
+    expect(hidden.stderr).toMatch(/private_metadata:read/);
+  });
+});
+
+describe("users export", { timeout: 300_000 }, () => {
+  test("prints everybody, a line each, with private metadata where it is asked for", async ({ db }) => {
+    await fill(db);
+    const { stdout } = await users(db, "export", "--private");
+    const exported = stdout
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+    expect(exported.map(({ id }) => id)).toEqual(["user_a", "user_b", "user_c"]);
+    expect(exported[2].private_metadata).toEqual({ k: 1 });
+  });
+
+  test("prints CSV that a spreadsheet doesn't run", async ({ db }) => {
+    await fill(db);
+    const { stdout } = await users(
+      db,
+      "export",
+      'public_metadata.plan eq "pro"',
+      "--csv",
+      "--fields",
+      "id,first_name",
+    );
+    expect(stdout).toBe("id,first_name\r\nuser_a,Ann\r\nuser_c,'=cmd\r\n");
+  });
+});
