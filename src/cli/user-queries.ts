@@ -72,7 +72,7 @@ function query(filter: string | undefined, flags: Flags): Promise<void> {
 function exportUsers(filter: string | undefined, flags: Flags): Promise<void> {
   return withStore(async ({ database, clock }) => {
     const engine = createQueryEngine(database.readers, { guard: unwatched.guard, nowMs: clock.now });
-    const exported = createExport({ ...engine, pool: database.readers.exports, nowMs: clock.now });
+    const exported = createExport({ engine, pool: database.readers.exports, nowMs: clock.now });
     const { fields } = flags;
     const asked = parseUserLink(paramsOf(filter, { fields }), contextOf(flags, clock.now()));
     const request = { ...asked, format: flags.csv ? ("csv" as const) : ("ndjson" as const) };
