@@ -14,6 +14,7 @@ import { LOOP_NOTE, measureLoop } from "./loop/measure.js";
 import { measurePeers } from "./peers/part.js";
 import { loadPeople } from "./people/load.js";
 import { createStoreFor } from "./people/store.js";
+import { measureQueries } from "./queries/part.js";
 import { conditions, titleOf } from "./report/conditions.js";
 import { jsonOf, type Line, printSection, type Section, sectionOf } from "./report/table.js";
 import { measureSql } from "./sql/measure.js";
@@ -39,7 +40,7 @@ interface Report {
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
-const PARTS = ["http", "sql", "writes", "loop"];
+const PARTS = ["http", "sql", "queries", "writes", "loop"];
 /** `peers` only where it is asked for: it installs others' code. */
 const ALL_PARTS = [...PARTS, "peers"];
 
@@ -97,6 +98,11 @@ async function bench(options: Options): Promise<void> {
       ...{ CLERK_WEBHOOK_SIGNING_SECRET: SECRET, RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
     };
     if (options.parts.includes("http")) await benchHttp(store.database, env, options, report);
+    if (options.parts.includes("queries")) {
+      const { sections, lines } = await measureQueries({ ...options, sql, env, webhookSecret: SECRET, say });
+      report.sections.push(...sections);
+      report.lines.push(...lines);
+    }
     if (options.parts.includes("peers")) {
       const rest = { url: databaseUrl, env, webhookSecret: SECRET, say };
       const { sections, lines } = await measurePeers({ ...options, ...rest });

@@ -54,7 +54,7 @@ const ROOMS: Readonly<Record<string, Rows>> = {
   "src/sync": [["schedule", "answers"], ["reconcile", "webhooks", "upkeep"], ["apply"], ["ledger"], ["fold"]],
   "src/db": [["."], ["setup", "embedded"], ["connection"], ["tables"]],
   "src/sandbox": [["."], ["api"], ["faults"], ["world"]],
-  bench: [["."], ["loop", "peers"], ["http"], ["sync", "sql"], ["people"], ["report"]],
+  bench: [["."], ["loop", "peers", "queries"], ["http"], ["sync", "sql"], ["people"], ["report"]],
 };
 
 /** `src/sync/apply/rows.ts` → `sync`; `src/config.ts` → `config`. */
