@@ -39,7 +39,7 @@ export const FIELD_NAMES = [
 ] as const;
 export type FieldName = (typeof FIELD_NAMES)[number];
 
-/** A key of an order. `score`: how similar the user is to the text of the filter's `similar`. @public */
+/** A key of an order. `score`: how similar the user is to the text of the filter's `similar`. */
 export type OrderKey = { by: FieldRef | "score"; descending: boolean };
 
 /** An entry of `fields`: a top-level member of Clerk's user as it is, or a field under its own name. */
