@@ -67,38 +67,60 @@ export const isOfTheMoment = (group: Group): boolean =>
 export const isUnfilled = (rowsToFillCount: number): boolean => rowsToFillCount > MOST_FILLED;
 
 /**
- * `offset 0` lets Postgres expect few groups: it knows nothing of the values of such a query. It would expect one for each user
- * otherwise, since no two have the same time or the same metadata, and then leaves all the work to one process.
+ * Grouped right where users are read, because only then several processes do it. Where users are told apart by what they have in
+ * rows of their own, those whom a filter keeps are found first (`matching`), so that nobody else's rows are read.
  */
 function groupedSteps(keys: readonly Key[], context: AggregateContext): string[] {
-  const { where, params, nowMs } = context;
-  const tables = tablesFor(keys, where);
-  const { from, id } = fromOf(where, ...tables);
-  const read = keys.flatMap(({ n, grouping }) => {
-    if (grouping.in.length === 0) return [];
-    const table = grouping.in.find((known) => tables.has(known)) ?? "search";
-    return [`${grouping.read({ alias: ALIASES[table], id, params, nowMs })} as r${n}`];
-  });
-  const elements = keys.flatMap(({ n, group }) => {
+  const { conditions } = context.where;
+  const tables = tablesFor(keys, context.where);
+  const { from, id } = fromOf(context.where, ...tables);
+  const beside = keys.flatMap((key) => columnsBeside(key, tables, id, context));
+  const apart = keys.flatMap(({ n, group }) => {
     const rows = elementsOf(group);
     return rows === null ? [] : [{ n, rows }];
   });
-  const grouped = (rows: string) => `grouped as materialized (
-      select ${keys.flatMap(groupedKeys).join(", ")}, count(*) as users
-      from ${rows} group by ${ordinals(keys.flatMap(groupedKeys).length)})`;
-  const users = (columns: readonly string[]) =>
-    `select ${columns.join(", ")} from ${from} ${whereClause(where.conditions)}`;
-  if (elements.length === 0) return [grouped(`(${users(read)} offset 0) as matching`)];
-  const joins = elements.map(
-    ({ n, rows }) => `
-      left join (
-        select user_id, array_agg(distinct v) as r${n} from (${rows}) as e${n}
-        where user_id in (select id from matching) group by user_id) as l${n} on l${n}.user_id = matching.id`,
-  );
+  const grouped = (columns: readonly string[], rows: string) => `grouped as materialized (
+      select ${columns.join(", ")}, count(*) as users from ${rows} group by ${ordinals(columns.length)})`;
+  if (apart.length === 0) return [grouped(beside.map(named), `${from} ${whereClause(conditions)}`)];
+
+  const lists = apart.map(({ n }) => `l${n}.list as g${n}`);
+  const joined = (userId: string, which: string) =>
+    apart.map(
+      ({ n, rows }) => `
+      left join (select user_id, array_agg(v) as list from (${rows}) as e ${which} group by user_id) as l${n}
+        on l${n}.user_id = ${userId}`,
+    );
+  if (conditions.length === 0) {
+    return [grouped([...beside.map(named), ...lists], from + joined(id, "").join(""))];
+  }
+  const found = [`${id} as id`, ...beside.map(named)].join(", ");
+  const theirs = joined("matching.id", "where user_id in (select id from matching)");
   return [
-    `matching as materialized (${users([`${id} as id`, ...read])})`,
-    grouped(`matching ${joins.join("")}`),
+    `matching as materialized (select ${found} from ${from} ${whereClause(conditions)})`,
+    grouped([...beside.map(({ name }) => name), ...lists], `matching${theirs.join("")}`),
   ];
+}
+
+interface ReadColumn {
+  sql: string;
+  name: string;
+}
+
+const named = ({ sql, name }: ReadColumn) => `${sql} as ${name}`;
+
+/** What is grouped by of one key; none where it is in rows of its own. */
+function columnsBeside(
+  { n, grouping, series }: Key,
+  tables: ReadonlySet<Table>,
+  id: string,
+  { params, nowMs }: AggregateContext,
+): ReadColumn[] {
+  const table = grouping.in.find((known) => tables.has(known)) ?? "search";
+  const [value, type] = grouping.read({ alias: ALIASES[table], id, params, nowMs });
+  if (value === undefined) return [];
+  // A constant and no parameter: what Postgres has to read from a text, it would read anew for each user.
+  const sql = series ? `width_bucket(${value}, '{${endsOf(series)}}'::bigint[])` : value;
+  return [{ sql, name: `g${n}` }, ...(type === undefined ? [] : [{ sql: type, name: `t${n}` }])];
 }
 
 const ALIASES: Record<Table, string> = { search: "s", activity: "a", metadata: "m" };
@@ -116,22 +138,8 @@ function tablesFor(keys: readonly Key[], where: Where): ReadonlySet<Table> {
   return tables;
 }
 
-/** Texts of numbers and arrays are grouped as they stand there: comparing metadata as JSON takes twice as long. */
-function groupedKeys({ n, grouping, series }: Key): string[] {
-  switch (grouping.kind) {
-    case "time":
-      // A constant and no parameter: what Postgres has to read from a text, it would read anew for each user.
-      return [`width_bucket(r${n}, '{${endsOf(series)}}'::bigint[]) as g${n}`];
-    case "json":
-      return [`r${n} #>> '{}' as g${n}`, `jsonb_typeof(r${n}) as t${n}`];
-    default:
-      return [`r${n} as g${n}`];
-  }
-}
-
 /** The starts of all pieces, and where the last of them ends. */
-const endsOf = (series: BoundedSeries | null) =>
-  series ? [...series.starts, ...(series.starts.length > 0 ? [series.endMs] : [])].join(",") : "";
+const endsOf = ({ starts, endMs }: BoundedSeries) => (starts.length > 0 ? [...starts, endMs] : []).join(",");
 
 /** A time that is in no bucket is in the bucket -1. */
 function spreadKey({ n, grouping, series }: Key): string {
