@@ -108,14 +108,25 @@ export function onceBackfilled({ isBackfilled, progress }: Backfill): Middleware
 
 const BACKFILL_RETRY_SECONDS = 5;
 
-/** A body of more is refused with 413, before it is held. */
-export function limitBody(bytes: number, what: string): MiddlewareHandler<HttpEnv> {
-  return bodyLimit({
+/** A body of more is refused before it is held: with 413, or with what `refusal` makes. */
+export function limitBody(
+  bytes: number,
+  refusal: () => AppError = () =>
+    new AppError("too_large", `The body of this request may have ${bytes / 1024} KiB at most.`),
+): MiddlewareHandler<HttpEnv> {
+  const limited = bodyLimit({
     maxSize: bytes,
-    onError: () => {
-      throw new AppError("too_large", `The body of ${what} may have ${bytes / 1024} KiB at most.`);
+    onError: (c) => {
+      // The rest of a body that was begun to be read isn't taken from the connection, which is closed then.
+      c.get("headers").connection = "close";
+      throw refusal();
     },
   });
+  return (c, next) => {
+    // Before anything of it is read: the server lets the whole body pass by then, and the connection serves on.
+    if (Number(c.req.header("Content-Length") ?? 0) > bytes) throw refusal();
+    return limited(c, next);
+  };
 }
 
 /** Before what only the database can answer: fails at once while it is away, and as soon as it is found to be. */

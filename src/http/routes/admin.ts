@@ -38,7 +38,7 @@ export function adminRoutes({ status, reconciler }: AdminDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/status", admin, async (c) => respondJson(c, await status.read()))
-    .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES, "this request"), async (c) => {
+    .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES), async (c) => {
       const { mode } = parseReconcileBody(await c.req.text());
       return respondJson(c, { run_id: await reconciler.start(mode) }, 202);
     })

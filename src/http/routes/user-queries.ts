@@ -1,5 +1,6 @@
 import { type Context, Hono } from "hono";
 import type { FilterContext } from "../../query/language/json-filter.js";
+import { tooLong } from "../../query/language/json-text.js";
 import { parseUserLink, parseUserQuery, type UserQuery } from "../../query/language/request.js";
 import type { UserSearch } from "../../query/user-search.js";
 import { askerOf, viewOf } from "../asker.js";
@@ -18,6 +19,7 @@ export interface UserQueriesDeps {
 
 /** Its parser holds each member to less, but a cursor names what its user has in every key of the order. */
 const MOST_BODY_BYTES = 512 * 1024;
+const filterTooLong = () => tooLong("filter");
 
 /** What Clerk can't be asked: users by filters of the mirror's own language, or of SCIM. */
 export function userQueriesRoutes({ search, stream, nowMs, asOfMs }: UserQueriesDeps): Hono<HttpEnv> {
@@ -36,7 +38,7 @@ export function userQueriesRoutes({ search, stream, nowMs, asOfMs }: UserQueries
 
   const reader = requireScope("users:read");
   return new Hono<HttpEnv>()
-    .post("/mirror/users/query", reader, limitBody(MOST_BODY_BYTES, "a query"), async (c) =>
+    .post("/mirror/users/query", reader, limitBody(MOST_BODY_BYTES, filterTooLong), async (c) =>
       answer(c, parseUserQuery(await c.req.text(), contextOf(c))),
     )
     .get("/mirror/users", reader, (c) => answer(c, parseUserLink(c.req.queries(), contextOf(c))));

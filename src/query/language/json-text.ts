@@ -119,4 +119,5 @@ export function parseJsonFilter(text: string, path: string): unknown {
   }
 }
 
-const tooLong = (path: string) => problem(path, "must have at most 64 KiB.");
+/** Also for a body so large that it isn't looked at: of what may stand in a query, only a filter can have made it so. */
+export const tooLong = (path: string) => problem(path, "must have at most 64 KiB.");

@@ -42,5 +42,6 @@ test("says where a body is wrong", async () => {
   );
   expect([long.status, long.body.errors[0].meta]).toEqual([422, { param_name: "filter" }]);
   expect((await ask("group_by=banned")).status).toBe(400);
-  expect((await ask(" ".repeat(512 * 1024 + 1))).status).toBe(413);
+  const longer = await ask(" ".repeat(512 * 1024 + 1));
+  expect([longer.status, longer.body.errors[0].meta]).toEqual([422, { param_name: "filter" }]);
 });

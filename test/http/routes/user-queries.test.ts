@@ -58,9 +58,8 @@ describe("users by the mirror's own filters", () => {
     expect(await param(app.request("/mirror/users?filter=id+eq", bearer(MIRROR_KEY)))).toBe("filter");
     const long = await app.request("/mirror/users/query", post({ filter: { id: "x".repeat(70_000) } }));
     expect([long.status, await param(long)]).toEqual([422, "filter"]);
-    const body = "x".repeat(600_000);
-    const headers = { ...bearer(MIRROR_KEY).headers, "content-length": String(body.length) };
-    expect((await app.request("/mirror/users/query", { ...post(body), headers })).status).toBe(413);
+    const longer = await app.request("/mirror/users/query", post({ filter: { id: "x".repeat(600_000) } }));
+    expect([longer.status, await param(longer)]).toEqual([422, "filter"]);
     expect((await app.request("/mirror/users/query", post("{"))).status).toBe(400);
   });
 
