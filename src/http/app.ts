@@ -3,7 +3,6 @@ import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
-import type { LookUpUsers } from "../query/lookup-users.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors, createFailureReport } from "./errors.js";
 import {
@@ -22,7 +21,7 @@ import { type AggregateDeps, aggregateRoutes } from "./routes/aggregate.js";
 import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
-import { lookupRoutes } from "./routes/lookup.js";
+import { type LookupDeps, lookupRoutes } from "./routes/lookup.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type UserQueriesDeps, userQueriesRoutes } from "./routes/user-queries.js";
 import { type UsersDeps, usersRoutes } from "./routes/users.js";
@@ -42,7 +41,7 @@ export interface AppDeps {
   changes: ChangesDeps;
   backfill: Backfill;
   userQueries: UserQueriesDeps;
-  lookUpUsers: LookUpUsers;
+  lookup: LookupDeps;
   aggregate: AggregateDeps;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
@@ -67,7 +66,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", changesRoutes(deps.changes))
     .use("/mirror/users/*", onceBackfilled(deps.backfill))
     .route("/", userQueriesRoutes(deps.userQueries))
-    .route("/", lookupRoutes(deps.lookUpUsers))
+    .route("/", lookupRoutes(deps.lookup))
     .route("/", aggregateRoutes(deps.aggregate))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))

@@ -156,7 +156,10 @@ async function serve(
       nowMs: clock.now,
       asOfMs: completeness.asOfMs,
     },
-    lookUpUsers: createLookUpUsers({ run: engine.run, nowMs: clock.now }),
+    lookup: {
+      lookUpUsers: createLookUpUsers({ run: engine.run, nowMs: clock.now }),
+      asOfMs: completeness.asOfMs,
+    },
     aggregate: {
       aggregates: createAggregates(engine, { guard, nowMs: clock.now }),
       ...{ nowMs: clock.now, asOfMs: completeness.asOfMs },

@@ -144,9 +144,12 @@ export function standInApp(overrides: Overrides = {}) {
       nowMs: () => 1_700_000_000_000,
       asOfMs: () => 1_700_000_000_000,
     },
-    async lookUpUsers({ by, keys }, view) {
-      asked.push(["look up", by, keys, view]);
-      return Buffer.from("[]");
+    lookup: {
+      async lookUpUsers({ by, keys }, view) {
+        asked.push(["look up", by, keys, view]);
+        return Buffer.from("[]");
+      },
+      asOfMs: () => 1_700_000_000_000,
     },
     aggregate: {
       aggregates: {

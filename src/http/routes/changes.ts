@@ -38,8 +38,9 @@ const JSON_LIST = "application/json";
 const EVENT_STREAM = "text/event-stream";
 const [OPEN, COMMA] = [Buffer.from('{"data":['), Buffer.from(",")];
 
+type After = FeedPlace | "start" | "now";
+
 interface ChangesRequest extends PageRequest {
-  after: FeedPlace | "start" | "now";
   waitMs: number;
   showing: Showing;
 }
@@ -50,8 +51,9 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
 
   async function list(c: Context<HttpEnv>): Promise<Response> {
     const request = parseRequest(c, objects);
+    const after = afterOf(c);
     const asker = askerOf(c);
-    let page = await listChanges(pages, await placeOf(request.after), request, asker);
+    let page = await listChanges(pages, await placeOf(after), request, asker);
     if (page.rows.length === 0 && !page.hasMore && request.waitMs > 0) {
       const leave = held.enter(asker.key);
       countOut(c.env?.outgoing);
@@ -78,8 +80,8 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
 
   async function stream(c: Context<HttpEnv>): Promise<Response> {
     const lastSeen = c.req.header("Last-Event-ID");
-    const { after, kinds, showing } = parseRequest(c, objects);
-    const from = lastSeen ? parseCursor(lastSeen, "Last-Event-ID") : await placeOf(after);
+    const { kinds, showing } = parseRequest(c, objects);
+    const from = lastSeen ? parseCursor(lastSeen, "Last-Event-ID") : await placeOf(afterOf(c));
     const asker = askerOf(c);
     return respondStream(
       c,
@@ -97,13 +99,16 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
     );
   }
 
-  const placeOf = (after: ChangesRequest["after"]): Promise<FeedPlace> | FeedPlace | null => {
+  const placeOf = (after: After): Promise<FeedPlace> | FeedPlace | null => {
     if (after === "start") return null;
     return after === "now" ? pages.newest() : after;
   };
 
   return new Hono<HttpEnv>().get("/mirror/changes", requireScope("changes:read"), (c) => {
     const supports = [JSON_LIST, EVENT_STREAM];
+    c.get("headers")["x-mirror-source"] = "local";
+    const provenMs = asOfMs();
+    if (provenMs !== null) c.get("headers")["x-mirror-as-of"] = String(provenMs);
     const type = accepts(c, { header: "Accept", supports, default: JSON_LIST });
     return type === EVENT_STREAM ? stream(c) : list(c);
   });
@@ -111,16 +116,20 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
 
 /** Throws `invalid_request`, naming the parameter. The first of several values counts; unknown parameters are ignored. */
 function parseRequest(c: Context<HttpEnv>, objects: CurrentObjects): ChangesRequest {
-  const after = c.req.query("after") ?? "start";
   const limit = wholeNumber(c, "limit", { least: 1, most: MOST_ROWS }) ?? DEFAULT_ROWS;
   const waitSeconds = wholeNumber(c, "wait", { least: 0, most: MOST_WAIT_SECONDS }) ?? 0;
   return {
-    after: after === "start" || after === "now" ? after : parseCursor(after, "after"),
     kinds: kindsOf(c.req.query("types")),
     limit,
     waitMs: waitSeconds * 1000,
     showing: showingOf(c, objects),
   };
+}
+
+/** It isn't looked at where the reader says by the last event where it goes on. */
+function afterOf(c: Context<HttpEnv>): After {
+  const after = c.req.query("after") ?? "start";
+  return after === "start" || after === "now" ? after : parseCursor(after, "after");
 }
 
 function kindsOf(types: string | undefined): ReadonlySet<ChangedKind> {

@@ -1,5 +1,6 @@
 import { Hono } from "hono";
 import { parseLookup } from "../../query/language/lookup-request.js";
+import { problem } from "../../query/language/problems.js";
 import type { LookUpUsers } from "../../query/lookup-users.js";
 import { askerOf, viewOf } from "../asker.js";
 import { limitBody, requireScope } from "../middleware.js";
@@ -7,16 +8,26 @@ import { type HttpEnv, respond } from "../respond.js";
 
 /** A thousand of the longest addresses, with room for escapes. */
 const MAX_BODY_BYTES = 1024 * 1024;
+const keysTooLong = () => problem("keys", "must be at most 1000, of 1024 KiB in all.");
+
+export interface LookupDeps {
+  lookUpUsers: LookUpUsers;
+  asOfMs: () => number | null;
+}
 
 /** Many users at once, by what names each of them. */
-export function lookupRoutes(lookUp: LookUpUsers): Hono<HttpEnv> {
+export function lookupRoutes({ lookUpUsers, asOfMs }: LookupDeps): Hono<HttpEnv> {
   return new Hono<HttpEnv>().post(
     "/mirror/users/lookup",
     requireScope("users:read"),
-    limitBody(MAX_BODY_BYTES, "this request"),
+    limitBody(MAX_BODY_BYTES, keysTooLong),
     async (c) => {
       const request = parseLookup(await c.req.text(), c.get("principal").scopes);
-      const users = await lookUp(request, viewOf(c), askerOf(c));
+      c.get("headers")["x-mirror-source"] = "local";
+      c.set("readFrom", "postgres");
+      const provenMs = asOfMs();
+      if (provenMs !== null) c.get("headers")["x-mirror-as-of"] = String(provenMs);
+      const users = await lookUpUsers(request, viewOf(c), askerOf(c));
       return respond(c, Buffer.concat([BEFORE, users, BEHIND]));
     },
   );

@@ -22,6 +22,7 @@ describe("the list of changes", () => {
     expect(status).toBe(200);
     expect(JSON.parse(text)).toEqual({ data: [CHANGE], next_cursor: CURSOR, has_more: false, as_of: 60 });
     expect(headers.get("content-type")).toBe("application/json");
+    expect([headers.get("x-mirror-source"), headers.get("x-mirror-as-of")]).toEqual(["local", "60"]);
     expect(asked).toEqual([["changes", null, KINDS, 100]]);
   });
 
@@ -96,6 +97,7 @@ describe("the stream of changes", () => {
     const seen = cursorOf({ position: 6, atMs: 60 });
     const { asked } = await ask(`?after=${CURSOR}`, { ...EVENTS, "last-event-id": seen });
     expect(asked).toEqual([["changes", { position: 6, atMs: 60 }, KINDS, 500]]);
+    expect((await ask("?after=nonsense", { ...EVENTS, "last-event-id": seen })).asked).toEqual(asked);
     const bad = await ask("", { ...EVENTS, "last-event-id": "nonsense" });
     expect(bad.status).toBe(422);
     expect(JSON.parse(bad.text).errors[0].meta).toEqual({ param_name: "Last-Event-ID" });

@@ -19,9 +19,12 @@ function asking(...scopes: Scope[]) {
     })
     .route(
       "/",
-      lookupRoutes(async (request, view) => {
-        asked.push({ ...request, ...view });
-        return Buffer.from('[{"id":"user_1"},null]');
+      lookupRoutes({
+        async lookUpUsers(request, view) {
+          asked.push({ ...request, ...view });
+          return Buffer.from('[{"id":"user_1"},null]');
+        },
+        asOfMs: () => 60,
       }),
     );
   const ask = (body: unknown) =>
@@ -38,6 +41,9 @@ test("answers with a user or null for each key, as what the key may see", async 
       fields: ["id", "public_metadata.plan"],
     });
     expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "application/json"]);
+    expect([answer.headers.get("x-mirror-source"), answer.headers.get("x-mirror-as-of")]).toEqual([
+      ...["local", "60"],
+    ]);
     expect(await answer.json()).toEqual({ data: [{ id: "user_1" }, null] });
     expect(asked).toMatchObject([
       {
@@ -68,7 +74,11 @@ test("takes a thousand of the longest addresses, and refuses what is wrong by na
   const scope = { meta: { scope: "private_metadata:read" } };
   const hidden = await ask({ by: "id", keys: ["a"], fields: ["private_metadata.secret"] });
   expect([hidden.status, await hidden.json()]).toMatchObject([403, { errors: [scope] }]);
-  expect((await ask({ by: "id", keys: ["x".repeat(2 ** 20)] })).status).toBe(413);
+  const long = await ask({ by: "id", keys: ["x".repeat(2 ** 20)] });
+  expect([long.status, await long.json()]).toMatchObject([
+    422,
+    { errors: [{ meta: { param_name: "keys" } }] },
+  ]);
 });
 
 test("is refused without the scope", async () => {
