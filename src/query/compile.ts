@@ -1,7 +1,8 @@
 import { exactKey, foldedKey } from "../lib/text.js";
-import { COLUMNS, type Column } from "./columns.js";
+import { COLUMNS, type Column, tablesOf } from "./columns.js";
 import { among, BOUNDS, type Context, joined, type Notes, speakOf } from "./compile/context.js";
-import { element, namesElements, noElement } from "./compile/elements.js";
+import { element, noElement } from "./compile/elements.js";
+import { isSpreadOverIndexes, namesUsers } from "./compile/known.js";
 import { userMetadata } from "./compile/metadata.js";
 import { term } from "./compile/terms.js";
 import {
@@ -10,23 +11,17 @@ import {
   type Condition,
   conjuncts,
   type FlagField,
+  type Or,
   type Present,
   type TextField,
   type TimeField,
 } from "./condition.js";
 import type { Parameters } from "./parameters.js";
-import type { Search, Where } from "./where.js";
+import { type Search, type Where, whereClause } from "./where.js";
 
 /** Builds every WHERE. Values are always parameters. */
 export function compileFilter(filter: Condition, params: Parameters, search: Search): Where {
-  const notes: Notes = {
-    tables: new Set(),
-    few: false,
-    terms: null,
-    hasCommonPieces: false,
-    size: 0,
-    similarities: [],
-  };
+  const notes = blank();
   const conditions = conjuncts(filter).map((condition) => {
     notes.few ||= namesUsers(condition);
     return compile(condition, { notes, params, search, mustHold: true });
@@ -34,20 +29,23 @@ export function compileFilter(filter: Condition, params: Parameters, search: Sea
   return Object.assign(notes, { conditions });
 }
 
-/** Such conditions are met by a few users at most. */
-function namesUsers(condition: Condition): boolean {
-  if (condition.kind === "element") return namesElements(condition.list, condition.where);
-  return condition.kind === "compare" && condition.operator === "in" && NAMING.has(condition.field);
-}
-
-const NAMING: ReadonlySet<TextField> = new Set(["id", "external_id", "username"] as const);
+const blank = (): Notes => ({
+  tables: new Set(),
+  few: false,
+  spread: false,
+  terms: null,
+  hasCommonPieces: false,
+  size: 0,
+  joins: [],
+  similarities: [],
+});
 
 function compile(condition: Condition, context: Context): string {
   switch (condition.kind) {
     case "and":
       return joined(inside(condition.all, context), " and ");
     case "or":
-      return joined(inside(condition.any, context), " or ");
+      return anyOf(condition, context);
     case "not":
       return complement(condition.condition, context);
     case "compare":
@@ -61,6 +59,31 @@ function compile(condition: Condition, context: Context): string {
     case "element":
       return element(condition, context);
   }
+}
+
+function anyOf(or: Or<Condition>, context: Context): string {
+  const { notes, search, mustHold } = context;
+  const isSpread = mustHold && isSpreadOverIndexes(or.any);
+  notes.spread ||= isSpread;
+  if (isSpread && (search.gather || namesUsers(or))) return gathered(or.any, context);
+  return joined(inside(or.any, context), " or ");
+}
+
+/** The ids of those who meet one of them, each found by its own index. */
+function gathered(any: readonly Condition[], context: Context): string {
+  const { notes } = context;
+  const sets = any.map((condition) => {
+    const own = blank();
+    // How similar they are is asked of them outside, too.
+    const search = { ...context.search, gather: false };
+    const all = conjuncts(condition).map((one) => compile(one, { ...context, notes: own, search }));
+    notes.size += own.size;
+    notes.terms ??= own.terms;
+    notes.similarities.push(...own.similarities);
+    const { from, id } = tablesOf(own.tables);
+    return `select ${id} from ${from} ${whereClause(all)}`;
+  });
+  return `${speakOf(COLUMNS.id, context)} in (${sets.join(" union all ")})`;
 }
 
 function inside(conditions: readonly Condition[], context: Context): string[] {

@@ -170,7 +170,7 @@ export function createExport({ pool, engine, nowMs }: ExportDeps): ExportUsers {
 const NEWLINE = Buffer.from("\n");
 
 function idsStatement(filter: Condition, last: string, search: Search, params: Parameters): string {
-  const where = compileFilter(filter, params, search);
+  const where = compileFilter(filter, params, { ...search, gather: true });
   const { from, id } = fromOf(where);
   return `select ${id} from ${from}
     ${whereClause([...where.conditions, `${id} > ${params.add(last)}`])} order by ${id} limit ${IDS_AT_A_TIME}`;

@@ -66,10 +66,16 @@ const isLocked = (now: string): Column => ({
   nullable: false,
 });
 
-/** The greatest of all that the filter asks for; where it asks for nothing that anybody is kept for, all are alike. */
+/** The greatest of all that the filter asks for. */
+export const scoreOf = ({ similarities }: Traits) => `greatest(${["0::real", ...similarities].join(", ")})`;
+
+/**
+ * It is worked out once, while all who match are found (`walk-page.ts`), since comparing trigrams takes long. Where the filter asks
+ * for nothing that anybody is kept for, all are alike.
+ */
 function score({ similarities }: Traits): Omit<SortKey, "descending"> {
   return {
-    sql: `greatest(${["0::real", ...similarities].join(", ")})`,
+    sql: similarities.length > 0 ? "matching.score" : "0::real",
     table: null,
     nullable: false,
     type: "real",

@@ -12,6 +12,7 @@ import type { Guess, Thorough } from "./strategy.js";
 const LONG_PAGE = ["set local statement_timeout = 250"];
 const SHORT_PAGE = ["set local statement_timeout = 60"];
 const LIMITS: Record<Guess["limit"], readonly string[] | null> = {
+  few: ["set local statement_timeout = 40"],
   "short page": null,
   "long page": LONG_PAGE,
   // A deep page without a term is read along its order's index, and must be priced as that walk: it must not be sorted.

@@ -23,8 +23,8 @@ export interface Lookup {
  */
 export interface Guess {
   how: "guess";
-  /** The slowest long page that guesses right takes 130 ms. */
-  limit: "short page" | "long page" | "long walk";
+  /** The slowest long page that guesses right takes 130 ms. `few`: enough to gather a thousand users. */
+  limit: "few" | "short page" | "long page" | "long walk";
   prepare: boolean;
   /**
    * What is run if the guess was wrong. `by pieces`: the same, compiled again so that it uses the index of pieces.
@@ -86,6 +86,8 @@ export function guess(
 
 /** How a page of a walk is found. */
 export interface WalkStrategy {
+  /** Before anything else: those who match, gathered from several indexes, in case they are few. Null: not tried. */
+  gathered: Guess | null;
   /** In whatever way Postgres thinks best; null: not tried. */
   first: Lookup | Guess | null;
   /** If its time is over: all who match first. */
@@ -97,11 +99,13 @@ export interface WalkStrategy {
  * nothing to guess.
  */
 export function walkStrategy(traits: Traits, keys: readonly SortKey[], limit: number): WalkStrategy {
-  if (traits.similarities.length > 0) return { first: null, otherwise: "by similarity" };
+  const gathered = null;
+  if (traits.similarities.length > 0) return { gathered, first: null, otherwise: "by similarity" };
   const otherwise = "as asked";
-  if (traits.few) return { first: { how: "lookup", isCommon: false }, otherwise };
-  if (keys[0]?.type === "jsonb") return { first: null, otherwise };
-  return { first: guess({ terms: traits.terms, hasCommonPieces: false }, limit, false), otherwise };
+  if (traits.few) return { gathered, first: { how: "lookup", isCommon: false }, otherwise };
+  if (keys[0]?.type === "jsonb") return { gathered, first: null, otherwise };
+  const first = guess({ terms: traits.terms, hasCommonPieces: false }, limit, false);
+  return { gathered: traits.spread ? { ...first, limit: "few" } : gathered, first, otherwise };
 }
 
 /** For a page whose guess was wrong, compiled again. If its pieces are too common even so, no index helps. */

@@ -11,6 +11,8 @@ export interface TermStatistics {
   trigramSchema: string;
   /** About how many users there are. */
   users: number;
+  /** About how many different names there are, folded; infinite where that isn't known. */
+  distinctNames: Readonly<Record<"first_name" | "last_name", number>>;
   /** Upper bound for the share of users whose text has all of these pieces, by the last ANALYZE; 0: they are rare. */
   shareOf(grams: readonly string[]): number;
 }
@@ -39,10 +41,13 @@ export function createTermStatistics(
 }
 
 async function read(sql: Sql): Promise<TermStatistics> {
-  const [lettersBeyondAscii, schema, users, common] = await Promise.all([
+  const [lettersBeyondAscii, schema, users, names, common] = await Promise.all([
     hasLettersBeyondAscii(sql),
     trigramSchema(sql),
     userCount(sql),
+    sql<{ column: string; distinct: number }[]>`
+      select attname as column, n_distinct as distinct from pg_stats
+      where schemaname = 'mirror_data' and tablename = 'user_search' and attname in ('first_name_key', 'last_name_key')`,
     sql<{ gram: string; share: number }[]>`
       select gram, share
       from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as common(gram, share)
@@ -50,11 +55,17 @@ async function read(sql: Sql): Promise<TermStatistics> {
         -- Behind the shares stand their bounds, which are of no piece.
         and gram is not null`,
   ]);
+  const distinctOf = (name: string) => {
+    const distinct = names.find(({ column }) => column === name)?.distinct ?? Number.POSITIVE_INFINITY;
+    // Below zero: a share of all rows.
+    return distinct < 0 ? -distinct * users : distinct;
+  };
   const shares = new Map(common.map(({ gram, share }) => [gram, share]));
   return {
     lettersBeyondAscii,
     trigramSchema: schema,
     users,
+    distinctNames: { first_name: distinctOf("first_name_key"), last_name: distinctOf("last_name_key") },
     shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
   };
 }

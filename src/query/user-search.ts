@@ -67,13 +67,13 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
   async function found(query: UserQuery, asker: Asker): Promise<Found> {
     const statistics = await termStatistics();
     const search = { statistics, mostByPieces: MOST_BY_PIECES, nowMs: query.nowMs };
-    const compile = () => {
+    const compile = (gather: boolean) => {
       const params = new Parameters();
-      const where = compileFilter(query.filter, params, search);
+      const where = compileFilter(query.filter, params, { ...search, gather });
       return { params, where, keys: sortKeys(query.orders, { params, where, nowMs: query.nowMs }) };
     };
     const statement = (as: (where: Where) => Matches) => {
-      const { params, where, keys } = compile();
+      const { params, where, keys } = compile(as === allFirst);
       const page = {
         keys,
         after: query.cursor?.keys ?? null,
@@ -82,7 +82,7 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
       };
       return { text: walkStatement(as(where), page, params), params };
     };
-    const { where, keys } = compile();
+    const { where, keys } = compile(false);
     const strategy = walkStrategy(where, keys, query.limit);
 
     if (query.count === true) {
@@ -96,10 +96,15 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
   }
 
   async function page(
-    { first, otherwise }: WalkStrategy,
+    { gathered, first, otherwise }: WalkStrategy,
     statement: (as: (where: Where) => Matches) => { text: string; params: Parameters },
     asker: Asker,
   ): Promise<RawRow[]> {
+    if (gathered !== null) {
+      const { text, params } = statement(allFirst);
+      const rows = await searches.guess(text, params, gathered, asker);
+      if (rows) return rows;
+    }
     if (first === null) return run(statement(allFirst), { how: otherwise }, asker);
     const begun = statement(inAnyWay);
     if (first.how === "lookup") return run(begun, first, asker);
@@ -109,10 +114,15 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
 
   /** The same, at the moment of the count. */
   async function pageTogether(
-    { first, otherwise }: WalkStrategy,
+    { gathered, first, otherwise }: WalkStrategy,
     statement: (as: (where: Where) => Matches) => { text: string; params: Parameters },
     together: RunTogether,
   ): Promise<RawRow[]> {
+    if (gathered !== null) {
+      const { text, params } = statement(allFirst);
+      const rows = await together.guess(text, params, gathered.limit);
+      if (rows) return rows;
+    }
     if (first !== null) {
       const { text, params } = statement(inAnyWay);
       if (first.how === "lookup") return together.thoroughly(text, params, otherwise);
@@ -125,7 +135,7 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
 
   async function countExactly({ filter }: UserQuery, search: Search, together: RunTogether): Promise<number> {
     const params = new Parameters();
-    const where = compileFilter(filter, params, search);
+    const where = compileFilter(filter, params, { ...search, gather: true });
     const text = keepsEverybody(filter) ? USER_COUNT : countStatement(where);
     const how = where.similarities.length > 0 ? "by similarity" : "as asked";
     const [row] = await together.thoroughly(text, params, how);

@@ -1,8 +1,8 @@
 import { COLUMNS, type From, type Table, tablesOf } from "./columns.js";
 import type { KeyValue } from "./language/cursor.js";
-import type { SortKey } from "./order-keys.js";
+import { type SortKey, scoreOf } from "./order-keys.js";
 import type { Parameters } from "./parameters.js";
-import { type Where, whereClause } from "./where.js";
+import { fromOf, type Where, whereClause } from "./where.js";
 
 export interface WalkPage {
   keys: readonly SortKey[];
@@ -19,22 +19,27 @@ export interface Matches {
   before: string;
   conditions: readonly string[];
   from: (others: readonly Table[]) => From;
+  /** The column with the id, if it isn't the usual one. */
+  id: string | null;
 }
 
 /** Postgres chooses whether it walks in the page's order, looking at each user, or finds all who match. */
 export const inAnyWay = (where: Where): Matches => ({
   before: "",
   conditions: where.conditions,
-  from: (others) => tablesOf(new Set([...where.tables, ...others])),
+  from: (others) => fromOf(where, ...others),
+  id: null,
 });
 
 /** All who match are found first, then put in order: that costs the same however they are spread over the order. */
 export function allFirst(where: Where): Matches {
-  const { from, id } = tablesOf(where.tables);
+  const { from, id } = fromOf(where);
+  const score = where.similarities.length > 0 ? `, ${scoreOf(where)} as score` : "";
   return {
-    before: `matching as materialized (select ${id} as id from ${from} ${whereClause(where.conditions)}), `,
+    before: `matching as materialized (select ${id} as id${score} from ${from} ${whereClause(where.conditions)}), `,
     conditions: [],
     from: (others) => tablesOf(new Set(others), { from: "matching", id: "matching.id" }),
+    id: "matching.id",
   };
 }
 
@@ -61,7 +66,8 @@ export function walkStatement(matches: Matches, page: WalkPage, params: Paramete
 
 /** The branches of a page by their names, with their ids and keys in order. */
 function idsOf(matches: Matches, page: WalkPage, most: string, params: Parameters): [string, string][] {
-  const { keys, after } = page;
+  const { after } = page;
+  const keys = page.keys.map((key) => withId(key, matches));
   const [leading, ...others] = keys;
   if (!leading) throw new TypeError("an order has at least the id");
   const values = after?.map((value, n) => parameterOf(value, keys[n] ?? leading, params)) ?? null;
@@ -71,7 +77,7 @@ function idsOf(matches: Matches, page: WalkPage, most: string, params: Parameter
   if (!isBehindValues) {
     const present = { ...leading, nullable: false };
     const branchKeys = [present, ...others];
-    const isDayByDay = leading.sql === COLUMNS.last_active_at.sql && isById(others, leading);
+    const isDayByDay = leading.sql === COLUMNS.last_active_at.sql && isById(page.keys.slice(1), leading);
     const conditions = [
       ...(leading.nullable ? [`${leading.sql} is not null`] : []),
       ...(values ? [behind(branchKeys, values)] : []),
@@ -89,6 +95,9 @@ function idsOf(matches: Matches, page: WalkPage, most: string, params: Parameter
   }
   return branches.map((sql, n) => [`branch${n + 1}`, sql]);
 }
+
+const withId = (key: SortKey, { id }: Matches): SortKey =>
+  key.sql === COLUMNS.id.sql && id !== null ? { ...key, sql: id, table: null } : key;
 
 function branch(
   { from: fromWith, conditions: matching }: Matches,

@@ -1,4 +1,4 @@
-import { type Table, tablesOf } from "./columns.js";
+import { type From, type Table, tablesOf } from "./columns.js";
 import type { TermStatistics } from "./term-statistics.js";
 
 /**
@@ -9,6 +9,8 @@ export interface Traits {
   tables: ReadonlySet<Table>;
   /** At most a few users are kept, because values that are indexed name them. */
   few: boolean;
+  /** An `or` that must hold is known by indexes of several tables: those who meet it can be gathered. */
+  spread: boolean;
   /** How users with the terms are found; null: there is no term. */
   terms: "by index" | "by looking" | null;
   /** A term has pieces that an index knows, but too many users have them: that index wasn't used. */
@@ -18,6 +20,8 @@ export interface Traits {
    * recur.
    */
   size: number;
+  /** What those tables are joined to: SQL behind their names. */
+  joins: readonly string[];
   /** How similar a user is, for each condition that asks for it: SQL, null where there is nothing to compare. */
   similarities: readonly string[];
 }
@@ -33,13 +37,20 @@ export interface Search {
   statistics: TermStatistics;
   /** Where a larger share of users has the pieces of a term, their index isn't used. */
   mostByPieces: number;
+  /**
+   * All who match are read, in no order: who meets an `or` of what several indexes know is gathered from them, and who has a similar
+   * name from the names that are similar, which takes as long as there are many. Else each user is asked, which fills a page soon where many match.
+   */
+  gather?: boolean;
   /** Who is locked at this moment. */
   nowMs: number;
 }
 
 /** The tables of a filter, and of what else a statement speaks of; and the column with the user's id. */
-export const fromOf = (where: Traits, ...others: readonly Table[]) =>
-  tablesOf(new Set([...where.tables, ...others]));
+export function fromOf(where: Traits, ...others: readonly Table[]): From {
+  const { from, id } = tablesOf(new Set([...where.tables, ...others]));
+  return { from: [from, ...where.joins].join(" "), id };
+}
 
 export const whereClause = (conditions: readonly string[]) =>
   conditions.length > 0 ? `where ${conditions.join(" and ")}` : "";

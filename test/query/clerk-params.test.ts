@@ -61,6 +61,7 @@ const search: Search = {
     trigramSchema: "public",
     lettersBeyondAscii: true,
     users: 1000,
+    distinctNames: { first_name: 0, last_name: 0 },
     shareOf: ([gram = ""]) => gram.length % 2,
   },
   mostByPieces: 0.5,

@@ -135,12 +135,19 @@ async function fill(db: TestDatabase): Promise<void> {
     on conflict (id) do update set deleted_at = 1`;
 }
 
-async function keptBy(db: TestDatabase, condition: Condition): Promise<string[]> {
+async function keptBy(db: TestDatabase, condition: Condition, gather = false): Promise<string[]> {
   const params = new Parameters();
   const where = compileFilter(condition, params, {
-    statistics: { trigramSchema: "public", lettersBeyondAscii: true, users: 5, shareOf: () => 0 },
+    statistics: {
+      trigramSchema: "public",
+      lettersBeyondAscii: true,
+      users: 5,
+      distinctNames: { first_name: 0, last_name: 0 },
+      shareOf: () => 0,
+    },
     mostByPieces: 1,
     nowMs: NOW,
+    gather,
   });
   const { from, id } = fromOf(where);
   const rows = await db.sql.unsafe<{ id: string }[]>(
@@ -339,6 +346,13 @@ describe("a condition keeps whom it says, and its complement everybody else", ()
       const not: Condition = { kind: "not", condition };
       expect([told, await keptBy(db, condition)]).toEqual([told, kept]);
       expect([told, await keptBy(db, { kind: "or", any: [condition, nobody] })]).toEqual([told, kept]);
+      expect([told, await keptBy(db, condition, true)]).toEqual([told, kept]);
+      const oneOf: Condition = {
+        kind: "or",
+        any: [condition, nobody, has("membership", one("key", "none"))],
+      };
+      expect([told, await keptBy(db, oneOf, true)]).toEqual([told, kept]);
+      expect([told, await keptBy(db, { kind: "not", condition: oneOf }, true)]).toEqual([told, others]);
       expect([told, await keptBy(db, not)]).toEqual([told, others]);
       expect([told, await keptBy(db, { kind: "or", any: [not, nobody] })]).toEqual([told, others]);
       expect([told, await keptBy(db, { kind: "not", condition: not })]).toEqual([told, kept]);

@@ -37,7 +37,13 @@ beforeAll(async () => {
 
 /** All pieces of terms are taken for rare. */
 const byPieces = (lettersBeyondAscii: boolean): Search => ({
-  statistics: { trigramSchema: "public", lettersBeyondAscii, users: 8000, shareOf: () => 0 },
+  statistics: {
+    trigramSchema: "public",
+    lettersBeyondAscii,
+    users: 8000,
+    distinctNames: { first_name: 0, last_name: 0 },
+    shareOf: () => 0,
+  },
   mostByPieces: 1,
   nowMs: 0,
 });

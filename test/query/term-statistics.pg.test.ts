@@ -31,6 +31,7 @@ describe("the statistics of terms", () => {
   test("know the share of users who have a piece, once they were analyzed", async ({ db }) => {
     await fill(db);
     const before = await createTermStatistics(db.sql, unwatched.guard)();
+    expect(before.distinctNames.last_name).toBe(Number.POSITIVE_INFINITY);
     expect([before.users, before.shareOf(["é"])]).toEqual([USERS, 0]);
     await vacuumTables(db.sql);
     const { shareOf } = await createTermStatistics(db.sql, unwatched.guard)();

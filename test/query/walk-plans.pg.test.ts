@@ -55,8 +55,14 @@ async function planOf(
   const query = parseUserQuery(JSON.stringify(body), { nowMs: 0, scopes: new Set(["users:read"]) });
   const params = new Parameters();
   const where = compileFilter(query.filter, params, {
-    statistics: { trigramSchema: "public", lettersBeyondAscii: true, users: USERS, shareOf: () => 0 },
-    ...{ mostByPieces: 1, nowMs: 0 },
+    statistics: {
+      trigramSchema: "public",
+      lettersBeyondAscii: true,
+      users: USERS,
+      distinctNames: { first_name: 0, last_name: 0 },
+      shareOf: () => 0,
+    },
+    ...{ mostByPieces: 1, nowMs: 0, gather: as === allFirst },
   });
   const keys = sortKeys(query.orders, { params, where, nowMs: 0 });
   const text = walkStatement(
@@ -66,6 +72,7 @@ async function planOf(
   );
   const rows = (await database.readers.searches.begin(async (tx) => {
     await tx`set local statement_timeout = 30000`;
+    if (where.similarities.length > 0) await tx`set local enable_seqscan = off`;
     return tx.unsafe(`explain ${text}`, [...params.values]);
   })) as unknown as { "QUERY PLAN": string }[];
   return rows.map((row) => row["QUERY PLAN"]).join("\n");
@@ -116,6 +123,40 @@ describe("a page of a walk", () => {
     expect(await planOf({ filter: { organization_id: "org_7" } })).toContain(
       "organization_memberships_organization",
     );
+  });
+
+  test("gathers who meets one of several conditions, each by its own index", async () => {
+    const gathers = async (or: object[], as = allFirst) => {
+      const plan = await planOf({ filter: { or } }, { as });
+      expect(plan).not.toMatch(/Seq Scan on user_(search|metadata|activity)/);
+      return plan;
+    };
+    const trial = { "public_metadata.plan": "trial" };
+    const members = await gathers([trial, { organization_id: "org_7" }]);
+    expect(members).toContain("user_metadata_public");
+    expect(members).toContain("organization_memberships_organization");
+    const absent = await gathers([{ email_domain: "none.com" }, trial, { first_name: "nobody" }]);
+    expect(absent).toContain("user_search_email_domains");
+    expect(absent).toContain("user_search_first_name");
+    // Values that name users are never many, so that they are gathered at once.
+    const named = await gathers([{ email_address: "ann3@mail.com" }, { id: "user_1" }], inAnyWay);
+    expect(named).toContain("user_identifiers_folded");
+    expect(named).toContain("user_search_pkey");
+  });
+
+  test("finds similar names by looking at each different one once", async () => {
+    for (const [field, more] of [
+      ["last_name", {}],
+      ["first_name", { first_name: { similar: "ann" }, banned: true }],
+    ] as const) {
+      for (const after of [null, [0.5, "user_5"]]) {
+        const filter = { last_name: { similar: "smiht" }, ...more };
+        const plan = await planOf({ filter, order_by: ["-_score"] }, { as: allFirst, after });
+        expect(plan).toContain("Recursive Union");
+        expect(plan).toContain(`user_search_${field}`);
+        expect(plan).not.toContain("Seq Scan");
+      }
+    }
   });
 
   test("never reads the index of metadata for what it doesn't know", async () => {

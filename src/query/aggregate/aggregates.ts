@@ -91,7 +91,7 @@ const TABLES: Record<TimeField, string> = {
 
 function compiled({ filter }: AggregateRequest, search: Search) {
   const params = new Parameters();
-  return { where: compileFilter(filter, params, search), params };
+  return { where: compileFilter(filter, params, { ...search, gather: true }), params };
 }
 
 /** Rows without users come last in the order of falling counts, and where there are enough others they aren't missed. */

@@ -6,6 +6,7 @@ import type { Search, Traits } from "../where.js";
 /** What is noted of a filter while it is compiled. */
 export interface Notes extends Traits {
   tables: Set<Table>;
+  joins: string[];
   similarities: string[];
 }
 

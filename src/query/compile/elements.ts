@@ -38,6 +38,16 @@ export function namesElements(list: List, where: ElementCondition): boolean {
   return all.some((one) => isOneOf(one, "key")) || keysOfAccounts(list, all) !== null;
 }
 
+/** Its members are found by their organization. */
+export const namesOrganization = (list: List, where: ElementCondition) =>
+  list === "membership" && allOf(where).some((one) => isOneOf(one, "key"));
+
+/** Whether an array beside the user has what is asked for. */
+export function isInArray(list: List, where: ElementCondition): boolean {
+  const field = list === "email" ? "domain" : list === "account" ? "provider" : null;
+  return field !== null && isOneOf(whole(where), field);
+}
+
 /** Without the frame around a single condition. */
 function whole(where: ElementCondition): ElementCondition {
   const all = allOf(where);

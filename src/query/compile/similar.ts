@@ -19,10 +19,45 @@ export function similar(field: TermField, value: string, context: Context): stri
   // Without a letter there is no trigram. Their index would be read from end to end.
   if (!(lettersBeyondAscii ? /[\p{L}\p{N}]/u : /[a-z0-9]/).test(text)) return "false";
   const sought = `${params.add(text)}::text`;
-  const similarity = of.similarity((sql) => `${trigramSchema}.word_similarity(${sought}, ${sql})`);
+  const similarTo = (sql: string) => `${trigramSchema}.word_similarity(${sought}, ${sql})`;
+  if (isFoundByNames(field, context)) return amongNames(field, similarTo, context);
+  const similarity = of.similarity(similarTo);
   notes.similarities.push(similarity);
   const found = `${sought} operator(${trigramSchema}.<%) ${speakOf(of.foundBy, context)}`;
   return `${found} and ${similarity} >= ${LEAST_SIMILAR}`;
+}
+
+type Name = "first_name" | "last_name";
+
+/**
+ * Up to so many different names, looking at each of them once is faster than at all users with the same trigrams: at a million users
+ * with 3,000 names 30 ms instead of 60 to 330.
+ */
+const MOST_NAMES = 10_000;
+
+const isFoundByNames = (field: TermField, { search, mustHold }: Context): field is Name =>
+  (field === "first_name" || field === "last_name") &&
+  mustHold &&
+  search.gather === true &&
+  search.statistics.distinctNames[field] <= MOST_NAMES;
+
+/** The index of names is read from each name to the next one. */
+function amongNames(field: Name, similarTo: (sql: string) => string, context: Context): string {
+  const { notes } = context;
+  const own = speakOf(COLUMNS[field], context);
+  const name = `similar${notes.joins.length}`;
+  const key = own.replace("s.", "d.");
+  const next = (condition: string) =>
+    `select ${key} from mirror_data.user_search d where ${key} ${condition} order by 1 limit 1`;
+  notes.joins.push(`join (
+    with recursive names(name) as (
+      (${next("is not null")})
+      union all
+      select (${next("> names.name")}) from names where names.name is not null)
+    select name, ${similarTo("name")} as similarity from names where name is not null offset 0
+  ) as ${name} on ${name}.name = ${own}`);
+  notes.similarities.push(`${name}.similarity`);
+  return `${name}.similarity >= ${LEAST_SIMILAR}`;
 }
 
 interface Similar {
