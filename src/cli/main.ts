@@ -73,8 +73,14 @@ try {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT.usage;
   if (error instanceof AppError) {
-    process.stderr.write(`${error.message}\n`);
-    if (error.longMessage) process.stderr.write(`${error.longMessage}\n`);
+    // What is said of a parameter in short, "is invalid", goes without saying beside the rest.
+    const texts = error.code === "invalid_request" ? [error.longMessage] : [error.message, error.longMessage];
+    process.stderr.write(
+      texts
+        .filter(Boolean)
+        .map((text) => `${text}\n`)
+        .join(""),
+    );
     return error.code === "configuration"
       ? EXIT.configuration
       : error.code === "usage"

@@ -2,11 +2,12 @@ import { once } from "node:events";
 import type { Command } from "commander";
 import type { Scope } from "../auth/scopes.js";
 import { unwatched } from "../db/connection/availability.js";
+import { AppError } from "../lib/errors.js";
 import { OURSELVES } from "../lib/shares.js";
 import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
 import type { FilterContext } from "../query/language/json-filter.js";
-import { parseUserLink } from "../query/language/request.js";
+import { parseUserLink, type UserQuery } from "../query/language/request.js";
 import { createUserSearch } from "../query/user-search.js";
 import { withStore } from "./context.js";
 import { print, table } from "./output.js";
@@ -21,6 +22,8 @@ interface Flags {
   count?: boolean;
   csv?: boolean;
 }
+
+type Given = { [name in keyof Flags]: Flags[name] | undefined };
 
 const EXAMPLES = `
 Filters are JSON or SCIM, as in the mirror's API:
@@ -63,7 +66,7 @@ function query(filter: string | undefined, flags: Flags): Promise<void> {
     const engine = createQueryEngine(database.readers, { guard, nowMs: clock.now });
     const search = createUserSearch({ points: database.readers.points, guard, engine, nowMs: clock.now });
     const fields = flags.fields ?? (flags.json ? undefined : USUAL_FIELDS);
-    const asked = parseUserLink(paramsOf(filter, { ...flags, fields }), contextOf(flags, clock.now()));
+    const asked = parse(filter, { ...flags, fields }, clock.now());
     const found = JSON.parse(String(await search(asked, viewOf(flags), OURSELVES)));
     print(flags, found, describe(found, fields?.split(",") ?? []));
   });
@@ -73,8 +76,7 @@ function exportUsers(filter: string | undefined, flags: Flags): Promise<void> {
   return withStore(async ({ database, clock }) => {
     const engine = createQueryEngine(database.readers, { guard: unwatched.guard, nowMs: clock.now });
     const exported = createExport({ engine, pool: database.readers.exports, nowMs: clock.now });
-    const { fields } = flags;
-    const asked = parseUserLink(paramsOf(filter, { fields }), contextOf(flags, clock.now()));
+    const asked = parse(filter, flags, clock.now());
     const request = { ...asked, format: flags.csv ? ("csv" as const) : ("ndjson" as const) };
     for await (const chunk of exported(request, viewOf(flags), OURSELVES)) {
       if (!process.stdout.write(chunk)) await once(process.stdout, "drain");
@@ -85,16 +87,30 @@ function exportUsers(filter: string | undefined, flags: Flags): Promise<void> {
 
 function paramsOf(
   filter: string | undefined,
-  { orderBy, limit, cursor, fields, count }: { [name in keyof Flags]: Flags[name] | undefined },
+  { orderBy, limit, cursor, fields, count }: Given,
 ): Record<string, string[]> {
   const given = { filter, order_by: orderBy, limit, cursor, fields, count: count ? "true" : undefined };
   const texts = Object.entries(given).filter((entry): entry is [string, string] => entry[1] !== undefined);
   return Object.fromEntries(texts.map(([name, text]) => [name, [text]]));
 }
 
+/** The names of options are those of parameters, but for their dashes. */
+function parse(filter: string | undefined, given: Given, nowMs: number): UserQuery {
+  try {
+    return parseUserLink(paramsOf(filter, given), contextOf(given, nowMs));
+  } catch (error) {
+    if (!(error instanceof AppError)) throw error;
+    if (error.code === "forbidden")
+      throw new AppError("usage", "Private metadata take the option --private.");
+    throw error.code === "invalid_request"
+      ? new AppError("usage", error.longMessage ?? error.message)
+      : error;
+  }
+}
+
 const viewOf = (flags: Flags) => ({ privateMetadata: flags.private ?? false });
 
-function contextOf(flags: Flags, nowMs: number): FilterContext {
+function contextOf(flags: Given, nowMs: number): FilterContext {
   const scopes: Scope[] = flags.private ? ["users:read", "private_metadata:read"] : ["users:read"];
   return { nowMs, scopes: new Set(scopes) };
 }
@@ -122,5 +138,7 @@ function describe({ data, next_cursor, total_count }: Found, fields: readonly st
 function cell(field: string, value: unknown): string {
   if (value === null || value === undefined) return "";
   if (typeof value === "number" && field.endsWith("_at")) return new Date(value).toISOString();
-  return typeof value === "string" ? value : JSON.stringify(value);
+  // Of a name's parts the last is the whole.
+  const shown = field === "name" && Array.isArray(value) ? (value.at(-1) ?? "") : value;
+  return typeof shown === "string" ? shown : JSON.stringify(shown);
 }

@@ -72,8 +72,13 @@ function endOfString(text: string, from: number): number {
   return at;
 }
 
+/** What a request can have stands less deep. The path is part of the answer, and a body has room for 200,000 arrays in each other. */
+const MOST_STEPS = 32;
+
 const pathOf = (open: readonly Open[], path: string) =>
-  open.reduce((at, { number, key, index }) => (number > 0 ? memberPath(at, key) : itemPath(at, index)), path);
+  open
+    .slice(0, MOST_STEPS)
+    .reduce((at, { number, key, index }) => (number > 0 ? memberPath(at, key) : itemPath(at, index)), path);
 
 /** What may stand in a body. `large`: what may have more than 64 KiB. */
 export interface Members {

@@ -234,6 +234,7 @@ describe("what is refused, by the path of what is wrong", () => {
     ['{"username":{"prefix":null}}', "filter.username.prefix", "must be a text, not null"],
     ['{"username":{"suffix":5}}', "filter.username.suffix", "must be a text, not 5"],
     ['{"name":{"similar":""}}', "filter.name.similar", "isn't empty"],
+    [`{"any":{"similar":"${"x".repeat(257)}"}}`, "filter.any.similar", "at most 256 characters"],
     ['{"public_metadata.a":{"contains":""}}', "filter.public_metadata.a.contains", "isn't empty"],
     ['{"public_metadata.a":{"contains":null}}', "filter.public_metadata.a.contains", "must be a text"],
     ['{"public_metadata.a":{"contains":["x"]}}', "filter.public_metadata.a.contains", "not an array"],

@@ -31,6 +31,13 @@ describe("a JSON text", () => {
     expect(refused.longMessage).toContain("stands twice");
   });
 
+  test("names no more of a path than a request can have, however deep the member stands that is there twice", () => {
+    const deep = 100_000;
+    const text = `${"[".repeat(deep)}{"a":1,"a":1}${"]".repeat(deep)}`;
+    const refused = refusal(() => parseJson(text, "here"));
+    expect(refused.path).toBe(`here${"[0]".repeat(32)}`);
+  });
+
   test.each([
     '{"a":1,"b":{"a":1}}',
     '[{"a":1},{"a":1}]',
