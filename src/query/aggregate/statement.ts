@@ -154,17 +154,20 @@ function spreadKey({ n, grouping, series }: Key): string {
   }
 }
 
-/** A user has each value once. Whoever has none is joined to null. */
+/**
+ * A user has each value once. Whoever has none is joined to null. Only where there can be several are they looked for twins, which
+ * takes ten times as long.
+ */
 function spreadJoin({ n, grouping }: Key): string {
   switch (grouping.kind) {
     case "texts":
-      return `left join lateral (select distinct v from unnest(g${n}) as e(v)) as v${n} on true`;
+      return `left join lateral unnest(case when cardinality(g${n}) < 2 then g${n}
+        else array(select distinct v from unnest(g${n}) as e(v)) end) as v${n}(v) on true`;
     case "json":
-      return `left join lateral (
-        select distinct nullif(v, 'null') as v from jsonb_array_elements(case t${n}
-          when 'array' then g${n}::jsonb
-          when 'string' then jsonb_build_array(g${n})
-          else jsonb_build_array(g${n}::jsonb) end) as e(v)) as v${n} on true`;
+      return `left join lateral unnest(case t${n}
+        when 'array' then array(select distinct nullif(v, 'null') from jsonb_array_elements(g${n}::jsonb) as e(v))
+        when 'string' then array[to_jsonb(g${n})]
+        else array[g${n}::jsonb] end) as v${n}(v) on true`;
     default:
       return "";
   }
