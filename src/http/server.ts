@@ -27,9 +27,10 @@ export interface Listening {
 }
 
 /**
- * Filters of a hundred values each are part of the request line. Node's 16 KiB would refuse a few of them together.
+ * Filters are part of the request line. Those of a link may have 64 KiB, and are longer there, since quotes and spaces are
+ * escaped.
  */
-const MAX_HEADER_BYTES = 64 * 1024;
+const MAX_HEADER_BYTES = 128 * 1024;
 /** Longer than balancers keep idle connections (60 s is common), so that none reuses one that we have just closed. */
 const KEEP_ALIVE_MS = 75_000;
 const IDLE_CHECK_MS = 100;

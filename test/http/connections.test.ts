@@ -152,8 +152,8 @@ test.each([
 test.each([
   ["what isn't HTTP", "hello\r\n\r\n", 400, "bad_request"],
   [
-    "headers beyond 64 KiB",
-    `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(70_000)}\r\n\r\n`,
+    "headers beyond 128 KiB",
+    `GET / HTTP/1.1\r\nHost: a\r\nX: ${"x".repeat(140_000)}\r\n\r\n`,
     431,
     "request_headers_too_large",
   ],
@@ -162,6 +162,22 @@ test.each([
   const answer = await answerTo(dial(text));
   expect(answer).toContain(`HTTP/1.1 ${status} `);
   expect(JSON.parse(answer.slice(answer.indexOf("{")))).toMatchObject({ errors: [{ code }] });
+});
+
+test("a link takes a filter of 64 KiB, and one that is longer is refused by its name", async () => {
+  await serve(standInApp().app);
+  const ask = async (chars: number) => {
+    const filter = `userName eq "${"x".repeat(chars - 14)}"`;
+    const target = `/mirror/users?${new URLSearchParams({ filter })}`;
+    const answer = await answerTo(
+      dial(
+        `GET ${target} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${MIRROR_KEY}\r\nConnection: close\r\n\r\n`,
+      ),
+    );
+    return [answer.split(" ", 2)[1], JSON.parse(answer.slice(answer.indexOf("{"))).errors?.[0].meta];
+  };
+  expect(await ask(65_536)).toEqual(["200", undefined]);
+  expect(await ask(65_537)).toEqual(["422", { param_name: "filter" }]);
 });
 
 test("webhooks that are being read hold so many bytes together, and what is beyond is sent again", async () => {
