@@ -41,8 +41,8 @@ const time = (name: string, tables: readonly Table[]): Grouping => ({
 const text = (sql: string): Grouping => ({ kind: "text", in: ["search"], read: () => [sql] });
 const listed = (sql: string): Grouping => ({ kind: "texts", in: ["search"], read: () => [sql] });
 
-/** Of the rows of a user, which are joined by `elements` of the field. */
-const elements: Grouping = { kind: "texts", in: [], read: () => [] };
+/** Each of a user's rows has one, which `elementsOf` tells. */
+const elements: Grouping = { kind: "text", in: [], read: () => [] };
 
 /** Texts that fold case in filters are shown folded: what a group is called is what a filter for its users says. */
 const FIELDS: Readonly<Record<FieldName, Grouping>> = {

@@ -37,8 +37,9 @@ export function aggregateStatement(request: AggregateRequest, context: Aggregate
   });
   const names = keys.map(({ n }) => `k${n}`).join(", ");
   const others = keys.filter(({ series }) => series === null);
+  const grouped = groupedSteps(keys, context);
   const steps = [
-    ...groupedSteps(keys, context),
+    ...grouped.steps,
     `spread as materialized (
       select ${keys.map(spreadKey).join(", ")}, sum(users)::bigint as users
       from grouped ${keys.map(spreadJoin).join(" ")} group by ${ordinals(keys.length)})`,
@@ -53,7 +54,7 @@ export function aggregateStatement(request: AggregateRequest, context: Aggregate
   ];
   const text = `with ${steps.join(",\n    ")}
     select ${keys.map(({ n }) => `k${n}::text as key${n}`).join(", ")}, shown, users,
-      (select sum(users) from spread)::bigint as in_groups, (select sum(users) from grouped)::bigint as total,
+      (select sum(users) from spread)::bigint as in_groups, ${grouped.total}::bigint as total,
       ${rowsToFill(keys)} as rows_to_fill, ${isOutside(keys)} as is_outside
     from shown order by ${orderOf(request.orders, keys).join(", ")} limit ${params.add(request.limit)}::bigint`;
   return { text, params };
@@ -68,9 +69,10 @@ export const isUnfilled = (rowsToFillCount: number): boolean => rowsToFillCount 
 
 /**
  * Grouped right where users are read, because only then several processes do it. Where users are told apart by what they have in
- * rows of their own, those whom a filter keeps are found first (`matching`), so that nobody else's rows are read.
+ * rows of their own, they are counted once for each value, and those whom a filter keeps are found first (`matching`), so that
+ * nobody else's rows are read. `total`: how many users there are.
  */
-function groupedSteps(keys: readonly Key[], context: AggregateContext): string[] {
+function groupedSteps(keys: readonly Key[], context: AggregateContext): { steps: string[]; total: string } {
   const { conditions } = context.where;
   const tables = tablesFor(keys, context.where);
   const { from, id } = fromOf(context.where, ...tables);
@@ -81,24 +83,27 @@ function groupedSteps(keys: readonly Key[], context: AggregateContext): string[]
   });
   const grouped = (columns: readonly string[], rows: string) => `grouped as materialized (
       select ${columns.join(", ")}, count(*) as users from ${rows} group by ${ordinals(columns.length)})`;
-  if (apart.length === 0) return [grouped(beside.map(named), `${from} ${whereClause(conditions)}`)];
-
-  const lists = apart.map(({ n }) => `l${n}.list as g${n}`);
+  if (apart.length === 0) {
+    const steps = [grouped(beside.map(named), `${from} ${whereClause(conditions)}`)];
+    return { steps, total: "(select sum(users) from grouped)" };
+  }
+  const values = apart.map(({ n }) => `l${n}.v as g${n}`);
   const joined = (userId: string, which: string) =>
     apart.map(
       ({ n, rows }) => `
-      left join (select user_id, array_agg(v) as list from (${rows}) as e ${which} group by user_id) as l${n}
-        on l${n}.user_id = ${userId}`,
+      left join (select distinct user_id, v from (${rows}) as e ${which}) as l${n} on l${n}.user_id = ${userId}`,
     );
   if (conditions.length === 0) {
-    return [grouped([...beside.map(named), ...lists], from + joined(id, "").join(""))];
+    const steps = [grouped([...beside.map(named), ...values], from + joined(id, "").join(""))];
+    return { steps, total: `(select count(*) from ${from})` };
   }
   const found = [`${id} as id`, ...beside.map(named)].join(", ");
   const theirs = joined("matching.id", "where user_id in (select id from matching)");
-  return [
+  const steps = [
     `matching as materialized (select ${found} from ${from} ${whereClause(conditions)})`,
-    grouped([...beside.map(({ name }) => name), ...lists], `matching${theirs.join("")}`),
+    grouped([...beside.map(({ name }) => name), ...values], `matching${theirs.join("")}`),
   ];
+  return { steps, total: "(select count(*) from matching)" };
 }
 
 interface ReadColumn {
