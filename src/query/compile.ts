@@ -38,6 +38,7 @@ const blank = (): Notes => ({
   size: 0,
   joins: [],
   similarities: [],
+  estimating: 0,
 });
 
 function compile(condition: Condition, context: Context): string {

@@ -8,6 +8,8 @@ export interface Notes extends Traits {
   tables: Set<Table>;
   joins: string[];
   similarities: string[];
+  /** What Postgres has to estimate of metadata so far, in containments. */
+  estimating: number;
 }
 
 export interface Context {
