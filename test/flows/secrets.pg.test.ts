@@ -202,6 +202,10 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
     const paths = [
       ...["", "?limit=500", "?limit=500&query=e", "/count"].map((end) => `/v1/users${end}`),
       ...live.flatMap(({ id }) => [`/v1/users/${id}`, `/v1/users/${id}/organization_memberships`]),
+      ...["", "&fields=id,private_metadata,external_accounts,organization_memberships"].map(
+        (end) => `/mirror/users?limit=500${end}`,
+      ),
+      "/mirror/changes?limit=500&include=object",
       ...["/mirror/status", "/mirror/dead-letters", "/healthz", "/readyz"],
     ];
     const statuses = new Map<string, number>();
@@ -216,8 +220,16 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
     expect((await ask(`/mirror/runs/${run.id}`)).status).toBe(200);
     const routes = standInApp().app.routes.filter(({ method, path }) => method === "GET" && path !== "*");
     expect(new Set(routes.map(({ path }) => path).filter((path) => path !== "/*"))).toEqual(
-      new Set(["/healthz", "/readyz", "/mirror/status", "/mirror/runs/:id", "/mirror/dead-letters"]),
+      new Set([
+        ...["/healthz", "/readyz", "/mirror/status", "/mirror/runs/:id", "/mirror/dead-letters"],
+        ...["/mirror/users", "/mirror/changes"],
+      ]),
     );
+    const exported = await ask("/mirror/users", { headers: { accept: "application/x-ndjson" } });
+    expect(exported.text).toContain(walked.id);
+    const keys = live.map(({ id }) => id);
+    const lookup = { method: "POST", body: JSON.stringify({ by: "id", keys }) };
+    expect((await ask("/mirror/users/lookup", lookup)).status).toBe(200);
     expect((await ask("/mirror/dead-letters/msg_letter/replay", { method: "POST" })).text).toContain(
       "dead_lettered",
     );
