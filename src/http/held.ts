@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.js";
+import { countByGroups } from "../lib/places.js";
 import { overloaded } from "../lib/shares.js";
 
 /**
@@ -6,7 +7,7 @@ import { overloaded } from "../lib/shares.js";
  * to nothing while nothing happens, so they don't count as requests under way, but each is served when something does.
  */
 export interface Held {
-  /** Counts one in. Throws `rate_limited` or `overloaded` if it is one too many. Call what it returns once, at its end. */
+  /** Counts one in. Throws `rate_limited` or `overloaded` if it is one too many. Call what it returns at its end. */
   enter(key: string): () => void;
 }
 
@@ -14,26 +15,15 @@ const LIMITS = { most: 1000, mostPerKey: 250 };
 
 export function createHeld({ most, mostPerKey }: Partial<typeof LIMITS> = {}): Held {
   const limits = { most: most ?? LIMITS.most, mostPerKey: mostPerKey ?? LIMITS.mostPerKey };
-  const byKey = new Map<string, number>();
-  let all = 0;
-  return {
-    enter(key) {
-      const own = byKey.get(key) ?? 0;
-      if (own >= limits.mostPerKey) {
-        throw new AppError("rate_limited", "Too many requests.", {
+  const enter = countByGroups();
+  const refusal = (group: string) =>
+    group === "all"
+      ? overloaded()
+      : new AppError("rate_limited", "Too many requests.", {
           longMessage: `This key may keep ${limits.mostPerKey} streams and waiting requests open, of each process of the mirror.`,
           retryAfterSeconds: 1,
         });
-      }
-      if (all >= limits.most) throw overloaded();
-      all++;
-      byKey.set(key, own + 1);
-      return () => {
-        all--;
-        const others = (byKey.get(key) ?? 1) - 1;
-        if (others > 0) byKey.set(key, others);
-        else byKey.delete(key);
-      };
-    },
+  return {
+    enter: (key) => enter(new Map([[`key ${key}`, limits.mostPerKey]]).set("all", limits.most), refusal),
   };
 }

@@ -1,6 +1,32 @@
 import { AppError } from "./errors.js";
 
-/** Places for work that lasts. Nobody waits for one: who finds none is told to come back. */
+/**
+ * Takes a place in each of these groups, which have so many places each. Nobody waits for one: throws what `refusal` makes of the
+ * first group that is full. Returns how to leave.
+ */
+export type Enter = (groups: ReadonlyMap<string, number>, refusal: (group: string) => AppError) => () => void;
+
+/** Counts who is inside, by groups. */
+export function countByGroups(): Enter {
+  const taken = new Map<string, number>();
+  const count = (group: string, by: 1 | -1) => {
+    const now = (taken.get(group) ?? 0) + by;
+    if (now > 0) taken.set(group, now);
+    else taken.delete(group);
+  };
+  return (groups, refusal) => {
+    for (const [group, most] of groups) if ((taken.get(group) ?? 0) >= most) throw refusal(group);
+    for (const group of groups.keys()) count(group, 1);
+    let isInside = true;
+    return () => {
+      if (!isInside) return;
+      isInside = false;
+      for (const group of groups.keys()) count(group, -1);
+    };
+  };
+}
+
+/** Places for work that lasts. Who finds none is told to come back. */
 export interface Places {
   /** Returns how to leave. Throws `overloaded` if all places are taken, or this key has its share of them. */
   enter(key: string): () => void;
@@ -15,32 +41,16 @@ export interface PlacesOptions {
 }
 
 export function createPlaces({ most, mostOfOneKey, what, retryAfterSeconds }: PlacesOptions): Places {
-  const taken = new Map<string, number>();
-  let all = 0;
-  return {
-    enter(key) {
-      const own = taken.get(key) ?? 0;
-      if (all >= most || own >= mostOfOneKey) {
-        const reason =
-          all >= most
-            ? `${most} ${what} are under way`
-            : `${mostOfOneKey} ${what} with this key are under way`;
-        throw new AppError("overloaded", "The mirror has more to do than it can.", {
-          longMessage: `${reason}, which is as many as there may be. Try again later.`,
-          retryAfterSeconds,
-        });
-      }
-      all++;
-      taken.set(key, own + 1);
-      let isInside = true;
-      return () => {
-        if (!isInside) return;
-        isInside = false;
-        all--;
-        const left = (taken.get(key) ?? 1) - 1;
-        if (left > 0) taken.set(key, left);
-        else taken.delete(key);
-      };
-    },
+  const enter = countByGroups();
+  const refusal = (group: string) => {
+    const reason =
+      group === "all"
+        ? `${most} ${what} are under way`
+        : `${mostOfOneKey} ${what} with this key are under way`;
+    return new AppError("overloaded", "The mirror has more to do than it can.", {
+      longMessage: `${reason}, which is as many as there may be. Try again later.`,
+      retryAfterSeconds,
+    });
   };
+  return { enter: (key) => enter(new Map([["all", most]]).set(`key ${key}`, mostOfOneKey), refusal) };
 }

@@ -1,4 +1,5 @@
 import { AppError } from "../lib/errors.js";
+import { countByGroups } from "../lib/places.js";
 import { overloaded } from "../lib/shares.js";
 import type { Upstream } from "./client.js";
 import { isClerkError, synthesisedError } from "./errors.js";
@@ -50,7 +51,7 @@ export interface Places {
 const PLACES: Places = { all: 400, reads: 250, endpoint: 150 };
 
 export function createForwarder(upstream: Pick<Upstream, "send">, places: Places = PLACES): Forwarder {
-  const underWay = createPlaces(places);
+  const enter = countByGroups();
 
   async function send({
     method,
@@ -78,28 +79,16 @@ export function createForwarder(upstream: Pick<Upstream, "send">, places: Places
     return { ...answer, headers: received, body: synthesisedError(answer.status) };
   }
 
-  return (request) => underWay(request, () => send(request));
+  return async (request) => {
+    const leave = enter(groupsOf(request, places), overloaded);
+    return send(request).finally(leave);
+  };
 }
 
-/** Takes a place without waiting. Rejects with `overloaded` if none is free. */
-function createPlaces(places: Places) {
-  const taken = new Map<string, number>();
-  const count = (group: string, by: 1 | -1) => {
-    const now = (taken.get(group) ?? 0) + by;
-    if (now > 0) taken.set(group, now);
-    else taken.delete(group);
-  };
-  return async <T>({ method, path }: ForwardRequest, work: () => Promise<T>): Promise<T> => {
-    const groups = new Map([["all", places.all]]).set(`${method} ${templateOf(path)}`, places.endpoint);
-    if (method === "GET") groups.set("reads", places.reads);
-    for (const [group, most] of groups) if ((taken.get(group) ?? 0) >= most) throw overloaded();
-    for (const group of groups.keys()) count(group, 1);
-    try {
-      return await work();
-    } finally {
-      for (const group of groups.keys()) count(group, -1);
-    }
-  };
+/** The groups in which a request has its place. */
+function groupsOf({ method, path }: ForwardRequest, { all, reads, endpoint }: Places): Map<string, number> {
+  const groups = new Map([["all", all]]).set(`${method} ${templateOf(path)}`, endpoint);
+  return method === "GET" ? groups.set("reads", reads) : groups;
 }
 
 /**
