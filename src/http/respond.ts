@@ -39,6 +39,18 @@ export const taggedHeaders = (etag: string) => ({
   "cache-control": "private, no-cache",
 });
 
+/** Says in an answer's headers that it is the mirror's own, and up to when the mirror was proved complete; null: not yet. */
+export function markLocal(headers: Record<string, string>, asOfMs: number | null): void {
+  headers["x-mirror-source"] = "local";
+  if (asOfMs !== null) headers["x-mirror-as-of"] = String(asOfMs);
+}
+
+/** Of an answer that is read from Postgres. */
+export function markFromPostgres(c: Context<HttpEnv>, asOfMs: number | null): void {
+  markLocal(c.get("headers"), asOfMs);
+  c.set("readFrom", "postgres");
+}
+
 /**
  * Makes every answer. Headers stay a plain record until they are sent: building a `Headers` costs a fifth of a whole
  * read by id, and the server would only take it apart again. Their names are in lower case, so that none is there

@@ -8,7 +8,7 @@ import { HOP_HEADER } from "../upstream/client.js";
 import { admit } from "./admission.js";
 import { headersOf, requestIdFor } from "./middleware.js";
 import type { RequestObserver } from "./request-observer.js";
-import { JSON_TYPE, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
+import { JSON_TYPE, markLocal, type ReadFrom, serverTiming, taggedHeaders } from "./respond.js";
 
 /** Answers a request, or leaves it untouched to what comes behind. */
 export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
@@ -93,9 +93,7 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
 
     function send(key: string, { body, etag }: LiveUser, readFrom: ReadFrom): void {
       const headers = headersOf(requestId);
-      headers["x-mirror-source"] = "local";
-      const asOfMs = completeness.asOfMs();
-      if (asOfMs !== null) headers["x-mirror-as-of"] = String(asOfMs);
+      markLocal(headers, completeness.asOfMs());
       headers["content-type"] = JSON_TYPE["content-type"];
       headers["content-length"] = String(body.byteLength);
       if (etag !== null) Object.assign(headers, taggedHeaders(etag));

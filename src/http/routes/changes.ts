@@ -19,7 +19,7 @@ import { changeEvents } from "../change-events.js";
 import { changeTexts, partsOf, type Showing } from "../change-text.js";
 import { createHeld, type Held } from "../held.js";
 import { requireScope } from "../middleware.js";
-import { type HttpEnv, JSON_TYPE, respond } from "../respond.js";
+import { type HttpEnv, JSON_TYPE, markLocal, respond } from "../respond.js";
 import { respondStream } from "../respond-stream.js";
 
 export interface ChangesDeps {
@@ -106,9 +106,7 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
 
   return new Hono<HttpEnv>().get("/mirror/changes", requireScope("changes:read"), (c) => {
     const supports = [JSON_LIST, EVENT_STREAM];
-    c.get("headers")["x-mirror-source"] = "local";
-    const provenMs = asOfMs();
-    if (provenMs !== null) c.get("headers")["x-mirror-as-of"] = String(provenMs);
+    markLocal(c.get("headers"), asOfMs());
     const type = accepts(c, { header: "Accept", supports, default: JSON_LIST });
     return type === EVENT_STREAM ? stream(c) : list(c);
   });

@@ -4,7 +4,7 @@ import { problem } from "../../query/language/problems.js";
 import type { LookUpUsers } from "../../query/lookup-users.js";
 import { askerOf, viewOf } from "../asker.js";
 import { limitBody, requireScope } from "../middleware.js";
-import { type HttpEnv, respond } from "../respond.js";
+import { type HttpEnv, markFromPostgres, respond } from "../respond.js";
 
 /** A thousand of the longest addresses, with room for escapes. */
 const MAX_BODY_BYTES = 1024 * 1024;
@@ -23,10 +23,7 @@ export function lookupRoutes({ lookUpUsers, asOfMs }: LookupDeps): Hono<HttpEnv>
     limitBody(MAX_BODY_BYTES, keysTooLong),
     async (c) => {
       const request = parseLookup(await c.req.text(), c.get("principal").scopes);
-      c.get("headers")["x-mirror-source"] = "local";
-      c.set("readFrom", "postgres");
-      const provenMs = asOfMs();
-      if (provenMs !== null) c.get("headers")["x-mirror-as-of"] = String(provenMs);
+      markFromPostgres(c, asOfMs());
       const users = await lookUpUsers(request, viewOf(c), askerOf(c));
       return respond(c, Buffer.concat([BEFORE, users, BEHIND]));
     },

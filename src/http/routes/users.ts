@@ -13,7 +13,7 @@ import type { Completeness } from "../../sync/ledger/proof.js";
 import type { LocalRead } from "../../upstream/clerk-routes.js";
 import { askerOf, viewOf } from "../asker.js";
 import type { AnswerByClerk } from "../clerk-answer.js";
-import { type HttpEnv, JSON_TYPE, respond, taggedHeaders } from "../respond.js";
+import { type HttpEnv, JSON_TYPE, markFromPostgres, respond, taggedHeaders } from "../respond.js";
 
 export interface UsersDeps {
   users: UserQueries;
@@ -127,10 +127,8 @@ export function usersRoutes(deps: UsersDeps): Hono<HttpEnv> {
   return new Hono<HttpEnv>().get("*", (c, next) => {
     const { local } = c.get("route");
     if (local === null) return next();
-    c.get("headers")["x-mirror-source"] = "local";
-    c.set("readFrom", "postgres");
     const asOfMs = local === "memberships" ? completeness.membershipsAsOfMs() : completeness.asOfMs();
-    if (asOfMs !== null) c.get("headers")["x-mirror-as-of"] = String(asOfMs);
+    markFromPostgres(c, asOfMs);
     return handlers[local](c);
   });
 }

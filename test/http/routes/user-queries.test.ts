@@ -1,3 +1,5 @@
+// Covers src/http/routes/user-queries.ts, src/http/filters.ts
+
 import { describe, expect, test } from "vitest";
 import { bearer, MIRROR_KEY, principalWith, standInApp } from "../stand-ins.js";
 
