@@ -45,8 +45,16 @@ export type CompareTime<F> =
 
 /** `name`: the first name, the last name, and `first last` where both are set; any of them. */
 export type TextField = "id" | "external_id" | "username" | "first_name" | "last_name" | "name";
-export type FlagField = "banned" | "locked" | "two_factor_enabled" | "password_enabled" | "has_image";
-export type TimeField = "created_at" | "updated_at" | "last_active_at" | "last_sign_in_at";
+export const FLAG_FIELDS = [
+  "banned",
+  "locked",
+  "two_factor_enabled",
+  "password_enabled",
+  "has_image",
+] as const;
+export type FlagField = (typeof FLAG_FIELDS)[number];
+export const TIME_FIELDS = ["created_at", "updated_at", "last_active_at", "last_sign_in_at"] as const;
+export type TimeField = (typeof TIME_FIELDS)[number];
 export type Bound = "lt" | "lte" | "gt" | "gte";
 
 /** The user has a value in this field: it is not null. Of fields with several values `element` with nothing to hold says so. */
@@ -127,6 +135,11 @@ export type ElementCondition =
  * `domain`: of an e-mail address. `role`: of a membership. The others are an account's.
  */
 export type ElementText = "key" | "domain" | "role" | "provider" | "provider_user_id" | "email_address";
+
+export const isFlagField = (name: string): name is FlagField =>
+  (FLAG_FIELDS as readonly string[]).includes(name);
+export const isTimeField = (name: string): name is TimeField =>
+  (TIME_FIELDS as readonly string[]).includes(name);
 
 export const hasKey = (list: List, values: readonly string[]): Element => ({
   kind: "element",

@@ -1,4 +1,4 @@
-import type { MetadataObject } from "./condition.js";
+import { FLAG_FIELDS, type MetadataObject, TIME_FIELDS } from "./condition.js";
 
 /**
  * A field of the filter language, as orders, groups and projections name it. Of several values it is the primary one, where
@@ -27,15 +27,8 @@ export const FIELD_NAMES = [
   "provider",
   "organization_id",
   "organization_role",
-  "banned",
-  "locked",
-  "two_factor_enabled",
-  "password_enabled",
-  "has_image",
-  "created_at",
-  "updated_at",
-  "last_active_at",
-  "last_sign_in_at",
+  ...FLAG_FIELDS,
+  ...TIME_FIELDS,
 ] as const;
 export type FieldName = (typeof FIELD_NAMES)[number];
 

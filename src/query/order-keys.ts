@@ -1,7 +1,7 @@
 import { sqlText } from "../lib/text.js";
 import { COLUMNS, type Column, type Table } from "./columns.js";
 import { METADATA_COLUMNS, pathTo } from "./compile/metadata.js";
-import type { MetadataObject } from "./condition.js";
+import { isFlagField, isTimeField, type MetadataObject } from "./condition.js";
 import type { FieldName, FieldRef, OrderKey } from "./field.js";
 import type { Parameters } from "./parameters.js";
 import type { Traits } from "./where.js";
@@ -42,7 +42,7 @@ export function fieldValue(
   if (name === "locked") return { ...isLocked(params.add(nowMs)), type: "boolean" };
   const column = SINGLE[name];
   if (!column) throw new TypeError(`${name} has no single value`);
-  return { ...column, type: TYPES[name] ?? "text" };
+  return { ...column, type: typeOf(name) };
 }
 
 /**
@@ -114,13 +114,7 @@ const SINGLE: Partial<Record<FieldName, Column>> = {
   last_sign_in_at: COLUMNS.last_sign_in_at,
 };
 
-const TYPES: Partial<Record<FieldName, SortKey["type"]>> = {
-  banned: "boolean",
-  two_factor_enabled: "boolean",
-  password_enabled: "boolean",
-  has_image: "boolean",
-  created_at: "bigint",
-  updated_at: "bigint",
-  last_active_at: "bigint",
-  last_sign_in_at: "bigint",
-};
+function typeOf(name: FieldName): SortKey["type"] {
+  if (isFlagField(name)) return "boolean";
+  return isTimeField(name) ? "bigint" : "text";
+}

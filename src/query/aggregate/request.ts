@@ -1,4 +1,4 @@
-import type { Condition, TimeField } from "../condition.js";
+import { type Condition, isTimeField, type TimeField } from "../condition.js";
 import type { FieldRef } from "../field.js";
 import { type FilterContext, parseFilter } from "../language/json-filter.js";
 import { parseBody } from "../language/json-text.js";
@@ -35,12 +35,6 @@ export type AggregateOrder = (typeof ORDERS)[number];
 
 const NAMES = ["filter", "group_by", "order_by", "limit", "cumulative"];
 const GROUP_MEMBERS = ["field", "bucket", "time_zone"];
-const TIMES: readonly string[] = [
-  "created_at",
-  "updated_at",
-  "last_active_at",
-  "last_sign_in_at",
-] satisfies TimeField[];
 
 const MOST_GROUPS = 5;
 const USUAL_LIMIT = 1000;
@@ -72,7 +66,7 @@ function parseGroup(value: unknown, context: FilterContext, at: string): Group {
     : groupMembers(value, at);
   if (typeof field !== "string") throw problem(memberPath(at, "field"), "must be the name of a field.");
   const of = parseFieldRef(field, context.scopes, isText ? at : memberPath(at, "field"));
-  if (of.kind === "field" && isTime(of.name)) {
+  if (of.kind === "field" && isTimeField(of.name)) {
     const chosen = BUCKETS.find((known) => known === bucket);
     if (chosen) return { kind: "time", field: of.name, bucket: chosen, zone: zoneOf(time_zone, at), at };
     throw isText
@@ -84,8 +78,6 @@ function parseGroup(value: unknown, context: FilterContext, at: string): Group {
   }
   return { kind: "value", of };
 }
-
-const isTime = (name: string): name is TimeField => TIMES.includes(name);
 
 function zoneOf(value: unknown, at: string): string {
   if (value == null) return "UTC";

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { isFlagField, isTimeField } from "../condition.js";
 import type { OrderKey } from "../field.js";
 import { problem } from "./problems.js";
 
@@ -69,17 +70,14 @@ export function demandBinding(
   if (!fits) throw notOne(path);
 }
 
-const TIMES = new Set(["created_at", "updated_at", "last_active_at", "last_sign_in_at"]);
-const FLAGS = new Set(["banned", "locked", "two_factor_enabled", "password_enabled", "has_image"]);
-
 /** Whether Postgres can compare it with the values of this key. */
 function isValueOf({ by }: OrderKey, value: unknown): boolean {
   if (by === "score") return Number.isFinite(value);
   if (by.kind === "metadata") {
     return value === null || typeof value === "boolean" || Number.isFinite(value) || isText(value);
   }
-  if (FLAGS.has(by.name)) return typeof value === "boolean";
-  if (TIMES.has(by.name)) return value === null || Number.isSafeInteger(value);
+  if (isFlagField(by.name)) return typeof value === "boolean";
+  if (isTimeField(by.name)) return value === null || Number.isSafeInteger(value);
   return isText(value) || (value === null && by.name !== "id");
 }
 
