@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 
@@ -26,10 +26,7 @@ function pidSpace(): string {
     () => readlinkSync("/proc/self/ns/pid"),
   ];
   try {
-    return createHash("sha256")
-      .update(parts.map((read) => read()).join())
-      .digest("hex")
-      .slice(0, 12);
+    return hash("sha256", parts.map((read) => read()).join()).slice(0, 12);
   } catch {
     return "unknown";
   }

@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -42,8 +42,7 @@ export interface Cluster {
  */
 export function embeddedLocation(dataDir: string, runAs: RunAs | null): string {
   if (!runAs) return join(resolve(dataDir), "postgres");
-  const hash = createHash("sha256").update(resolve(dataDir)).digest("hex").slice(0, 12);
-  return join("/var/lib/user-mirror", hash);
+  return join("/var/lib/user-mirror", hash("sha256", resolve(dataDir)).slice(0, 12));
 }
 
 /** Makes the cluster unless it exists. Two processes may try at once: one wins, and both use the winner's. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { isFlagField, isTimeField } from "../condition.js";
 import type { OrderKey } from "../field.js";
 import { problem } from "./problems.js";
@@ -96,4 +96,4 @@ function canonical(value: unknown): string {
   return `{${members.sort().join(",")}}`;
 }
 
-const digest = (text: string) => createHash("sha256").update(text).digest("base64url").slice(0, 22);
+const digest = (text: string) => hash("sha256", text, "base64url").slice(0, 22);
