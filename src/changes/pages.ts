@@ -13,6 +13,13 @@ export const KINDS = ["user", "organization", "membership"] as const;
 export type ChangedKind = (typeof KINDS)[number];
 export const kindOf = ({ type }: Pick<Change, "type">) => type.slice(0, type.indexOf(".")) as ChangedKind;
 
+/** The kinds that a caller names, separated by commas; all of them where none is. Null: one of them isn't a kind. */
+export function kindsNamed(text: string | undefined): ReadonlySet<ChangedKind> | null {
+  const named = text === undefined ? KINDS : text.split(",");
+  const isKind = (name: string): name is ChangedKind => (KINDS as readonly string[]).includes(name);
+  return named.every(isKind) ? new Set(named) : null;
+}
+
 /** What is read: the kinds, and how many rows at most. */
 export interface PageRequest {
   kinds: ReadonlySet<ChangedKind>;

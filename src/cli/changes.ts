@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { cursorOf, type FeedPlace, parseCursor } from "../changes/cursor.js";
-import { type ChangedKind, createFeedPages, type FeedRow, KINDS } from "../changes/pages.js";
+import { type ChangedKind, createFeedPages, type FeedRow, KINDS, kindsNamed } from "../changes/pages.js";
 import { unwatched } from "../db/connection/availability.js";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
@@ -60,9 +60,8 @@ async function placeOf(after: string, newest: () => Promise<FeedPlace>): Promise
 }
 
 function kindsOf(types: string | undefined): ReadonlySet<ChangedKind> {
-  const named = types === undefined ? KINDS : types.split(",");
-  if (named.every((name): name is ChangedKind => (KINDS as readonly string[]).includes(name)))
-    return new Set(named);
+  const kinds = kindsNamed(types);
+  if (kinds) return kinds;
   throw new AppError("usage", `--types takes ${KINDS.join(", ")}, separated by commas.`);
 }
 

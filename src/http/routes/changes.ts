@@ -8,6 +8,7 @@ import {
   type FeedPage,
   type FeedPages,
   KINDS,
+  kindsNamed,
   type PageRequest,
 } from "../../changes/pages.js";
 import type { FeedTail } from "../../changes/tail.js";
@@ -131,9 +132,8 @@ function afterOf(c: Context<HttpEnv>): After {
 }
 
 function kindsOf(types: string | undefined): ReadonlySet<ChangedKind> {
-  const named = types === undefined ? KINDS : types.split(",");
-  if (named.every((name): name is ChangedKind => (KINDS as readonly string[]).includes(name)))
-    return new Set(named);
+  const kinds = kindsNamed(types);
+  if (kinds) return kinds;
   throw invalid("types", `types must be one or more of ${KINDS.join(", ")}, separated by commas.`);
 }
 
