@@ -4,10 +4,12 @@ import type { Scope } from "../auth/scopes.js";
 import { unwatched } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
 import { OURSELVES } from "../lib/shares.js";
+import { timeText } from "../query/csv.js";
 import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
 import type { FilterContext } from "../query/language/json-filter.js";
 import { parseUserLink, type UserQuery } from "../query/language/request.js";
+import { type Column, columnsOf } from "../query/project.js";
 import { createUserSearch } from "../query/user-search.js";
 import { withStore } from "./context.js";
 import { print, table } from "./output.js";
@@ -68,7 +70,7 @@ function query(filter: string | undefined, flags: Flags): Promise<void> {
     const fields = flags.fields ?? (flags.json ? undefined : USUAL_FIELDS);
     const asked = parse(filter, { ...flags, fields }, clock.now());
     const found = JSON.parse(String(await search(asked, viewOf(flags), OURSELVES)));
-    print(flags, found, describe(found, fields?.split(",") ?? []));
+    print(flags, found, describe(found, columnsOf(asked.fields ?? [])));
   });
 }
 
@@ -121,12 +123,12 @@ interface Found {
   total_count?: number;
 }
 
-function describe({ data, next_cursor, total_count }: Found, fields: readonly string[]): string {
-  const rows = data.map((user) => fields.map((field) => cell(field, user[field])));
+function describe({ data, next_cursor, total_count }: Found, columns: readonly Column[]): string {
+  const rows = data.map((user) => columns.map((column) => cell(column, user[column.name])));
   return [
     rows.length > 0
       ? table(
-          fields.map((field) => field.toUpperCase()),
+          columns.map(({ name }) => name.toUpperCase()),
           rows,
         )
       : "No user matches.",
@@ -135,10 +137,10 @@ function describe({ data, next_cursor, total_count }: Found, fields: readonly st
   ].join("\n");
 }
 
-function cell(field: string, value: unknown): string {
+function cell({ name, isTime }: Column, value: unknown): string {
   if (value === null || value === undefined) return "";
-  if (typeof value === "number" && field.endsWith("_at")) return new Date(value).toISOString();
+  if (typeof value === "number" && isTime) return timeText(value);
   // Of a name's parts the last is the whole.
-  const shown = field === "name" && Array.isArray(value) ? (value.at(-1) ?? "") : value;
+  const shown = name === "name" && Array.isArray(value) ? (value.at(-1) ?? "") : value;
   return typeof shown === "string" ? shown : JSON.stringify(shown);
 }

@@ -45,7 +45,7 @@ const quoted = (field: string) => (/[",\r\n]/.test(field) ? `"${field.replaceAll
 function textOf(value: unknown, { isTime }: Column): string {
   if (value === null) return "";
   if (typeof value === "string") return guarded(value);
-  if (isTime && typeof value === "number") return timeOf(value);
+  if (isTime && typeof value === "number") return timeText(value);
   return JSON.stringify(value);
 }
 
@@ -58,4 +58,7 @@ function guarded(text: string): string {
 const NUMBER = /^[+-](\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 const MAX_TIME_MS = 8.64e15;
-const timeOf = (ms: number) => (Math.abs(ms) <= MAX_TIME_MS ? new Date(ms).toISOString() : String(ms));
+
+/** In ISO 8601, or as it is where no date is so far away. */
+export const timeText = (ms: number) =>
+  Math.abs(ms) <= MAX_TIME_MS ? new Date(ms).toISOString() : String(ms);

@@ -9,7 +9,12 @@ import { type TestDatabase, test } from "../support/database.js";
 
 const people = [
   { id: "user_a", first_name: "Ann", last_name: "Smith", public_metadata: { plan: "pro" } },
-  { id: "user_b", first_name: "Bob", last_name: null, public_metadata: { plan: "free" } },
+  {
+    id: "user_b",
+    first_name: "Bob",
+    last_name: null,
+    public_metadata: { plan: "free", "a,b": { seen_at: 1e18 } },
+  },
   {
     id: "user_c",
     first_name: "=cmd",
@@ -82,6 +87,20 @@ describe("users query", { timeout: 300_000 }, () => {
     expect(JSON.parse(next.stdout)).toMatchObject({ data: [{ id: "user_c" }], next_cursor: null });
     const scim = await users(db, "query", 'name.givenName eq "bob"', "--json");
     expect(JSON.parse(scim.stdout).data.map(({ id }: { id: string }) => id)).toEqual(["user_b"]);
+  });
+
+  test("has a column for each field, whatever its path has in quotes, and takes no metadata for a time", async ({
+    db,
+  }) => {
+    await fill(db);
+    const fields = 'id,public_metadata."a,b".seen_at,created_at,id';
+    const { code, stdout, stderr } = await users(db, "query", '{"id": "user_b"}', "--fields", fields);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout.split("\n").map((line) => line.split(/ {2,}/))).toEqual([
+      ["ID", 'PUBLIC_METADATA."A,B".SEEN_AT', "CREATED_AT"],
+      ["user_b", "1000000000000000000", "1970-01-01T00:00:00.002Z"],
+      [""],
+    ]);
   });
 
   test("says what is wrong with a filter, and what it takes to see private metadata", async ({ db }) => {
