@@ -1,12 +1,13 @@
 // Covers src/cli/changes.ts
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { text } from "node:stream/consumers";
 import { describe, expect } from "vitest";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
+import { startCli } from "../support/cli.js";
 import { type TestDatabase, test } from "../support/database.js";
 
 const store = ({ sql }: TestDatabase, ...ids: string[]) =>
@@ -17,21 +18,17 @@ const store = ({ sql }: TestDatabase, ...ids: string[]) =>
   );
 
 function run({ url }: TestDatabase, ...args: string[]) {
-  const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "changes", ...args], {
-    env: { PATH: process.env.PATH ?? "", DATABASE_URL: url },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const errors: Buffer[] = [];
-  child.stderr.on("data", (chunk) => errors.push(chunk));
-  return { child, errors, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator]() };
+  const child = startCli(url, ["changes", ...args]);
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  return { child, lines, error: text(child.stderr) };
 }
 
-async function rest({ child, errors, lines }: ReturnType<typeof run>) {
-  const exited = once(child as ChildProcess, "exit");
+async function rest({ child, lines, error }: ReturnType<typeof run>) {
+  const exited = once(child, "exit");
   const found: string[] = [];
   for (let line = await lines.next(); !line.done; line = await lines.next()) found.push(line.value);
   const [code] = await exited;
-  return { code, found, error: String(Buffer.concat(errors)) };
+  return { code, found, error: await error };
 }
 
 // Several processes of the command, each of which takes a while to start on a busy machine.

@@ -1,10 +1,10 @@
 // Covers src/cli/user-queries.ts
 
-import { execFile } from "node:child_process";
 import { describe, expect } from "vitest";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
+import { runCli } from "../support/cli.js";
 import { type TestDatabase, test } from "../support/database.js";
 
 const people = [
@@ -33,22 +33,7 @@ const fill = ({ sql }: TestDatabase) =>
     { lagMs: 60_000 },
   );
 
-interface Ended {
-  code: number;
-  stdout: string;
-  stderr: string;
-}
-
-function users({ url }: TestDatabase, ...args: string[]): Promise<Ended> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ["--import", "tsx", "src/cli/main.ts", "users", ...args],
-      { env: { PATH: process.env.PATH ?? "", DATABASE_URL: url } },
-      (error, stdout, stderr) => resolve({ code: Number(error?.code ?? 0), stdout, stderr }),
-    );
-  });
-}
+const users = ({ url }: TestDatabase, ...args: string[]) => runCli(url, ["users", ...args]);
 
 // Each is a process of the command, which takes a while to start on a busy machine.
 describe("users query", { timeout: 300_000 }, () => {
