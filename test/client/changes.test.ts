@@ -1,26 +1,12 @@
 // Covers src/client/{changes,follow}.ts
 
-import { afterEach, describe, expect, test } from "vitest";
-import { type Change, createMirrorClient, type User } from "../../src/client/client.js";
-import {
-  type Answer,
-  json,
-  type ScriptedServer,
-  startScriptedServer,
-  stream,
-} from "../support/scripted-server.js";
+import { describe, expect, test } from "vitest";
+import type { Change, User } from "../../src/client/client.js";
+import { scriptedClients } from "../support/scripted-client.js";
+import { type Answer, json, stream } from "../support/scripted-server.js";
 
-let server: ScriptedServer | null = null;
-
-async function clientOf(answers: readonly Answer[]) {
-  server = await startScriptedServer(answers);
-  return createMirrorClient({ baseUrl: server.url, apiKey: "um_key", retries: 0 });
-}
-
-afterEach(async () => {
-  await server?.close();
-  server = null;
-});
+const scripted = scriptedClients();
+const clientOf = (answers: readonly Answer[]) => scripted.clientOf(answers, { retries: 0 });
 
 const change = (cursor: string, id: string, object?: object | null) => {
   const type = object === null ? "user.deleted" : "user.upserted";
@@ -36,7 +22,7 @@ const open =
     for (const piece of pieces) response.write(piece);
   };
 const expired = json({ errors: [{ message: "gone", code: "changes_expired", meta: {} }] }, 410);
-const queryOf = (n: number) => new URL(server?.requests[n]?.url ?? "", "http://x").searchParams;
+const queryOf = (n: number) => new URL(scripted.requests()[n]?.url ?? "", "http://x").searchParams;
 
 async function take(changes: AsyncIterable<Change>, most: number): Promise<string[]> {
   const found: string[] = [];
@@ -64,7 +50,7 @@ describe("changes", () => {
       types: "user,membership",
       include: "object",
     });
-    expect(server?.requests[0]?.headers.accept).toBe("text/event-stream");
+    expect(scripted.requests()[0]?.headers.accept).toBe("text/event-stream");
   });
 
   test("begin where now is, and stay there when the first connection brings nothing", async () => {
@@ -74,7 +60,7 @@ describe("changes", () => {
       open(change("10", "a")),
     ]);
     expect(await take(client.changes(), 1)).toEqual(["a"]);
-    expect(server?.requests[0]?.url).toBe("/mirror/changes?after=now&limit=1");
+    expect(scripted.requests()[0]?.url).toBe("/mirror/changes?after=now&limit=1");
     expect([1, 2].map((n) => queryOf(n).get("after"))).toEqual(["9", "9"]);
   });
 

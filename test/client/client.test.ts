@@ -1,7 +1,7 @@
 // Covers src/client/{client,users,transport,errors,waiting,types,filter}.ts
 
 import { once } from "node:events";
-import { afterEach, describe, expect, expectTypeOf, test } from "vitest";
+import { describe, expect, expectTypeOf, test } from "vitest";
 import {
   createMirrorClient,
   type Filter,
@@ -9,25 +9,10 @@ import {
   type QueryPage,
   type User,
 } from "../../src/client/client.js";
-import {
-  type Answer,
-  json,
-  type ScriptedServer,
-  startScriptedServer,
-  stream,
-} from "../support/scripted-server.js";
+import { scriptedClients } from "../support/scripted-client.js";
+import { json, stream } from "../support/scripted-server.js";
 
-let server: ScriptedServer | null = null;
-
-async function clientOf(answers: readonly Answer[], options: { timeoutMs?: number; retries?: number } = {}) {
-  server = await startScriptedServer(answers);
-  return createMirrorClient({ baseUrl: `${server.url}/`, apiKey: "um_key", ...options });
-}
-
-afterEach(async () => {
-  await server?.close();
-  server = null;
-});
+const { clientOf, requests, close } = scriptedClients();
 
 const refusal = (code: string, meta: object = {}) => ({
   errors: [{ message: "no", long_message: "It is refused.", code, meta }],
@@ -63,7 +48,7 @@ describe("a query", () => {
       data: [{ id: "user_1" }],
       ...{ nextCursor: "n", totalCount: 7, totalCountEstimated: true, changesCursor: "c" },
     });
-    const [request] = server?.requests ?? [];
+    const [request] = requests();
     expect(request).toMatchObject({
       ...{ method: "POST", url: "/mirror/users/query" },
       headers: { authorization: "Bearer um_key", "content-type": "application/json" },
@@ -84,7 +69,7 @@ describe("a query", () => {
       ...{ status: 422, code: "form_param_value_invalid", message: "It is refused.", param: "filter.and[0]" },
       ...{ retryAfter: null, meta: { param_name: "filter.and[0]" } },
     });
-    expect(server?.requests).toHaveLength(1);
+    expect(requests()).toHaveLength(1);
   });
 
   test("survives an answer that is not the mirror's", async () => {
@@ -100,10 +85,9 @@ describe("a query", () => {
       json({ data: [], next_cursor: null, changes_cursor: "c" }),
     ]);
     expect(await users.query()).toEqual({ data: [], nextCursor: null, changesCursor: "c" });
-    await server?.close();
     const impatient = await clientOf([busy], { retries: 1 });
     expect(await caught(impatient.users.query())).toMatchObject({ status: 503, retryAfter: 0 });
-    expect(server?.requests).toHaveLength(2);
+    expect(requests()).toHaveLength(2);
   });
 
   test("ends with a timeout when no answer comes, and when it doesn't come to its end", async () => {
@@ -116,9 +100,8 @@ describe("a query", () => {
 
   test("says that nobody answers", async () => {
     const { users } = await clientOf([json({})], { retries: 0 });
-    await server?.close();
+    await close();
     expect(await caught(users.query())).toMatchObject({ status: 0, code: "network_error" });
-    server = null;
   });
 
   test("rejects with the reason of the caller's own signal", async () => {
@@ -135,7 +118,7 @@ describe("an iteration", () => {
     const { users } = await clientOf([page(["a", "b"], "2"), page(["c"], null)]);
     const found = await collect(users.iterate({ filter: { banned: false }, orderBy: ["id"], pageSize: 2 }));
     expect(found.map(({ id }) => id)).toEqual(["a", "b", "c"]);
-    expect(server?.requests.map(({ body }) => body)).toEqual([
+    expect(requests().map(({ body }) => body)).toEqual([
       { filter: { banned: false }, order_by: ["id"], limit: 2, cursor: null },
       { filter: { banned: false }, order_by: ["id"], limit: 2, cursor: "2" },
     ]);
@@ -146,7 +129,7 @@ describe("an export", () => {
   test("gives each line as it comes", async () => {
     const { users } = await clientOf([stream(['{"id":"a"}\n{"id"', ':"b"}\n'])]);
     expect(await collect(users.export({ filter: { banned: false } }))).toEqual([{ id: "a" }, { id: "b" }]);
-    expect(server?.requests[0]).toMatchObject({
+    expect(requests()[0]).toMatchObject({
       headers: { accept: "application/x-ndjson" },
       body: { filter: { banned: false } },
     });
@@ -197,7 +180,7 @@ test("lookups and aggregates are sent as the API names things", async () => {
   expect(await users.aggregate({ groupBy, orderBy: ["-count"], limit: 3, cumulative: true })).toEqual(
     aggregate,
   );
-  expect(server?.requests.map(({ url, body }) => ({ url, body }))).toEqual([
+  expect(requests().map(({ url, body }) => ({ url, body }))).toEqual([
     { url: "/mirror/users/lookup", body: { by: "email_address", keys: ["a@x.y", "b@x.y"] } },
     {
       url: "/mirror/users/aggregate",
