@@ -23,8 +23,11 @@ interface Text {
 export function searchTerm(value: string, lettersBeyondAscii: boolean): SearchTerm {
   const text = searchText(value);
   const word = lettersBeyondAscii ? /[\p{L}\p{N}]{3}/u : /[a-z0-9]{3}/;
-  const pattern = `%${text.replace(/[\\%_]/g, "\\$&")}%`;
+  const pattern = `%${escapedForLike(text)}%`;
   if (word.test(text)) return { kind: "trigrams", text, pattern };
   const grams = rareGrams(text);
   return grams.length > 0 ? { kind: "rare", text, pattern, grams } : { kind: "common", text, pattern };
 }
+
+/** As a part of a pattern that means nothing but this text. */
+export const escapedForLike = (text: string) => text.replace(/[\\%_]/g, "\\$&");

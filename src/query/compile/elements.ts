@@ -1,4 +1,4 @@
-import { accountKey, exactKey, foldedKey, foldedText } from "../../lib/text.js";
+import { accountKey, exactKey, foldedKey, foldedText, plainProvider } from "../../lib/text.js";
 import { COLUMNS } from "../columns.js";
 import type { CompareTime, Element, ElementCondition, ElementText, Identifiers, List } from "../condition.js";
 import type { Parameters } from "../parameters.js";
@@ -163,8 +163,6 @@ function isAmong(list: List, { field, values }: OneOf, params: Parameters): stri
   // Found by the folded value, which is indexed, then compared as it is spelled.
   return `${folded}\n      and ${among("i.value", values.map(exactKey), params)}`;
 }
-
-const plainProvider = (provider: string) => provider.replace(/^oauth_/, "");
 
 function isPresent(list: List, field: ElementText): string {
   if (field !== "key") return `${TEXTS[field].sql} is not null`;

@@ -1,4 +1,5 @@
 import type { Parameters } from "../parameters.js";
+import { escapedForLike } from "../search-term.js";
 
 /** The capitals of each small letter. Made when it is first asked for, which takes 20 ms. */
 let capitals: ReadonlyMap<string, string> | null = null;
@@ -51,9 +52,9 @@ export function hasText(
       return `position(${params.add(text)} in ${sql}) > 0`;
     case "prefix":
       // LIKE with a known beginning is looked up in an index in the order of bytes.
-      return `${sql} like ${params.add(`${escaped(text)}%`)}`;
+      return `${sql} like ${params.add(`${escapedForLike(text)}%`)}`;
     case "suffix":
-      return `${sql} like ${params.add(`%${escaped(text)}`)}`;
+      return `${sql} like ${params.add(`%${escapedForLike(text)}`)}`;
   }
 }
 
@@ -66,12 +67,10 @@ export function hasTextInLines(
 ): string {
   switch (how) {
     case "contains":
-      return `position(${params.add(text)} in ${sql}) > 0`;
+      return hasText(sql, how, text, params);
     case "prefix":
       return `position(${params.add(`\n${text}`)} in E'\\n' || ${sql}) > 0`;
     case "suffix":
       return `position(${params.add(`${text}\n`)} in ${sql} || E'\\n') > 0`;
   }
 }
-
-const escaped = (text: string) => text.replace(/[\\%_]/g, "\\$&");
