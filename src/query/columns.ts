@@ -43,6 +43,12 @@ export const COLUMNS = {
   username: { sql: "s.username_key", table: "search", nullable: true },
   first_name: { sql: "s.first_name_key", table: "search", nullable: true },
   last_name: { sql: "s.last_name_key", table: "search", nullable: true },
+  /** Both names with a space between, or the one there is. */
+  name: {
+    sql: "coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)",
+    table: "search",
+    nullable: true,
+  },
   /** First name, last name, and both with a space between, a line each. */
   names: { sql: "s.name_search", table: "search", nullable: false },
   /** All that Clerk's `query` looks at, a line each. */
@@ -51,6 +57,12 @@ export const COLUMNS = {
   providers: { sql: "s.providers", table: "search", nullable: false },
   /** Of several identifiers the primary one. */
   primary_email: { sql: "s.email_key", table: "search", nullable: true },
+  /** What follows the last @ of that address, if anything does. */
+  primary_domain: {
+    sql: "nullif(nullif(split_part(s.email_key, '@', -1), s.email_key), '')",
+    table: "search",
+    nullable: true,
+  },
   primary_phone: { sql: "s.phone_key", table: "search", nullable: true },
   primary_wallet: { sql: "s.wallet_key", table: "search", nullable: true },
   updated_at: { sql: "a.updated_at", table: "activity", nullable: false },

@@ -1,7 +1,6 @@
-import { sqlText } from "../lib/text.js";
 import { COLUMNS, type Column, type Table } from "./columns.js";
-import { METADATA_COLUMNS, pathTo } from "./compile/metadata.js";
-import { isFlagField, isTimeField, type MetadataObject } from "./condition.js";
+import { metadataAt } from "./compile/metadata.js";
+import { isFlagField, isTimeField } from "./condition.js";
 import type { FieldName, FieldRef, OrderKey } from "./field.js";
 import type { Parameters } from "./parameters.js";
 import type { Traits } from "./where.js";
@@ -36,28 +35,14 @@ export function fieldValue(
   { params, nowMs }: Omit<OrderContext, "where">,
 ): Omit<SortKey, "descending"> {
   if (field.kind === "metadata") {
-    return { sql: metadataValue(field, params), table: "metadata", nullable: true, type: "jsonb" };
+    const { value } = metadataAt(field, params);
+    return { sql: `nullif(${value}, 'null'::jsonb)`, table: "metadata", nullable: true, type: "jsonb" };
   }
   const { name } = field;
   if (name === "locked") return { ...isLocked(params.add(nowMs)), type: "boolean" };
   const column = SINGLE[name];
   if (!column) throw new TypeError(`${name} has no single value`);
   return { ...column, type: typeOf(name) };
-}
-
-/**
- * Null where the path leads nowhere, or to null. Paths go through objects alone, but `#>` takes a key of digits for a place in an
- * array.
- */
-function metadataValue(
-  { object, path }: { object: MetadataObject; path: readonly string[] },
-  params: Parameters,
-): string {
-  const column = METADATA_COLUMNS[object];
-  const found = path.some((key) => /^\s*[-+]?\d/.test(key))
-    ? `jsonb_path_query_first(${column}, ${params.jsonPath(pathTo(path))}, '{}', true)`
-    : `${column} #> ${params.texts(path.map(sqlText))}`;
-  return `nullif(${found}, 'null'::jsonb)`;
 }
 
 const isLocked = (now: string): Column => ({
@@ -82,26 +67,15 @@ function score({ similarities }: Traits): Omit<SortKey, "descending"> {
   };
 }
 
-const EMAIL = COLUMNS.primary_email.sql;
-
 const SINGLE: Partial<Record<FieldName, Column>> = {
   id: COLUMNS.id,
   external_id: COLUMNS.external_id,
   username: COLUMNS.username,
-  name: {
-    sql: "coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)",
-    table: "search",
-    nullable: true,
-  },
+  name: COLUMNS.name,
   first_name: COLUMNS.first_name,
   last_name: COLUMNS.last_name,
   email_address: COLUMNS.primary_email,
-  email_domain: {
-    // What follows the last @, if anything does.
-    sql: `nullif(case when position('@' in ${EMAIL}) > 0 then split_part(${EMAIL}, '@', -1) end, '')`,
-    table: "search",
-    nullable: true,
-  },
+  email_domain: COLUMNS.primary_domain,
   phone_number: COLUMNS.primary_phone,
   web3_wallet: COLUMNS.primary_wallet,
   banned: COLUMNS.banned,

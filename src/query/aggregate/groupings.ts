@@ -1,5 +1,5 @@
-import type { Table } from "../columns.js";
-import { METADATA_COLUMNS } from "../compile/metadata.js";
+import { COLUMNS, type Table } from "../columns.js";
+import { metadataAt } from "../compile/metadata.js";
 import type { FieldName } from "../field.js";
 import type { Parameters } from "../parameters.js";
 import type { Group } from "./request.js";
@@ -54,7 +54,7 @@ const FIELDS: Readonly<Record<FieldName, Grouping>> = {
   name: listed("string_to_array(nullif(s.name_search, ''), E'\\n')"),
   email_address: elements,
   /** The primary address's. */
-  email_domain: text("nullif(nullif(split_part(s.email_key, '@', -1), s.email_key), '')"),
+  email_domain: text(COLUMNS.primary_domain.sql),
   phone_number: elements,
   web3_wallet: elements,
   provider: listed("s.providers"),
@@ -94,11 +94,9 @@ export function groupingOf(group: Group): Grouping {
     kind: "json",
     in: ["metadata"],
     read: ({ params }) => {
-      const keys = of.path.map((key) => `${params.add(key)}::text`);
-      // Keys of objects only: `#>` would take a number for the place in an array.
-      const outer = [METADATA_COLUMNS[of.object], ...keys.slice(0, -1)].join(" -> ");
+      const { value, text } = metadataAt(of, params);
       // Comparing texts takes half as long as comparing JSON.
-      return [`${outer} ->> ${keys.at(-1)}`, `jsonb_typeof(${outer} -> ${keys.at(-1)})`];
+      return [text, `jsonb_typeof(${value})`];
     },
   };
 }

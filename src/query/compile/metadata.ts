@@ -5,7 +5,7 @@ import { BOUNDS, type Context } from "./context.js";
 import { foldedFor, hasText } from "./folding.js";
 
 /** Of a user; memberships have a column of their own. */
-export const METADATA_COLUMNS: Record<MetadataObject, string> = {
+const METADATA_COLUMNS: Record<MetadataObject, string> = {
   public: "m.public_metadata",
   unsafe: "m.unsafe_metadata",
   private: "m.private_metadata",
@@ -88,8 +88,18 @@ function printed(value: unknown): string {
 const meets = (column: string, path: readonly string[], predicate: string, params: Parameters) =>
   `(${column} #> '{}') @? ${params.jsonPath(`${pathTo(path)} ? (${predicate})`)}`;
 
+/** Through objects alone: `#>` would take a key of digits for a place in an array. Null where the path leads nowhere. */
+export function metadataAt(
+  { object, path }: { object: MetadataObject; path: readonly string[] },
+  params: Parameters,
+): { value: string; text: string } {
+  const keys = path.map((key) => `${params.add(sqlText(key))}::text`);
+  const outer = [METADATA_COLUMNS[object], ...keys.slice(0, -1)].join(" -> ");
+  return { value: `(${outer} -> ${keys.at(-1)})`, text: `(${outer} ->> ${keys.at(-1)})` };
+}
+
 /** Through objects alone. */
-export const pathTo = (path: readonly string[]) =>
+const pathTo = (path: readonly string[]) =>
   `strict $${path.map((key) => `.${printed(key)}`).join("")}`;
 
 type FoldedText = Extract<MetadataTest, { text: string }>;

@@ -75,8 +75,7 @@ const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   // Both names with a space between have either as a part, and are at least as similar.
   name: {
     foundBy: COLUMNS.names,
-    similarity: (to) =>
-      to("coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)"),
+    similarity: (to) => to(COLUMNS.name.sql),
   },
   username: one(COLUMNS.username),
   first_name: { ...one(COLUMNS.first_name), foundBy: COLUMNS.names },
