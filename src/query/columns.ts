@@ -30,19 +30,21 @@ export interface Column {
   sql: string;
   table: Table;
   nullable: boolean;
+  /** An index has the users in its order. */
+  ordered?: true;
 }
 
 export const COLUMNS = {
-  id: { sql: "s.id", table: "search", nullable: false },
-  external_id: { sql: "s.external_id", table: "search", nullable: true },
+  id: { sql: "s.id", table: "search", nullable: false, ordered: true },
+  external_id: { sql: "s.external_id", table: "search", nullable: true, ordered: true },
   banned: { sql: "s.banned", table: "search", nullable: false },
   password_enabled: { sql: "s.password_enabled", table: "search", nullable: false },
   two_factor_enabled: { sql: "s.two_factor_enabled", table: "search", nullable: false },
   has_image: { sql: "s.has_image", table: "search", nullable: false },
-  created_at: { sql: "s.created_at", table: "search", nullable: false },
-  username: { sql: "s.username_key", table: "search", nullable: true },
-  first_name: { sql: "s.first_name_key", table: "search", nullable: true },
-  last_name: { sql: "s.last_name_key", table: "search", nullable: true },
+  created_at: { sql: "s.created_at", table: "search", nullable: false, ordered: true },
+  username: { sql: "s.username_key", table: "search", nullable: true, ordered: true },
+  first_name: { sql: "s.first_name_key", table: "search", nullable: true, ordered: true },
+  last_name: { sql: "s.last_name_key", table: "search", nullable: true, ordered: true },
   /** Both names with a space between, or the one there is. */
   name: {
     sql: "coalesce(s.first_name_key || ' ' || s.last_name_key, s.first_name_key, s.last_name_key)",
@@ -56,16 +58,16 @@ export const COLUMNS = {
   email_domains: { sql: "s.email_domains", table: "search", nullable: false },
   providers: { sql: "s.providers", table: "search", nullable: false },
   /** Of several identifiers the primary one. */
-  primary_email: { sql: "s.email_key", table: "search", nullable: true },
+  primary_email: { sql: "s.email_key", table: "search", nullable: true, ordered: true },
   /** What follows the last @ of that address, if anything does. */
   primary_domain: {
     sql: "nullif(nullif(split_part(s.email_key, '@', -1), s.email_key), '')",
     table: "search",
     nullable: true,
   },
-  primary_phone: { sql: "s.phone_key", table: "search", nullable: true },
-  primary_wallet: { sql: "s.wallet_key", table: "search", nullable: true },
-  updated_at: { sql: "a.updated_at", table: "activity", nullable: false },
-  last_active_at: { sql: "a.last_active_at", table: "activity", nullable: true },
-  last_sign_in_at: { sql: "a.last_sign_in_at", table: "activity", nullable: true },
+  primary_phone: { sql: "s.phone_key", table: "search", nullable: true, ordered: true },
+  primary_wallet: { sql: "s.wallet_key", table: "search", nullable: true, ordered: true },
+  updated_at: { sql: "a.updated_at", table: "activity", nullable: false, ordered: true },
+  last_active_at: { sql: "a.last_active_at", table: "activity", nullable: true, ordered: true },
+  last_sign_in_at: { sql: "a.last_sign_in_at", table: "activity", nullable: true, ordered: true },
 } as const satisfies Record<string, Column>;

@@ -30,7 +30,10 @@ const THOROUGH: Record<Thorough["how"], readonly string[]> = {
   patiently: PATIENT,
   "without order": [...PATIENT, "set local enable_indexscan = off", "set local enable_indexonlyscan = off"],
   "as asked": AS_ASKED,
-  "by similarity": [...AS_ASKED, "set local enable_seqscan = off"],
+  "by similarity": [
+    ...AS_ASKED,
+    ...["seqscan", "hashjoin", "mergejoin"].map((way) => `set local enable_${way} = off`),
+  ],
 };
 const PATIENT_LIMIT_MS = 33_000;
 const QUERY_CANCELED = "57014";

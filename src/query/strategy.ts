@@ -35,8 +35,8 @@ export interface Guess {
 /**
  * For statements that take their time. `without order`: never reads an order's index. All matches are read and then
  * ordered, which costs the same however they are spread. `as asked`: whoever asks decides what it costs, so it is ended after ten
- * seconds and refused as `query_too_expensive`; `by similarity`: the same, and no table is read from end to end, since Postgres
- * takes comparing trigrams for cheap.
+ * seconds and refused as `query_too_expensive`; `by similarity`: the same, and nothing is read from end to end, since Postgres
+ * takes comparing trigrams for cheap, and knows little about how many are similar.
  */
 export interface Thorough {
   how: "patiently" | "without order" | "as asked" | "by similarity";
@@ -90,23 +90,37 @@ export interface WalkStrategy {
   gathered: Guess | null;
   /** In whatever way Postgres thinks best; null: not tried. */
   first: Lookup | Guess | null;
-  /** If its time is over: all who match first. */
+  /** If its time is over, or it wasn't tried. */
   otherwise: "as asked" | "by similarity";
+  /**
+   * Then all who match are found before they are put in order. Not where no index has that order: all are looked at anyway, and
+   * several processes put their shares of them in order at the same time.
+   */
+  isAllFirst: boolean;
 }
 
-/**
- * No index has the users in the order of metadata or of how similar they are, nor finds a text of one or two letters: there is
- * nothing to guess.
- */
-export function walkStrategy(traits: Traits, keys: readonly SortKey[], limit: number): WalkStrategy {
-  const gathered = null;
-  if (traits.similarities.length > 0) return { gathered, first: null, otherwise: "by similarity" };
-  const otherwise = "as asked";
-  if (traits.few) return { gathered, first: { how: "lookup", isCommon: false }, otherwise };
-  if (keys[0]?.type === "jsonb") return { gathered, first: null, otherwise };
+/** `total`: how many match, if that is known already. */
+export function walkStrategy(
+  traits: Traits,
+  keys: readonly SortKey[],
+  { limit, total, users }: { limit: number; total: number | null; users: number },
+): WalkStrategy {
+  const [leading] = keys;
+  const hasSimilar = traits.similarities.length > 0;
+  const thorough = {
+    ...{ gathered: null, first: null },
+    otherwise: hasSimilar ? ("by similarity" as const) : ("as asked" as const),
+    isAllFirst: hasSimilar || leading?.ordered === true,
+  };
+  if (traits.few && !hasSimilar) return { ...thorough, first: { how: "lookup", isCommon: false } };
+  if (!thorough.isAllFirst || hasSimilar || isSoonGathered(total, limit, users)) return thorough;
   const first = guess({ terms: traits.terms, hasCommonPieces: false }, limit, false);
-  return { gathered: traits.spread ? { ...first, limit: "few" } : gathered, first, otherwise };
+  return { ...thorough, gathered: traits.spread ? { ...first, limit: "few" } : null, first };
 }
+
+/** Walking along an order until a page is full passes so many users that finding all who match costs less. */
+const isSoonGathered = (total: number | null, limit: number, users: number) =>
+  total !== null && total * total < limit * users;
 
 /** For a page whose guess was wrong, compiled again. If its pieces are too common even so, no index helps. */
 export function pageByPiecesStrategy({ hasCommonPieces }: Traits): Strategy {

@@ -16,8 +16,9 @@ import { countStatement } from "./page.js";
 import { Parameters } from "./parameters.js";
 import { numberOf, type RawRow, type View } from "./present.js";
 import { shownColumns, showUser } from "./project.js";
+import type { Statement } from "./run.js";
 import type { RunTogether } from "./search-pool.js";
-import { MOST_BY_PIECES, type WalkStrategy, walkStrategy } from "./strategy.js";
+import { type Guess, type Lookup, MOST_BY_PIECES, type WalkStrategy, walkStrategy } from "./strategy.js";
 import { allFirst, inAnyWay, type Matches, walkStatement } from "./walk-page.js";
 import { fromOf, type Search, type Where, whereClause } from "./where.js";
 
@@ -35,6 +36,24 @@ export interface UserSearchDeps {
   nowMs: () => number;
 }
 
+/** The statement for a page. `gather`: as in `Search`. */
+type PageStatement = (as: (where: Where) => Matches, gather: boolean) => Statement;
+
+/** How each kind of statement is run. */
+interface PageRunner {
+  /** Null: its time is over. */
+  guess(statement: Statement, how: Guess): Promise<RawRow[] | null>;
+  lookUp(statement: Statement, how: Lookup, otherwise: WalkStrategy["otherwise"]): Promise<RawRow[]>;
+  thoroughly(statement: Statement, how: WalkStrategy["otherwise"]): Promise<RawRow[]>;
+}
+
+/** At the moment of a count. */
+const atThatMoment = ({ guess, thoroughly }: RunTogether): PageRunner => ({
+  guess: ({ text, params }, { limit }) => guess(text, params, limit),
+  lookUp: ({ text, params }, _how, otherwise) => thoroughly(text, params, otherwise),
+  thoroughly: ({ text, params }, how) => thoroughly(text, params, how),
+});
+
 interface Found {
   /** One more than the page has, where others follow. */
   rows: RawRow[];
@@ -44,6 +63,12 @@ interface Found {
 
 export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDeps): UserSearch {
   const { run, searches, counts, termStatistics } = engine;
+
+  const byItself = (asker: Asker): PageRunner => ({
+    guess: ({ text, params }, how) => searches.guess(text, params, how, asker),
+    lookUp: (statement, how) => run(statement, how, asker),
+    thoroughly: (statement, how) => run(statement, { how }, asker),
+  });
 
   return async (query, view, asker) => {
     // Before anything else is read: whoever follows from there misses nothing.
@@ -72,8 +97,8 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
       const where = compileFilter(query.filter, params, { ...search, gather });
       return { params, where, keys: sortKeys(query.orders, { params, where, nowMs: query.nowMs }) };
     };
-    const statement = (as: (where: Where) => Matches) => {
-      const { params, where, keys } = compile(as === allFirst);
+    const statement: PageStatement = (as, gather) => {
+      const { params, where, keys } = compile(gather);
       const page = {
         keys,
         after: query.cursor?.keys ?? null,
@@ -83,54 +108,40 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
       return { text: walkStatement(as(where), page, params), params };
     };
     const { where, keys } = compile(false);
-    const strategy = walkStrategy(where, keys, query.limit);
+    const page = (total: number | null, runner: PageRunner) =>
+      total === 0
+        ? []
+        : rowsOf(
+            walkStrategy(where, keys, { limit: query.limit, total, users: statistics.users }),
+            statement,
+            runner,
+          );
 
     if (query.count === true) {
       return searches.together(asker, async (together) => {
         const total = await countExactly(query, search, together);
-        return { rows: await pageTogether(strategy, statement, together), keys, total };
+        return { rows: await page(total, atThatMoment(together)), keys, total };
       });
     }
     const total = query.count === "estimated" ? await estimate(query, asker) : null;
-    return { rows: await page(strategy, statement, asker), keys, total };
+    return { rows: await page(null, byItself(asker)), keys, total };
   }
 
-  async function page(
-    { gathered, first, otherwise }: WalkStrategy,
-    statement: (as: (where: Where) => Matches) => { text: string; params: Parameters },
-    asker: Asker,
+  async function rowsOf(
+    { gathered, first, otherwise, isAllFirst }: WalkStrategy,
+    statement: PageStatement,
+    runner: PageRunner,
   ): Promise<RawRow[]> {
     if (gathered !== null) {
-      const { text, params } = statement(allFirst);
-      const rows = await searches.guess(text, params, gathered, asker);
+      const rows = await runner.guess(statement(allFirst, true), gathered);
       if (rows) return rows;
     }
-    if (first === null) return run(statement(allFirst), { how: otherwise }, asker);
-    const begun = statement(inAnyWay);
-    if (first.how === "lookup") return run(begun, first, asker);
-    const rows = await searches.guess(begun.text, begun.params, first, asker);
-    return rows ?? run(statement(allFirst), { how: otherwise }, asker);
-  }
-
-  /** The same, at the moment of the count. */
-  async function pageTogether(
-    { gathered, first, otherwise }: WalkStrategy,
-    statement: (as: (where: Where) => Matches) => { text: string; params: Parameters },
-    together: RunTogether,
-  ): Promise<RawRow[]> {
-    if (gathered !== null) {
-      const { text, params } = statement(allFirst);
-      const rows = await together.guess(text, params, gathered.limit);
-      if (rows) return rows;
-    }
+    if (first?.how === "lookup") return runner.lookUp(statement(inAnyWay, false), first, otherwise);
     if (first !== null) {
-      const { text, params } = statement(inAnyWay);
-      if (first.how === "lookup") return together.thoroughly(text, params, otherwise);
-      const rows = await together.guess(text, params, first.limit);
+      const rows = await runner.guess(statement(inAnyWay, false), first);
       if (rows) return rows;
     }
-    const { text, params } = statement(allFirst);
-    return together.thoroughly(text, params, otherwise);
+    return runner.thoroughly(statement(isAllFirst ? allFirst : inAnyWay, true), otherwise);
   }
 
   async function countExactly({ filter }: UserQuery, search: Search, together: RunTogether): Promise<number> {

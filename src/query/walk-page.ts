@@ -19,8 +19,6 @@ export interface Matches {
   before: string;
   conditions: readonly string[];
   from: (others: readonly Table[]) => From;
-  /** The column with the id, if it isn't the usual one. */
-  id: string | null;
 }
 
 /** Postgres chooses whether it walks in the page's order, looking at each user, or finds all who match. */
@@ -28,7 +26,6 @@ export const inAnyWay = (where: Where): Matches => ({
   before: "",
   conditions: where.conditions,
   from: (others) => fromOf(where, ...others),
-  id: null,
 });
 
 /** All who match are found first, then put in order: that costs the same however they are spread over the order. */
@@ -39,7 +36,6 @@ export function allFirst(where: Where): Matches {
     before: `matching as materialized (select ${id} as id${score} from ${from} ${whereClause(where.conditions)}), `,
     conditions: [],
     from: (others) => tablesOf(new Set(others), { from: "matching", id: "matching.id" }),
-    id: "matching.id",
   };
 }
 
@@ -67,7 +63,15 @@ export function walkStatement(matches: Matches, page: WalkPage, params: Paramete
 /** The branches of a page by their names, with their ids and keys in order. */
 function idsOf(matches: Matches, page: WalkPage, most: string, params: Parameters): [string, string][] {
   const { after } = page;
-  const keys = page.keys.map((key) => withId(key, matches));
+  // Each of the tables has the id.
+  const tables = page.keys.flatMap(({ sql, table }) => (sql === COLUMNS.id.sql ? [] : (table ?? [])));
+  const { from, id } = matches.from(tables);
+  const keys = page.keys.map((key) => (key.sql === COLUMNS.id.sql ? { ...key, sql: id } : key));
+  const branch = (inOrder: readonly SortKey[], conditions: readonly string[], limit: string) => {
+    const columns = inOrder.map(({ sql }, n) => `${sql} as k${n}`);
+    return `select ${id} as id, ${columns.join(", ")} from ${from} ${whereClause([...matches.conditions, ...conditions])}
+      order by ${inOrder.map(directed).join(", ")} limit ${limit}`;
+  };
   const [leading, ...others] = keys;
   if (!leading) throw new TypeError("an order has at least the id");
   const values = after?.map((value, n) => parameterOf(value, keys[n] ?? leading, params)) ?? null;
@@ -83,35 +87,16 @@ function idsOf(matches: Matches, page: WalkPage, most: string, params: Parameter
       ...(values ? [behind(branchKeys, values)] : []),
     ];
     branches.push(
-      isDayByDay
-        ? dayByDay(matches, { most, values }, leading)
-        : branch(matches, branchKeys, conditions, most),
+      isDayByDay ? dayByDay(matches, { most, values }, leading) : branch(branchKeys, conditions, most),
     );
   }
   if (leading.nullable) {
     const conditions = [`${leading.sql} is null`, ...(isBehindValues ? [beyond(others, further)] : [])];
     const left = branches.length === 0 ? most : `greatest(0, ${most} - (select count(*) from branch1))`;
-    branches.push(branch(matches, [leading, ...others], conditions, left));
+    branches.push(branch([leading, ...others], conditions, left));
   }
   return branches.map((sql, n) => [`branch${n + 1}`, sql]);
 }
-
-const withId = (key: SortKey, { id }: Matches): SortKey =>
-  key.sql === COLUMNS.id.sql && id !== null ? { ...key, sql: id, table: null } : key;
-
-function branch(
-  { from: fromWith, conditions: matching }: Matches,
-  keys: readonly SortKey[],
-  conditions: readonly string[],
-  limit: string,
-): string {
-  const { from, id } = fromWith(tablesOfKeys(keys));
-  const columns = keys.map(({ sql }, n) => `${sql} as k${n}`);
-  return `select ${id} as id, ${columns.join(", ")} from ${from} ${whereClause([...matching, ...conditions])}
-      order by ${keys.map(directed).join(", ")} limit ${limit}`;
-}
-
-const tablesOfKeys = (keys: readonly SortKey[]) => keys.flatMap(({ table }) => table ?? []);
 
 /** The leading key is in the order of its index, where no value is null, or all are. Others are sorted anyway. */
 function directed({ sql, descending, nullable }: SortKey, n: number): string {

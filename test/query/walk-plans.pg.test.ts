@@ -159,6 +159,17 @@ describe("a page of a walk", () => {
     }
   });
 
+  test("reads no table beside the one that has its order", async () => {
+    const metadata = await planOf({ order_by: ["-public_metadata.seats", "id"] });
+    expect(metadata).toContain("Seq Scan on user_metadata");
+    expect(metadata).not.toMatch(/user_(search|activity)/);
+    const activity = await planOf({
+      filter: { "public_metadata.plan": "pro" },
+      order_by: ["-last_sign_in_at"],
+    });
+    expect(activity).not.toContain("user_search");
+  });
+
   test("never reads the index of metadata for what it doesn't know", async () => {
     for (const test of [{ gt: 198 }, { exists: true }, { contains: "x" }, { prefix: "abc" }, { not: null }]) {
       if ("not" in test) continue;

@@ -99,8 +99,7 @@ export function metadataAt(
 }
 
 /** Through objects alone. */
-const pathTo = (path: readonly string[]) =>
-  `strict $${path.map((key) => `.${printed(key)}`).join("")}`;
+const pathTo = (path: readonly string[]) => `strict $${path.map((key) => `.${printed(key)}`).join("")}`;
 
 type FoldedText = Extract<MetadataTest, { text: string }>;
 
