@@ -19,7 +19,7 @@ describe("PostgreSQL 15", () => {
   });
   afterAll(() => server.remove());
 
-  test("takes the migrations, writes and reads as the newest does", async () => {
+  test("takes the migrations, writes and reads as the newest does, and compresses payloads with lz4", async () => {
     await migrateDatabase({ url: server.url });
     const database = connect({ url: server.url });
     const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
@@ -32,6 +32,11 @@ describe("PostgreSQL 15", () => {
     const list = await queries.list(parseListParams({ query: ["nï"] }), { privateMetadata: true });
     expect(JSON.parse(String(list))).toEqual([user]);
     expect(await database.primary.sql`select first_name from mirror.users`).toEqual([{ first_name: "Ünï" }]);
+    const payloads = await database.primary.sql`
+      select attcompression as compression from pg_attribute
+      where attname = 'payload' and attrelid::regclass::text in
+        ('mirror_data.users', 'mirror_data.organizations', 'mirror_data.organization_memberships')`;
+    expect(payloads).toEqual(Array(3).fill({ compression: "l" }));
     await database.close();
   });
 });
