@@ -1,13 +1,17 @@
-import { runLoad } from "../http/load.js";
+import type { LoadRequest } from "../http/load.js";
+import { runPaced } from "../http/paced.js";
 import type { Target } from "../http/processes.js";
 import { reads, sampleIds, webhooks } from "../http/requests.js";
 import { type Line, median } from "../report/table.js";
-import { ask, KEY, type QueriesOptions } from "./asking.js";
+import { ask, KEY, type QueriesOptions, send } from "./asking.js";
 
 const HEAVY = 10;
 const GOAL = 1.5;
 const CONNECTIONS = 8;
-const SECONDS = 3;
+const SECONDS = 5;
+/** Far from what the mirror can answer: what is asked is who waits behind whom, and not how a full machine is divided. */
+const READS_PER_SECOND = 500;
+const WEBHOOKS_PER_SECOND = 50;
 
 /** What no index knows: each reads everybody. */
 const heavy = (n: number) => ({
@@ -24,10 +28,11 @@ export async function measureNeighbours(mirror: Target, options: QueriesOptions)
     ids.map((id) => `/v1/users/${id}`),
     KEY,
   );
-  const load = (requests: Parameters<typeof runLoad>[0]["requests"]) =>
-    runLoad({ url: mirror.url, requests, connections: CONNECTIONS, seconds: SECONDS });
-  const events = () => webhooks(sql, { ids, count: 30_000, kind: "activity", secret: webhookSecret });
-  const alone = { gets: [] as number[], hooks: [] as number[], hooksPerSecond: [] as number[] };
+  const paced = (requests: readonly LoadRequest[], perSecond: number) =>
+    runPaced({ url: mirror.url, requests, perSecond, connections: CONNECTIONS, seconds: SECONDS });
+  const events = () =>
+    webhooks(sql, { ids, count: WEBHOOKS_PER_SECOND * SECONDS, kind: "activity", secret: webhookSecret });
+  const alone = { gets: [] as number[], hooks: [] as number[] };
   const beside = structuredClone(alone);
   for (let round = 0; round <= rounds; round++) {
     for (const into of [alone, beside]) {
@@ -35,13 +40,12 @@ export async function measureNeighbours(mirror: Target, options: QueriesOptions)
         `reads and webhooks ${into === alone ? "alone" : "beside heavy queries"}, round ${round} of ${rounds}`,
       );
       const stop = into === alone ? async () => {} : startHeavy(mirror);
-      const read = await load(gets);
-      const written = await load(await events());
+      const read = await paced(gets, READS_PER_SECOND);
+      const written = await paced(await events(), WEBHOOKS_PER_SECOND);
       await stop();
       if (round === 0) continue;
-      into.gets.push(read.p99Ms);
-      into.hooks.push(written.p99Ms);
-      into.hooksPerSecond.push(written.perSecond);
+      into.gets.push(read);
+      into.hooks.push(written);
     }
   }
   return [
@@ -67,13 +71,11 @@ function startHeavy(mirror: Target): () => Promise<void> {
   const queries = Array.from({ length: HEAVY }, (_, at) =>
     repeat((n) => ask(mirror, "query", heavy(at + HEAVY * n))),
   );
-  const exported = repeat(async () => {
-    const answer = await fetch(`${mirror.url}/mirror/users`, {
-      headers: { authorization: `Bearer ${KEY}`, accept: "application/x-ndjson" },
-      signal: leaving.signal,
-    });
-    for await (const _ of answer.body ?? []) if (leaving.signal.aborted) return;
-  });
+  const exported = repeat(() =>
+    send(mirror, "/mirror/users", {
+      ...{ headers: { accept: "application/x-ndjson" }, seen: () => {}, signal: leaving.signal },
+    }),
+  );
   return async () => {
     leaving.abort();
     await Promise.all([...queries, exported]);

@@ -2,7 +2,7 @@ import { peakMegabytes } from "../http/measure.js";
 import type { Target } from "../http/processes.js";
 import { sampleIds, webhooks } from "../http/requests.js";
 import { type Line, median, percentile } from "../report/table.js";
-import { ask, commitSomething, KEY, type QueriesOptions, timed } from "./asking.js";
+import { ask, commitSomething, KEY, type QueriesOptions, send, timed } from "./asking.js";
 
 const EXPORT_GOAL = 30_000;
 const EXPORT_MB = 150;
@@ -27,12 +27,13 @@ async function measureExport(mirror: Target, { rounds, say }: QueriesOptions): P
     say(`round ${round} of ${rounds}: export`);
     let users = 0;
     const ms = await timed(async () => {
-      const accept = { accept: "application/x-ndjson", "content-type": "application/json" };
-      const answer = await fetch(`${mirror.url}/mirror/users/query`, {
-        ...{ method: "POST", headers: { ...headers, ...accept }, body: "{}" },
+      const answer = await send(mirror, "/mirror/users/query", {
+        ...{ body: {}, headers: { accept: "application/x-ndjson" } },
+        seen: (part) => {
+          for (let at = part.indexOf(10); at !== -1; at = part.indexOf(10, at + 1)) users++;
+        },
       });
-      if (!answer.ok || !answer.body) throw new Error(`export: ${answer.status}`);
-      for await (const chunk of answer.body) for (const byte of chunk) if (byte === 10) users++;
+      if (answer.status !== 200) throw new Error(`export: ${answer.status}`);
     });
     rates.push((users / ms) * 1000);
   }
@@ -69,9 +70,9 @@ async function measureFeedPages(mirror: Target, { sql, say }: QueriesOptions): P
   for (let run = 0; run < 50; run++) {
     await commitSomething(sql);
     const begun = performance.now();
-    const answer = await fetch(`${mirror.url}/mirror/changes?after=${after}&limit=500`, { headers });
-    const { next_cursor, has_more } = (await answer.json()) as { next_cursor: string; has_more: boolean };
+    const { body } = await send(mirror, `/mirror/changes?after=${after}&limit=500`, {});
     times.push(performance.now() - begun);
+    const { next_cursor, has_more } = JSON.parse(body.toString());
     after = has_more ? next_cursor : "start";
   }
   return within("page of 500 changes", times, PAGE_GOAL_MS);
