@@ -5,6 +5,7 @@ import { unwatched } from "../db/connection/availability.js";
 import { sleep } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { untilInterrupted, withStore } from "./context.js";
+import { listed } from "./options.js";
 import { when } from "./output.js";
 
 interface Flags {
@@ -22,7 +23,7 @@ export function changesCommand(): Command {
   return new Command("changes")
     .description("What changed, in the order of commits")
     .option("--after <place>", "start, now, or the cursor of a change", "start")
-    .option("--types <types>", `some of ${KINDS.join(",")}`)
+    .option("--types <types>", `some of ${KINDS.join(",")}`, listed)
     .option("--follow", "go on with what comes, until Ctrl-C")
     .option("--json", "one JSON object a line, with cursors to go on from")
     .addHelpText(

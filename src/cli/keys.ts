@@ -6,6 +6,7 @@ import { type ApiKey, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-
 import type { Orm } from "../db/connection/client.js";
 import { AppError } from "../lib/errors.js";
 import { withStore } from "./context.js";
+import { listed } from "./options.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {
@@ -28,7 +29,7 @@ export function keysCommand(): Command {
     .command("create")
     .description("Make a key and print it: it can't be shown again")
     .requiredOption("--name <name>", "whose it is")
-    .requiredOption("--scope <scopes>", `what it may do, separated by commas: ${SCOPES.join(", ")}`)
+    .requiredOption("--scope <scopes>", `what it may do, separated by commas: ${SCOPES.join(", ")}`, listed)
     .option("--rate <n>/s", `requests a second; ${DEFAULT_LIMITS.rate}/s if not given`)
     .option("--in-flight <n>", `requests at a time; ${DEFAULT_LIMITS.inFlight} if not given`)
     .option("--json", "print JSON")

@@ -12,6 +12,7 @@ import { parseUserLink, type UserQuery } from "../query/language/request.js";
 import { type Column, columnsOf } from "../query/project.js";
 import { createUserSearch } from "../query/user-search.js";
 import { withStore } from "./context.js";
+import { listed } from "./options.js";
 import { print, table } from "./output.js";
 
 interface Flags {
@@ -42,10 +43,14 @@ export function addUserQueries(users: Command): void {
   users
     .command("query [filter]")
     .description("The users whom a filter keeps, a page of them")
-    .option("--order-by <fields>", "such as -last_active_at,id; -created_at if not given")
+    .option("--order-by <fields>", "such as -last_active_at,id; -created_at if not given", listed)
     .option("--limit <n>", "from 1 to 500; 50 if not given")
     .option("--cursor <cursor>", "next_cursor of the page before")
-    .option("--fields <fields>", "columns: fields of the filter language, metadata paths, members of a user")
+    .option(
+      "--fields <fields>",
+      "columns: fields of the filter language, metadata paths, members of a user",
+      listed,
+    )
     .option("--count", "say how many there are in all")
     .option("--private", "with private metadata")
     .option("--json", "print JSON: whole users, without --fields")
@@ -54,7 +59,7 @@ export function addUserQueries(users: Command): void {
   users
     .command("export [filter]")
     .description("All users whom a filter keeps, one JSON object a line, or as CSV")
-    .option("--fields <fields>", "what to show of each; whole users if not given")
+    .option("--fields <fields>", "what to show of each; whole users if not given", listed)
     .option("--csv", "print CSV, for a spreadsheet")
     .option("--private", "with private metadata")
     .option("--json", "print JSON (which it does without --csv)")

@@ -50,6 +50,12 @@ describe("changes", { timeout: 300_000 }, () => {
     expect((await rest(run(db, "--types", "organization"))).found).toEqual([]);
   });
 
+  test("prints every kind that is named, in one option or in several", async ({ db }) => {
+    await store(db, "user_a");
+    const twice = ["--types", "user", "--types", "organization,membership"];
+    expect((await rest(run(db, ...twice))).found).toEqual([expect.stringMatching(/user_a$/)]);
+  });
+
   test("follows what comes until it is interrupted", async ({ db }) => {
     await store(db, "user_a");
     const following = run(db, "--follow", "--json");

@@ -74,6 +74,17 @@ describe("users query", { timeout: 300_000 }, () => {
     expect(JSON.parse(scim.stdout).data.map(({ id }: { id: string }) => id)).toEqual(["user_b"]);
   });
 
+  test("takes fields and orders from an option that is there twice too", async ({ db }) => {
+    await fill(db);
+    const twice = ["--fields", "id", "--fields=public_metadata.plan", "--order-by=public_metadata.plan"];
+    const { stdout } = await users(db, "query", ...twice, "--order-by=-id", "--json");
+    expect(JSON.parse(stdout).data).toEqual([
+      { id: "user_b", "public_metadata.plan": "free" },
+      { id: "user_c", "public_metadata.plan": "pro" },
+      { id: "user_a", "public_metadata.plan": "pro" },
+    ]);
+  });
+
   test("has a column for each field, whatever its path has in quotes, and takes no metadata for a time", async ({
     db,
   }) => {
