@@ -3,7 +3,7 @@ import type { ContentfulStatusCode } from "hono/utils/http-status";
 import { isDatabaseTrouble } from "../db/connection/trouble.js";
 import { AppError, type ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
-import { bodyCut, isBodyCut } from "./raw-body.js";
+import { bodyCut, bodyPasses, isBodyCut } from "./raw-body.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
 
 // A new code doesn't compile until it has a status.
@@ -112,12 +112,14 @@ export function createFailureReport(log: Logger): ReportFailure {
 
 /** Answers what the handlers throw. An unexpected error is logged whole and answered without a word about it. */
 export function answerErrors(report: ReportFailure): ErrorHandler<HttpEnv> {
-  return (failure, c) => {
+  return async (failure, c) => {
     const isRefused = failure instanceof AppError && STATUS[failure.code] < 500;
     const error = isBodyCut(c) && !isRefused ? bodyCut(failure) : failure;
     const requestId = c.get("requestId");
     const told = report(error, requestId);
     const { status, headers, body } = told ? presentError(told, requestId) : presentBug(requestId);
+    const own = c.get("headers");
+    if (own.connection === undefined && !(await bodyPasses(c))) own.connection = "close";
     return respond(c, body, status, headers);
   };
 }

@@ -123,7 +123,7 @@ export function limitBody(
     },
   });
   return (c, next) => {
-    // Before anything of it is read: the server lets the whole body pass by then, and the connection serves on.
+    // Before anything of it is read: the whole body passes by then, and the connection serves on.
     if (Number(c.req.header("Content-Length") ?? 0) > bytes) throw refusal();
     return limited(c, next);
   };

@@ -45,7 +45,7 @@ export interface BodySource {
 
 /**
  * The body's bytes as they came, straight from the connection: web streams in between would cost more than verifying
- * a webhook. Throws `too_large` or `overloaded`, after letting the rest pass by.
+ * a webhook. Throws `too_large` or `overloaded`, and holds nothing of the rest, which still passes by.
  */
 export async function rawBody(
   { header, incoming, arrayBuffer }: BodySource,
@@ -93,6 +93,31 @@ function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): 
 
 /** Most bodies arrive in one piece, which needn't be copied. */
 const joined = (chunks: Buffer[]) => (chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+
+/** As long as the server itself lets a body pass by behind an answer, before it closes the connection. */
+const PASSING_MS = 500;
+
+/**
+ * Lets the rest of a refused body pass by, and resolves whether that came to its end. Otherwise the server closes the connection
+ * behind the answer, which has to say so: the client's next request would find it closed.
+ */
+export async function bodyPasses(c: Context<HttpEnv>): Promise<boolean> {
+  const incoming = c.env?.incoming;
+  const hasBody = ["content-length", "transfer-encoding"].some((name) => c.req.header(name) !== undefined);
+  if (!incoming || !hasBody || incoming.complete) return true;
+  // Whoever began to read it and stopped would be given the rest, and hold it.
+  if (incoming.destroyed || incoming.readableFlowing === false) return false;
+  await new Promise<void>((resolve) => {
+    const settle = () => {
+      clearTimeout(timer);
+      incoming.off("end", settle).off("close", settle);
+      resolve();
+    };
+    const timer = setTimeout(settle, PASSING_MS);
+    incoming.once("end", settle).once("close", settle).resume();
+  });
+  return incoming.complete;
+}
 
 /** Whether the connection ended in the middle of the body: then whatever failed, failed because of that. */
 export function isBodyCut(c: Context<HttpEnv>): boolean {
