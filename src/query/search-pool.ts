@@ -38,8 +38,11 @@ const THOROUGH: Record<Thorough["how"], readonly string[]> = {
 const PATIENT_LIMIT_MS = 33_000;
 const QUERY_CANCELED = "57014";
 
-/** Waiting costs next to nothing, but nobody waits for an answer behind so many, nor for so long. */
-const WAITING = { mostWaiting: 500, longestWaitMs: 10_000 };
+/**
+ * Waiting costs next to nothing, but nobody waits for an answer behind so many, nor for so long: behind a statement of somebody
+ * else that takes all its time there is still a turn.
+ */
+const WAITING = { mostWaiting: 500, longestWaitMs: LONGEST_AS_ASKED_MS + 5000 };
 
 /**
  * Statements on the pool for searches; rows come as they were sent. Keys take turns, and one connection is always left for

@@ -114,7 +114,10 @@ describe("a search", () => {
     const none = new Parameters();
     const refused = { code: "invalid_request", clerkCode: "query_too_expensive" };
     const alone = searches.thoroughly("select pg_sleep(60)", none, "as asked", OURSELVES);
+    // Whoever waits for it meanwhile isn't refused.
+    const behind = searches.thoroughly("select 1", none, "as asked", { key: "another" });
     await expect(alone).rejects.toMatchObject(refused);
+    expect(await rowsOf(behind)).toEqual([["1"]]);
     // Of several it is the time of all together.
     const together = searches.together(OURSELVES, async (run) => {
       await run.thoroughly("select pg_sleep(5)", none, "by similarity");
