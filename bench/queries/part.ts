@@ -16,20 +16,29 @@ const NOTE =
 export async function measureQueries(
   options: QueriesOptions,
 ): Promise<{ sections: Section[]; lines: Line[] }> {
-  const mirror = await startMirror({ ...options.env, MIRROR_API_KEY: KEY });
+  const known = await findKnown(options.sql);
+  const apart = <T>(measure: (mirror: Target) => Promise<T>) => onServerOfItsOwn(options, measure);
+  const lines = await apart((mirror) => measureCases(mirror, casesOf(known), options));
+  const streams = await apart((mirror) => measureStreams(mirror, options));
+  const neighbours = await apart((mirror) => measureNeighbours(mirror, options));
+  return {
+    sections: [
+      sectionOf("What Clerk can't answer", [NOTE], lines),
+      sectionOf("Streams", [], streams),
+      sectionOf("Beside heavy neighbours", [], neighbours),
+    ],
+    lines: [...lines, ...streams, ...neighbours],
+  };
+}
+
+/** The most memory that it took is what this part of the measurements took. */
+async function onServerOfItsOwn<T>(
+  { env }: QueriesOptions,
+  measure: (mirror: Target) => Promise<T>,
+): Promise<T> {
+  const mirror = await startMirror({ ...env, MIRROR_API_KEY: KEY });
   try {
-    const known = await findKnown(options.sql);
-    const lines = await measureCases(mirror, casesOf(known), options);
-    const streams = await measureStreams(mirror, options);
-    const neighbours = await measureNeighbours(mirror, options);
-    return {
-      sections: [
-        sectionOf("What Clerk can't answer", [NOTE], lines),
-        sectionOf("Streams", [], streams),
-        sectionOf("Beside heavy neighbours", [], neighbours),
-      ],
-      lines: [...lines, ...streams, ...neighbours],
-    };
+    return await measure(mirror);
   } finally {
     await mirror.stop();
   }
