@@ -36,6 +36,14 @@ const LENGTH_MS: Record<Bucket, number> = {
   month: 28 * DAY_MS,
 };
 
+/** Nor is any longer: a date occurs twice where a zone changes sides of the date line. */
+const LONGEST_MS: Record<Bucket, number> = {
+  hour: HOUR_MS,
+  day: 2 * DAY_MS,
+  week: 8 * DAY_MS,
+  month: 32 * DAY_MS,
+};
+
 /** Hours of almost three years, days of 68. It bounds what a statement is sent, and how long it takes to make. */
 const MOST_BUCKETS = 25_000;
 /** A zone takes 1.5 ms for each year that isn't known yet. */
@@ -51,8 +59,13 @@ export const isCountable = (bucket: Bucket, { fromMs, toMs }: Span): boolean =>
   toMs <= LAST_DATE_MS &&
   toMs - fromMs <= Math.min(MOST_MS, MOST_BUCKETS * LENGTH_MS[bucket]);
 
-/** Buckets are those of the zone's own clocks and calendar. The span has to be countable. */
+/** How many buckets the span falls into at the least, without looking at the zone's clocks. */
+export const leastBuckets = (bucket: Bucket, { fromMs, toMs }: Span): number =>
+  Math.max(0, Math.floor((toMs - fromMs) / LONGEST_MS[bucket]));
+
+/** Buckets are those of the zone's own clocks and calendar. The span has to be countable; one that ends before it begins has none. */
 export async function seriesOf(bucket: Bucket, zone: string, span: Span): Promise<Series> {
+  if (span.fromMs > span.toMs) return { labels: [], starts: [], endMs: 0, numbers: [] };
   const segments = await segmentsOf(zone, span.fromMs - MARGIN_MS, span.toMs + MARGIN_MS);
   const pieces = piecesOf(bucket, segments, span.toMs + MARGIN_MS);
   const isTwice = bucket === "hour" ? hoursThatOccurTwice(pieces) : () => false;

@@ -1,7 +1,7 @@
 import type { Bound, Condition, TimeField } from "../condition.js";
 import { conjuncts } from "../condition.js";
 import { problem } from "../language/problems.js";
-import { isCountable, type Series, type Span, seriesOf } from "./buckets.js";
+import { isCountable, type Series, type Span } from "./buckets.js";
 import type { TimeGroup } from "./request.js";
 
 /** The first and the last millisecond that a filter allows in a field; null where it sets no bound. */
@@ -13,12 +13,16 @@ interface Bounds {
 /** The times that there are, of all users; null: there are none. */
 export type SpanOf = (field: TimeField) => Promise<Span | null>;
 
-/** The buckets of a group, and which of them are shown where they are empty. */
-export interface BoundedSeries extends Series {
-  /** From the first on, or to the last; otherwise from the first or to the last with users in it. */
+/** Which of the buckets are shown where they are empty: from the first on, or to the last; otherwise from or to those with users. */
+interface Shown {
   isFromBound: boolean;
   isToBound: boolean;
 }
+
+export interface BoundedSeries extends Series, Shown {}
+
+/** The time that users of a group can have. */
+export interface BoundedSpan extends Span, Shown {}
 
 const INSIDE: Record<Bound, { side: keyof Bounds; plusMs: number }> = {
   gte: { side: "fromMs", plusMs: 0 },
@@ -41,25 +45,23 @@ function boundsOf(field: TimeField, filter: Condition): Bounds {
 }
 
 /**
- * All buckets that users can be in. Throws `invalid_request` where they are too many. Somebody who is added meanwhile can have a time
- * outside.
+ * Where all users are whom the filter keeps. Throws `invalid_request` where these are too many buckets. Somebody who is added meanwhile
+ * can have a time outside. It ends before it begins where nobody can be.
  */
-export async function seriesFor(group: TimeGroup, filter: Condition, spanOf: SpanOf): Promise<BoundedSeries> {
-  const { field, bucket, zone, at } = group;
+export async function spanFor(group: TimeGroup, filter: Condition, spanOf: SpanOf): Promise<BoundedSpan> {
+  const { field, bucket, at } = group;
   const bounds = boundsOf(field, filter);
   const [isFromBound, isToBound] = [bounds.fromMs !== null, bounds.toMs !== null];
   const known = isFromBound && isToBound ? null : await spanOf(field);
   const fromMs = bounds.fromMs ?? Math.min(known?.fromMs ?? 0, bounds.toMs ?? Number.POSITIVE_INFINITY);
   const toMs = bounds.toMs ?? Math.max(known?.toMs ?? 0, fromMs);
-  // Nobody can be between such bounds.
-  if (fromMs > toMs) return { labels: [], starts: [], endMs: 0, numbers: [], isFromBound, isToBound };
-  if (!isCountable(bucket, { fromMs, toMs })) {
+  if (fromMs <= toMs && !isCountable(bucket, { fromMs, toMs })) {
     throw problem(
       at,
       `has too many buckets: from ${dateOf(fromMs)} to ${dateOf(toMs)} by the ${bucket}. Take a longer bucket, or set bounds to ${field} in the filter.`,
     );
   }
-  return { ...(await seriesOf(bucket, zone, { fromMs, toMs })), isFromBound, isToBound };
+  return { fromMs, toMs, isFromBound, isToBound };
 }
 
 function dateOf(ms: number): string {

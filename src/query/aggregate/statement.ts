@@ -197,7 +197,10 @@ function rowsToFill(keys: readonly Key[]): string {
   const times = keys.filter(({ series }) => series !== null);
   if (times.length === 0) return "0";
   const buckets = times.reduce((product, { series }) => product * (series?.labels.length ?? 0), 1);
-  return times.length < keys.length ? `(select count(*) * ${buckets} from others)` : `${buckets}::bigint`;
+  // Five times 25,000 buckets are more than a bigint holds.
+  return times.length < keys.length
+    ? `(select count(*) * ${buckets}::float8 from others)`
+    : `${buckets}::float8`;
 }
 
 function isOutside(keys: readonly Key[]): string {

@@ -1,7 +1,7 @@
 // Covers src/query/aggregate/{aggregates,statement,groupings,spans,present,request}.ts
 
 import fc from "fast-check";
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { SCOPES } from "../../../src/auth/scopes.js";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { OURSELVES } from "../../../src/lib/shares.js";
@@ -296,5 +296,31 @@ describe("an aggregate", () => {
       "invalid_request",
       "group_by",
     ]);
+    // More of them than a bigint holds.
+    const fiveTimes = {
+      filter: { created_at: { gte: "1980-01-01", lt: "2048-01-01" } },
+      group_by: Array.from({ length: 5 }, () => ({ field: "created_at", bucket: "day" })),
+    };
+    expect(await refusal(fiveTimes)).toEqual(["invalid_request", "group_by"]);
+    expect(await refusal({ ...fiveTimes, order_by: ["-count"], limit: 2 })).toEqual([
+      "invalid_request",
+      "group_by",
+    ]);
+  });
+
+  test("looks at no zone's clocks for what is refused all the same", async ({ db }) => {
+    const Format = Intl.DateTimeFormat;
+    const looked = vi.spyOn(Intl, "DateTimeFormat").mockImplementation(function make(...given) {
+      return new Format(...given);
+    });
+    const months = (time_zone: string) => ({ field: "created_at", bucket: "month", time_zone });
+    const asked = ask(aggregatesOf(db), {
+      filter: { created_at: { gte: "1850-01-01", lt: "2049-01-01" } },
+      group_by: ["Europe/Rome", "Asia/Kolkata", "Africa/Cairo", "America/Lima"].map(months),
+    });
+    await expect(asked).rejects.toMatchObject({ code: "invalid_request", meta: { param_name: "group_by" } });
+    // They are read from a format of their own.
+    expect(looked.mock.calls.filter(([, options]) => options?.timeZoneName)).toEqual([]);
+    looked.mockRestore();
   });
 });

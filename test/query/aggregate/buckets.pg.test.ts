@@ -2,7 +2,13 @@
 
 import fc from "fast-check";
 import { describe, expect } from "vitest";
-import { BUCKETS, type Bucket, isCountable, seriesOf } from "../../../src/query/aggregate/buckets.js";
+import {
+  BUCKETS,
+  type Bucket,
+  isCountable,
+  leastBuckets,
+  seriesOf,
+} from "../../../src/query/aggregate/buckets.js";
 import { zoneNamed } from "../../../src/query/aggregate/zones.js";
 import { type TestDatabase, test } from "../../support/database.js";
 
@@ -126,6 +132,22 @@ describe("the buckets of a zone", () => {
       "1911-03-11T00:00",
     ]);
   });
+});
+
+test("a span has no fewer buckets than are told beforehand", async () => {
+  for (const zone of ["UTC", "America/New_York", "Australia/Lord_Howe", "Pacific/Kwajalein", "Asia/Manila"]) {
+    for (const bucket of BUCKETS) {
+      for (const [fromMs, days] of [
+        [Date.UTC(1969, 8, 29), 4] as const,
+        [Date.UTC(2025, 0, 30), 400] as const,
+      ]) {
+        const span = { fromMs, toMs: fromMs + days * 1440 * MINUTE_MS };
+        const { labels } = await seriesOf(bucket, zone, span);
+        expect(leastBuckets(bucket, span)).toBeLessThanOrEqual(labels.length);
+        expect(leastBuckets(bucket, span)).toBeGreaterThanOrEqual(labels.length / 2 - 2);
+      }
+    }
+  }
 });
 
 test("spans of too many buckets, and times that are no date, are told beforehand", () => {
