@@ -1,6 +1,7 @@
 import type { Availability } from "../db/connection/availability.js";
 import { textArray } from "../db/connection/bulk.js";
 import type { Sql } from "../db/connection/sql.js";
+import { shareNextRun } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { type Asker, createShares, OURSELVES } from "../lib/shares.js";
 import { cursorOf, type FeedPlace, newestPlace } from "./cursor.js";
@@ -137,7 +138,11 @@ export function createFeedPages({ sql, availability, nowMs, retentionMs }: FeedP
     return !oldest || (place.atMs > nowMs() - retentionMs && oldest.atMs > place.atMs - COMMIT_MS);
   }
 
-  return { newest: () => read(OURSELVES, () => newestPlace(sql)), after };
+  return {
+    // One read for all who ask at once: hundreds of streams would make each other wait, and the tail behind them.
+    newest: shareNextRun(() => read(OURSELVES, () => newestPlace(sql))),
+    after,
+  };
 }
 
 const rowOf = ({ position, atMs, type, id, version }: Raw): FeedRow => ({

@@ -1,6 +1,6 @@
 // Covers src/changes/{pages,list}.ts
 
-import { describe, expect } from "vitest";
+import { describe, expect, vi } from "vitest";
 import { cursorOf, type FeedPlace, newestPlace } from "../../src/changes/cursor.js";
 import { listChanges } from "../../src/changes/list.js";
 import { createFeedPages, KINDS, PAGE, WINDOW } from "../../src/changes/pages.js";
@@ -43,6 +43,26 @@ describe("a page of the feed", () => {
     expect(await pages.after(second.end, ALL)).toEqual({ rows: [], end: second.end, hasMore: false });
     // Exactly as many as there are.
     expect(await pages.after(first.end, { ...ALL, limit: 2 })).toMatchObject({ hasMore: false });
+  });
+
+  test("isn't waited for by hundreds who ask where the feed ends: they are told together", async ({ db }) => {
+    await fill(db.sql, "user.upserted", 1, 5);
+    const sent = vi.fn();
+    const guard = <T>(work: () => Promise<T>) => {
+      sent();
+      return work();
+    };
+    const pages = createFeedPages({
+      ...{ sql: db.sql, availability: { guard }, nowMs: Date.now, retentionMs: HOUR_MS },
+    });
+    const all = await Promise.all(Array.from({ length: 500 }, () => pages.newest()));
+    expect(new Set(all.map(({ position }) => position))).toEqual(new Set([5]));
+    expect(sent).toHaveBeenCalledTimes(2);
+    // Whoever asks behind a commit is told of it.
+    const before = pages.newest();
+    await fill(db.sql, "user.upserted", 6, 6);
+    expect((await pages.newest()).position).toBe(6);
+    await before;
   });
 
   test("of an empty feed ends before its first row", async ({ db }) => {
