@@ -21,6 +21,8 @@ export interface Shares {
 export interface SharesOptions {
   /** How much work goes on at a time. */
   width: number;
+  /** How much of it for one key. Fewer than all keep a place for others while one key has long work. */
+  mostOfOneKey?: number;
   mostWaiting: number;
   longestWaitMs: number;
 }
@@ -31,11 +33,22 @@ interface Waiter {
 }
 
 /** Keys take turns in a circle. Within a key it is first come, first served. */
-export function createShares({ width, mostWaiting, longestWaitMs }: SharesOptions): Shares {
+export function createShares(options: SharesOptions): Shares {
+  const { width, mostWaiting, longestWaitMs, mostOfOneKey = width } = options;
   /** Only keys for which somebody waits, in the order of their turns. */
   const queues = new Map<string, Waiter[]>();
   let waiting = 0;
   let inside = 0;
+  /** How much of what goes on is whose. */
+  const ofKeys = new Map<string, number>();
+
+  const mayEnter = (key: string) => (ofKeys.get(key) ?? 0) < mostOfOneKey;
+
+  function count(key: string, by: 1 | -1): void {
+    const now = (ofKeys.get(key) ?? 0) + by;
+    if (now > 0) ofKeys.set(key, now);
+    else ofKeys.delete(key);
+  }
 
   function place(key: string, waiter: Waiter): void {
     const own = queues.get(key);
@@ -64,13 +77,16 @@ export function createShares({ width, mostWaiting, longestWaitMs }: SharesOption
     return true;
   }
 
-  function next(): void {
+  /** Hands the place of this key's work over. */
+  function next(left: string): void {
+    count(left, -1);
     for (const [key, own] of queues) {
       const [first] = own;
-      if (!first) continue;
+      if (!first || !mayEnter(key)) continue;
       leave(key, first);
       // The key moves to the end of the circle.
       if (queues.delete(key)) queues.set(key, own);
+      count(key, 1);
       first.enter();
       return;
     }
@@ -103,12 +119,15 @@ export function createShares({ width, mostWaiting, longestWaitMs }: SharesOption
   return {
     async run(asker, work) {
       if (asker.signal?.aborted) throw gone();
-      if (inside >= width) await turn(asker);
-      else inside++;
+      if (inside >= width || !mayEnter(asker.key)) await turn(asker);
+      else {
+        inside++;
+        count(asker.key, 1);
+      }
       try {
         return await work();
       } finally {
-        next();
+        next(asker.key);
       }
     },
   };

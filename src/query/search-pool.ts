@@ -45,8 +45,8 @@ const QUERY_CANCELED = "57014";
 const WAITING = { mostWaiting: 500, longestWaitMs: LONGEST_AS_ASKED_MS + 5000 };
 
 /**
- * Statements on the pool for searches; rows come as they were sent. Keys take turns, and one connection is always left for
- * guesses, which are quick. All reject with `overloaded` where too many wait; a statement is cancelled when its asker has
+ * Statements on the pool for searches; rows come as they were sent. Keys take turns. One connection is always left for
+ * guesses, which are quick, and one for other keys than the one whose long statements run. All reject with `overloaded` where too many wait; a statement is cancelled when its asker has
  * gone.
  */
 export interface Searches {
@@ -66,7 +66,8 @@ export interface RunTogether {
 export function createSearches({ points, searches }: Readers): Searches {
   const width = searches.options.max;
   const quick = createShares({ width, ...WAITING });
-  const patient = createShares({ width: Math.max(1, width - 1), ...WAITING });
+  const places = Math.max(1, width - 1);
+  const patient = createShares({ width: places, mostOfOneKey: Math.max(1, places - 1), ...WAITING });
 
   async function guess(
     text: string,

@@ -38,6 +38,23 @@ describe("shares", () => {
     expect(begun.join("")).toBe("aabcababa");
   });
 
+  test("keep a place for other keys where one has long work, and nobody waits beside a place for long", async () => {
+    const { ask, begun, endOne } = scripted({ width: 3, mostOfOneKey: 2, mostWaiting: 100 });
+    for (let n = 0; n < 5; n++) void ask("a");
+    await settled();
+    expect(begun.join("")).toBe("aa");
+    void ask("b");
+    void ask("b");
+    await settled();
+    expect(begun.join("")).toBe("aab");
+    // Both of a's end: a and b have their turns, and all that b leaves is taken only by b.
+    await endOne();
+    await endOne();
+    expect(begun.join("")).toBe("aabab");
+    for (let n = 0; n < 4; n++) await endOne();
+    expect(begun.join("")).toBe("aababaa");
+  });
+
   test("refuse whom there is no room for, at once", async () => {
     const { ask, refused } = scripted();
     for (let n = 0; n < 7; n++) void ask("a");
@@ -82,8 +99,9 @@ describe("shares", () => {
       fc.asyncProperty(
         fc.array(step, { maxLength: 80 }),
         fc.integer({ min: 1, max: 3 }),
-        async (steps, width) => {
-          const { ask, begun, refused, endOne } = scripted({ width, mostWaiting: 5 });
+        fc.integer({ min: 1, max: 3 }),
+        async (steps, width, mostOfOneKey) => {
+          const { ask, begun, refused, endOne } = scripted({ width, mostOfOneKey, mostWaiting: 5 });
           const leavers: AbortController[] = [];
           const all: Promise<void>[] = [];
           let ended = 0;
@@ -99,9 +117,13 @@ describe("shares", () => {
             }
             await settled();
             expect(begun.length - ended).toBeLessThanOrEqual(width);
+            const running = begun.slice(ended);
+            for (const key of "abc")
+              expect(running.filter((one) => one === key).length).toBeLessThanOrEqual(mostOfOneKey);
             expect(all.length - begun.length - refused.length).toBeLessThanOrEqual(5);
-            // Nobody waits beside an empty place.
-            if (all.length > begun.length + refused.length) expect(begun.length - ended).toBe(width);
+            // Nobody waits beside an empty place, unless the key has all of its own.
+            if (all.length > begun.length + refused.length)
+              expect(running.length).toBeGreaterThanOrEqual(Math.min(width, mostOfOneKey));
           }
           for (; ended < begun.length; ended++) await endOne();
           await Promise.all(all);

@@ -91,6 +91,16 @@ describe("a search", () => {
     expect(await rowsOf(searching(db).patiently(SLOW))).toEqual([["30s", "on"]]);
   });
 
+  test("of one key, however many and however long, leaves a place for another key's", async ({ db }) => {
+    const { patiently } = searching(db);
+    const long = Array.from({ length: 6 }, () => patiently("select pg_sleep(0.7)", { key: "long" }));
+    let ended = 0;
+    for (const one of long) void one.then(() => ended++);
+    expect(await rowsOf(patiently("select 1", { key: "another" }))).toEqual([["1"]]);
+    expect(ended).toBe(0);
+    await Promise.all(long);
+  });
+
   test("nobody waits for any more is cancelled, and its connection does the next", async ({ db }) => {
     const { patiently } = searching(db);
     const leaving = new AbortController();

@@ -58,7 +58,7 @@ export interface Readers {
 
 export interface ConnectOptions {
   url: string;
-  /** Half of the connections write, a quarter reads, a quarter searches; each has at least one. */
+  /** Half of the connections write, a quarter reads, a quarter searches; each has at least one, and searches three. */
   poolMax?: number;
   applicationName?: string;
 }
@@ -99,6 +99,9 @@ const EXPORT_SETTINGS = {
 } as const;
 const MOST_EXPORT_CONNECTIONS = 2;
 
+/** One for quick searches, one for a key whose searches take their ten seconds, one for everybody else's. */
+const LEAST_SEARCHES = 3;
+
 /** How long a statement of each class may go unanswered: longer than the server itself allows it (`session.ts`). */
 const LIMIT_MS = {
   pointRead: 6000,
@@ -120,7 +123,12 @@ export function connect(options: ConnectOptions): Database {
   const sql = connections.open({ name, max: share(1 / 2), limitMs: LIMIT_MS.write, types });
   const points = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });
   const searches = connections.open({
-    ...{ name: `${name} search`, max: share(1 / 4), limitMs: LIMIT_MS.search, types },
+    ...{
+      name: `${name} search`,
+      max: Math.max(LEAST_SEARCHES, share(1 / 4)),
+      limitMs: LIMIT_MS.search,
+      types,
+    },
     settings: SEARCH_SETTINGS,
   });
   const exports = connections.open({
