@@ -1,11 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
+import { CLI } from "../support/programs.js";
 
 test.each([["--help"], ["users", "--help"], ["nonsense"]])(
   "a reader that leaves before the output ends is no failure: %s",
   async (...args) => {
-    const child = spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
+    const child = spawn(process.execPath, [CLI, ...args], {
       stdio: ["ignore", "pipe", "pipe"],
     });
     // Gone before a byte was written, as `| head -0` is.

@@ -6,11 +6,12 @@ import { expect } from "vitest";
 import { startSandbox } from "../../src/sandbox/server.js";
 import { test } from "../support/database.js";
 import { expectSame, startMirror, untilLive } from "../support/mirror.js";
+import { CLI } from "../support/programs.js";
 
 const run = promisify(execFile);
 
 const rebuild = (databaseUrl: string) =>
-  run(process.execPath, ["--import", "tsx", "src/cli/main.ts", "rebuild"], {
+  run(process.execPath, [CLI, "rebuild"], {
     env: { ...process.env, DATABASE_URL: databaseUrl },
   });
 

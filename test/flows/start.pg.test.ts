@@ -11,9 +11,8 @@ import { unprivilegedUser } from "../../src/db/embedded/binaries.js";
 import { embeddedLocation } from "../../src/db/embedded/cluster.js";
 import { removeEmbedded } from "../../src/db/embedded/postgres.js";
 import { processesOf } from "../support/processes.js";
+import { CLI } from "../support/programs.js";
 
-const MAIN = join(import.meta.dirname, "../../src/cli/main.ts");
-const TSX = import.meta.resolve("tsx");
 let folder: string;
 const children: ChildProcess[] = [];
 
@@ -33,7 +32,7 @@ const nothingRuns = () =>
     .toEqual([]);
 
 function start(args: readonly string[], env: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ["--import", TSX, MAIN, ...args], {
+  const child = spawn(process.execPath, [CLI, ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH ?? "", HOME: folder, DATA_DIR: folder, PORT: "0", ...env },
     stdio: ["ignore", "pipe", "pipe"],
@@ -102,7 +101,7 @@ describe("what a person can get wrong ends with 78, its name and the reason, and
       chmodSync(folder, 0o777);
       writeFileSync(join(folder, "run.sh"), "");
       const UNKNOWN = 12_345;
-      const child = spawn(process.execPath, ["--import", TSX, MAIN, "status"], {
+      const child = spawn(process.execPath, [CLI, "status"], {
         ...{ cwd: folder, uid: UNKNOWN, gid: UNKNOWN, stdio: ["ignore", "pipe", "pipe"] },
         env: { PATH: process.env.PATH ?? "", DATA_DIR: join(folder, "data") },
       });

@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
+import { CLI } from "./programs.js";
 
 /** A command of the CLI on this database, without a Clerk key. */
 export function startCli(databaseUrl: string, args: readonly string[], env: Record<string, string> = {}) {
-  return spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", ...args], {
+  return spawn(process.execPath, [CLI, ...args], {
     env: { PATH: process.env.PATH ?? "", DATABASE_URL: databaseUrl, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });

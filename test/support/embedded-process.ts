@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
 import postgres from "postgres";
+import { program } from "./programs.js";
 
 /** Another process that starts the embedded Postgres of this folder, or attaches to it. */
 export const spawnEmbedded = (folder: string) =>
-  spawn(process.execPath, ["--import", "tsx", join(import.meta.dirname, "embedded-child.ts"), folder], {
+  spawn(process.execPath, [program("test/support/embedded-child.ts"), folder], {
     stdio: ["pipe", "pipe", "inherit"],
   });
 

@@ -5,16 +5,30 @@ import postgres from "postgres";
 import type { TestProject } from "vitest/node";
 import { removeEmbedded, startEmbeddedPostgres } from "../../src/db/embedded/postgres.js";
 import { migrateDatabase } from "../../src/db/setup/migrate.js";
+import { buildPrograms } from "./build-programs.js";
 
 declare module "vitest" {
   export interface ProvidedContext {
     /** The cluster's own database; clones are made from its `template_mirror`. */
     clusterUrl: string;
+    /** The folder with the compiled programs (`programs.ts`). */
+    programs: string;
   }
 }
 
-/** One Postgres for the whole run, fast because nothing in it must survive, with a migrated database to clone. */
+/** For the whole run: the programs that tests start, compiled, and one Postgres. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const [programs, cluster] = await Promise.all([buildPrograms(), startCluster()]);
+  project.provide("programs", programs);
+  project.provide("clusterUrl", cluster.url);
+  return async () => {
+    await cluster.remove();
+    rmSync(programs, { recursive: true, force: true });
+  };
+}
+
+/** Fast because nothing in it must survive, with a migrated database to clone. */
+async function startCluster(): Promise<{ url: string; remove: () => Promise<void> }> {
   const dataDir = mkdtempSync(join(tmpdir(), "user-mirror-test-"));
   chmodSync(dataDir, 0o755);
   const cluster = await startEmbeddedPostgres({
@@ -24,15 +38,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     settings: { shared_buffers: "256MB", max_wal_size: "1GB" },
   });
   await migrateDatabase({ url: cluster.url });
-  const clusterUrl = cluster.url.replace(/\/[^/]*$/, "/postgres");
+  const url = cluster.url.replace(/\/[^/]*$/, "/postgres");
   // A template can't be cloned while somebody is connected to it.
-  const sql = postgres(clusterUrl, { max: 1, onnotice: () => {} });
+  const sql = postgres(url, { max: 1, onnotice: () => {} });
   await sql`alter database template_mirror with allow_connections false`;
   await sql.end();
-  project.provide("clusterUrl", clusterUrl);
-  return async () => {
+  const remove = async () => {
     await cluster.stop();
     removeEmbedded(dataDir);
     rmSync(dataDir, { recursive: true, force: true });
   };
+  return { url, remove };
 }

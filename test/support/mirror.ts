@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/config.js";
 import { type Logger, silentLogger } from "../../src/observability/logger.js";
 import { startServer } from "../../src/runtime/server.js";
 import type { Sandbox } from "../../src/sandbox/server.js";
+import { CLI } from "./programs.js";
 
 export const WEBHOOK_SECRET = `whsec_${Buffer.from("the signing secret of a test").toString("base64")}`;
 
@@ -46,7 +47,7 @@ export async function spawnMirror(options: MirrorOptions): Promise<{ url: string
 
 /** The process itself, which may never listen. */
 export function spawnMain(options: MirrorOptions) {
-  return spawn(process.execPath, ["--import", "tsx", "src/cli/main.ts", "serve"], {
+  return spawn(process.execPath, [CLI, "serve"], {
     env: { ...process.env, ...environment(options), LOG_FORMAT: "json", LOG_LEVEL: "info" },
     stdio: ["ignore", "pipe", "inherit"],
   });

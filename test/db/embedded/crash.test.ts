@@ -141,7 +141,7 @@ describe("a process that dies while it starts", () => {
     "%i ms after it began leaves nothing running, and the next start works",
     async (ms) => {
       const child = spawnChild();
-      // Reading the program takes most of a second: the moments count from when it has begun.
+      // Reading the program takes its time: the moments count from when it has begun.
       while (!existsSync(location())) await setTimeout(5);
       await setTimeout(ms);
       child.kill("SIGKILL");

@@ -5,7 +5,6 @@ import { once } from "node:events";
 import {
   chmodSync,
   chownSync,
-  cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -25,6 +24,7 @@ import {
   startEmbeddedPostgres,
 } from "../../../src/db/embedded/postgres.js";
 import { embeddedReady, queryOnce, spawnEmbedded } from "../../support/embedded-process.js";
+import { program } from "../../support/programs.js";
 
 const FAST = { durable: false, settings: { shared_buffers: "16MB" } };
 let folder: string;
@@ -157,20 +157,13 @@ describe("the embedded Postgres", () => {
     });
 
     test("an ordinary user runs it in DATA_DIR, from binaries it may not write", async () => {
-      const home = join(folder, "home of a user");
-      mkdirSync(home);
       chmodSync(folder, 0o755);
-      const root = join(import.meta.dirname, "../../..");
-      for (const part of ["src", "test", "package.json", "tsconfig.json", "node_modules"]) {
-        cpSync(join(root, part), join(home, part), { recursive: true, verbatimSymlinks: true });
-      }
       const dataDir = join(folder, "data of a user");
       mkdirSync(dataDir);
       const NOBODY = 65_534;
       chownSync(dataDir, NOBODY, NOBODY);
-      const script = join(home, "test", "support", "embedded-child.ts");
-      const child = spawn(process.execPath, ["--import", "tsx", script, dataDir], {
-        cwd: home,
+      const child = spawn(process.execPath, [program("test/support/embedded-child.ts"), dataDir], {
+        cwd: dataDir,
         uid: NOBODY,
         gid: NOBODY,
         env: { ...process.env, HOME: dataDir, TMPDIR: dataDir },

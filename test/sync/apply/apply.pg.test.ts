@@ -18,6 +18,7 @@ import {
 } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { test } from "../../support/database.js";
+import { program } from "../../support/programs.js";
 
 const OPTIONS = { lagMs: 60_000 };
 
@@ -292,8 +293,8 @@ describe("applyItems", () => {
     db,
   }) => {
     const children = [1, 2].map((seed) =>
-      fork(new URL("../../support/apply-child.ts", import.meta.url), [db.url, String(seed)], {
-        execArgv: ["--import", "tsx"],
+      fork(program("test/support/apply-child.ts"), [db.url, String(seed)], {
+        execArgv: [],
         stdio: ["ignore", "inherit", "inherit", "ipc"],
       }),
     );
