@@ -186,8 +186,9 @@ describe("applyItems", () => {
   test("what is derived from a user doesn't depend on what it was before", async ({ db }) => {
     await fc.assert(
       fc.asyncProperty(fc.array(otherwise, { minLength: 2, maxLength: 5 }), async (lives) => {
-        const tables = ["users", ...Object.keys(DERIVED_TABLES)].map((table) => `mirror_data.${table}`);
-        await db.sql.unsafe(`truncate ${tables.join(", ")}`);
+        const tables = ["users", ...Object.keys(DERIVED_TABLES)];
+        // Of a few rows, which are deleted far sooner than so many tables are truncated.
+        await db.sql.unsafe(tables.map((table) => `delete from mirror_data.${table}`).join("; "));
         const [lived, fresh] = ["user_010x", "user_020x"];
         const told = lives.map((fields, n) => {
           const user = (id: string) => clerkUser({ id, ...fields, updated_at: n + 1 });

@@ -25,12 +25,10 @@ async function everything({ sql }: TestDatabase): Promise<unknown> {
   return [...tables, changes, counters].map((rows) => [...rows]);
 }
 
+/** Of a few rows, which are deleted far sooner than so many tables are truncated. */
 async function empty({ sql }: TestDatabase): Promise<void> {
-  await sql.unsafe(
-    `truncate mirror_data.changes, ${Object.keys(FOLDED_TABLES)
-      .map((table) => `mirror_data.${table}`)
-      .join(", ")}`,
-  );
+  const tables = ["changes", ...Object.keys(FOLDED_TABLES)];
+  await sql.unsafe(tables.map((table) => `delete from mirror_data.${table}`).join("; "));
   await sql`update mirror_data.counters set n = 0`;
 }
 
