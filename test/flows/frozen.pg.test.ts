@@ -5,16 +5,14 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { setTimeout } from "node:timers/promises";
+import { describe, expect, type TestContext, test } from "vitest";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { startPostgres } from "../support/external-postgres.js";
 import { spawnMirror } from "../support/mirror.js";
 import { killAtOnce, processesOf } from "../support/processes.js";
 
-const cleanups: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
+type Finally = TestContext["onTestFinished"];
 
 /** The cluster of a DATA_DIR: as root it lies elsewhere. */
 function clusterIn(folder: string): string {
@@ -49,34 +47,28 @@ function thaw(pids: readonly number[]): void {
   }
 }
 
-function newDataDir(): string {
+function newDataDir(onTestFinished: Finally): string {
   const folder = mkdtempSync(join(tmpdir(), "user-mirror-frozen-"));
-  cleanups.push(async () => {
+  onTestFinished(async () => {
     const cluster = clusterIn(folder);
     killAtOnce(processesOf(cluster));
-    await expect.poll(() => processesOf(cluster)).toEqual([]);
+    while (processesOf(cluster).length > 0) await setTimeout(50);
     for (const one of [cluster, folder]) rmSync(one, { recursive: true, force: true });
   });
   return folder;
 }
 
-async function newSandbox(users: number): Promise<Sandbox> {
+async function newSandbox(users: number, onTestFinished: Finally): Promise<Sandbox> {
   const sandbox = await startSandbox({ users });
-  cleanups.push(sandbox.close);
+  onTestFinished(sandbox.close);
   return sandbox;
-}
-
-async function externalPostgres() {
-  const postgres = await startPostgres();
-  cleanups.push(postgres.remove.bind(postgres));
-  return postgres;
 }
 
 /** How it ended, if it did within the time in which a supervisor wants a process to have ended. */
 async function endedInTime(child: ChildProcess) {
   const exited = once(child, "exit");
   child.kill("SIGTERM");
-  const late = new Promise((resolve) => setTimeout(resolve, 20_000, "late"));
+  const late = setTimeout(20_000, "late", { ref: false });
   return Promise.race([exited.then(([code]) => code), late]);
 }
 
@@ -85,42 +77,50 @@ const isFilling = async (url: string) => {
   return (JSON.parse(text) as { state: string }).state === "backfilling";
 };
 
-describe("SIGTERM, while all processes of Postgres are stopped, ends", { timeout: 90_000 }, () => {
+// Almost all of their time they wait, each for a server of its own: so they do it together.
+describe.concurrent("while all processes of Postgres are stopped", { timeout: 120_000 }, () => {
   for (const during of ["serving", "a backfill"] as const) {
     const untilLive = during === "serving";
     const users = untilLive ? 20 : 5000;
 
-    test(`a process with a Postgres of the user's own, in the middle of ${during}`, async () => {
-      const postgres = await externalPostgres();
-      const sandbox = await newSandbox(users);
+    test(`SIGTERM ends a process with a Postgres of the user's own, in the middle of ${during}`, async ({
+      expect,
+      onTestFinished,
+    }) => {
+      const postgres = await startPostgres();
+      onTestFinished(() => postgres.remove());
+      const sandbox = await newSandbox(users, onTestFinished);
       const { child, url } = await spawnMirror({ sandbox, databaseUrl: postgres.url, untilLive });
-      cleanups.push(() => child.kill("SIGKILL"));
+      onTestFinished(() => void child.kill("SIGKILL"));
       expect(await isFilling(url)).toBe(!untilLive);
       const frozen = freeze(postgres.data);
-      cleanups.push(() => thaw(frozen));
+      onTestFinished(() => thaw(frozen));
       expect(await endedInTime(child)).toBe(0);
     });
 
-    test(`a process with the embedded one, in the middle of ${during}, and leaves nothing running`, async () => {
-      const folder = newDataDir();
-      const sandbox = await newSandbox(users);
+    test(`SIGTERM ends a process with the embedded one, in the middle of ${during}, and leaves nothing running`, async ({
+      expect,
+      onTestFinished,
+    }) => {
+      const folder = newDataDir(onTestFinished);
+      const sandbox = await newSandbox(users, onTestFinished);
       const env = { DATA_DIR: folder };
       const { child, url } = await spawnMirror({ sandbox, databaseUrl: "", untilLive, env });
-      cleanups.push(() => child.kill("SIGKILL"));
+      onTestFinished(() => void child.kill("SIGKILL"));
       expect(await isFilling(url)).toBe(!untilLive);
       freeze(clusterIn(folder));
       expect(await endedInTime(child)).toBe(0);
       await expect.poll(() => processesOf(clusterIn(folder)), { timeout: 5000 }).toEqual([]);
     });
   }
-});
 
-test("a server that is stopped ends also when its process was killed", { timeout: 90_000 }, async () => {
-  const folder = newDataDir();
-  const sandbox = await newSandbox(5);
-  const { child } = await spawnMirror({ sandbox, databaseUrl: "", env: { DATA_DIR: folder } });
-  cleanups.push(() => child.kill("SIGKILL"));
-  freeze(clusterIn(folder));
-  child.kill("SIGKILL");
-  await expect.poll(() => processesOf(clusterIn(folder)), { timeout: 60_000 }).toEqual([]);
+  test("they end also when the process that runs them was killed", async ({ expect, onTestFinished }) => {
+    const folder = newDataDir(onTestFinished);
+    const sandbox = await newSandbox(5, onTestFinished);
+    const { child } = await spawnMirror({ sandbox, databaseUrl: "", env: { DATA_DIR: folder } });
+    onTestFinished(() => void child.kill("SIGKILL"));
+    freeze(clusterIn(folder));
+    child.kill("SIGKILL");
+    await expect.poll(() => processesOf(clusterIn(folder)), { timeout: 60_000 }).toEqual([]);
+  });
 });
