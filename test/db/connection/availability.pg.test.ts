@@ -13,11 +13,15 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
-function watch(database: Database): Availability {
+/** `atTheEnd` is given how to end that. */
+function watch(
+  database: Database,
+  atTheEnd: (cleanup: () => Promise<void>) => void = (cleanup) => cleanups.push(cleanup),
+): Availability {
   const availability = createAvailability({ database, log: silentLogger() });
   const stopping = new AbortController();
   const running = availability.run(stopping.signal);
-  cleanups.push(() => {
+  atTheEnd(() => {
     stopping.abort();
     return running;
   });
@@ -93,7 +97,8 @@ describe("a Postgres", () => {
     expect(await availability.guard(async () => (await sql`select 1 as one`)[0]?.one)).toBe(1);
   });
 
-  test.for([
+  // They wait most of their time, each on connections of its own: so they do it together.
+  test.concurrent.for([
     ["all connections", () => true],
     ["those of the pools and not the one that it watches", (hello: string) => !hello.includes("probe")],
     ["those that write", (hello: string) => hello.includes("user-mirror\0")],
@@ -101,11 +106,11 @@ describe("a Postgres", () => {
   ] as const)(
     "that hears nothing more on %s, and on new ones everything, has them all opened anew",
     { timeout: 60_000 },
-    async ([, which], { db }) => {
+    async ([, which], { db, expect, onTestFinished }) => {
       const network = await startNetwork(db.url);
-      cleanups.push(network.close);
+      onTestFinished(network.close);
       const database = connect({ url: network.url, poolMax: 8 });
-      cleanups.push(database.close);
+      onTestFinished(() => database.close());
       const {
         primary: { sql, orm },
         readers: { points: reads, searches: search },
@@ -115,7 +120,7 @@ describe("a Postgres", () => {
         pool`select pg_sleep(0.1)`,
       ]);
       await Promise.allSettled([...slow, orm.execute("select 1")]);
-      const availability = watch(database);
+      const availability = watch(database, onTestFinished);
       await expect.poll(availability.isWhole).toBe(true);
       const before = network.accepted();
       const old = network.connections();
