@@ -4,7 +4,7 @@ import { createFeedPages, type FeedPages, KINDS } from "../../src/changes/pages.
 import { createFeedTail, type FeedTail } from "../../src/changes/tail.js";
 import { unwatched } from "../../src/db/connection/availability.js";
 import { textArray } from "../../src/db/connection/bulk.js";
-import type { Sql } from "../../src/db/connection/sql.js";
+import type { Sql, Tx } from "../../src/db/connection/sql.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import { test } from "../support/database.js";
 
@@ -47,7 +47,7 @@ function tailOf(sql: Sql, mostRows?: number): { tail: FeedTail; pages: FeedPages
   return { tail, pages };
 }
 
-const commit = (sql: Sql, ...ids: string[]) => sql`
+const commit = (sql: Sql | Tx, ...ids: string[]) => sql`
   insert into mirror_data.changes (type, id, version, at)
   select 'user.upserted', id, 1, ${Date.now()} from unnest(${textArray(ids)}::text::text[]) as id`;
 
@@ -170,8 +170,11 @@ describe("the tail of the feed", () => {
     await db.sql`alter table mirror_data.changes rename to away`;
     tail.notice();
     await expect.poll(() => reads).toBeGreaterThan(1);
-    await db.sql`alter table mirror_data.away rename to changes`;
-    await commit(db.sql, "late");
+    // In one transaction: nothing tells of a row that came after the next read had found nothing.
+    await db.sql.begin(async (tx) => {
+      await tx`alter table mirror_data.away rename to changes`;
+      await commit(tx, "late");
+    });
     await wait;
     expect(follower.read(place, ALL)?.rows).toHaveLength(1);
   });
