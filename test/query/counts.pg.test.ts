@@ -22,12 +22,12 @@ const add = (db: TestDatabase, id: string, fields = {}) =>
     },
   );
 
-/** Counts over a pool with room for two, that tells how many were begun, and does with each what `around` says. */
+/** Counts over a pool with room for two of one key, that tells how many were begun, and does with each what `around` says. */
 function watched({ database }: TestDatabase, around = async (count: () => unknown) => count()) {
   let begun = 0;
   const search = new Proxy(database.readers.searches, {
     get(target, name) {
-      if (name === "options") return { ...target.options, max: 3 };
+      if (name === "options") return { ...target.options, max: 4 };
       if (name !== "begin") return Reflect.get(target, name);
       return (work: never) => {
         begun++;
