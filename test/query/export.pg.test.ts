@@ -52,10 +52,14 @@ const planOf = (n: number) => (n % 3 === 0 ? "pro" : "free");
 const userWith = (n: number, updatedAt: number, plan = planOf(n)) =>
   clerkUser({ id: idOf(n), updated_at: updatedAt, public_metadata: { plan } });
 
-const store = ({ sql }: TestDatabase, users: readonly Record<string, unknown>[]) =>
-  applyItems(sql, [{ users: users.map((user) => userSnapshot(user, "page", 1_800_000_000_000)) }], {
-    lagMs: 0,
-  });
+/** Where this process stands still for longer than a transaction may be idle, Postgres ends it, and it is sent again. */
+const write = async (db: TestDatabase, items: Parameters<typeof applyItems>[1]): Promise<unknown> =>
+  applyItems(db.sql, items, { lagMs: 0 }).catch((error) =>
+    isDatabaseTrouble(error) ? write(db, items) : Promise.reject(error),
+  );
+
+const store = (db: TestDatabase, users: readonly Record<string, unknown>[]) =>
+  write(db, [{ users: users.map((user) => userSnapshot(user, "page", 1_800_000_000_000)) }]);
 
 const range = (length: number) => Array.from({ length }, (_, n) => n);
 
@@ -129,9 +133,7 @@ test("who exists throughout appears exactly once while thousands of updates and 
       userSnapshot(userWith(n, clock, isStable(n) ? planOf(n) : "gone"), "webhook", clock),
     );
     const items = [{ users: [...users, ...deleted.map((n) => gone(idOf(n), "webhook", clock))] }];
-    // Where this process stands still for longer than a transaction may be idle, Postgres ends it, and it is sent again.
-    const write = () => applyItems(db.sql, items, { lagMs: 0 });
-    await write().catch((error) => (isDatabaseTrouble(error) ? write() : Promise.reject(error)));
+    await write(db, items);
   }
   const { chunks } = exporting(db);
   for (const filter of [EVERYBODY, PRO]) {
