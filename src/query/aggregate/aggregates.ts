@@ -1,4 +1,5 @@
 import { type Asker, overloaded } from "../../lib/shares.js";
+import { COLUMNS } from "../columns.js";
 import { compileFilter } from "../compile.js";
 import { keepsEverybody, type TimeField } from "../condition.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
@@ -6,13 +7,13 @@ import { createKeptAnswers } from "../kept-answers.js";
 import { problem } from "../language/problems.js";
 import { countStatement } from "../page.js";
 import { Parameters } from "../parameters.js";
-import { numberOf } from "../present.js";
+import { numberOf, type RawRow } from "../present.js";
 import { MOST_BY_PIECES } from "../strategy.js";
-import type { Search } from "../where.js";
+import { fromOf, type Search, whereClause } from "../where.js";
 import { leastBuckets, type Span, seriesOf } from "./buckets.js";
 import { presentAggregate, presentTotal, type Row, rowOf } from "./present.js";
 import type { AggregateRequest, Group } from "./request.js";
-import { type BoundedSeries, type BoundedSpan, spanFor } from "./spans.js";
+import { type BoundedSeries, type BoundedSpan, type Spans, spanFor } from "./spans.js";
 import { aggregateStatement, isOfTheMoment, isUnfilled } from "./statement.js";
 
 /** Counts users by what they have in common. */
@@ -47,11 +48,10 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
   /** Somebody who is added after the first and the last time were read can be in none of the buckets; then all is read anew. */
   async function answer(request: AggregateRequest, search: Search, asker: Asker): Promise<string> {
     if (request.groups.length === 0) return presentTotal(await countOf(request, search, asker));
+    const times = spansOf(request, search, asker);
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const spans = await Promise.all(
-        request.groups.map((group) =>
-          group.kind === "time" ? spanFor(group, request.filter, (field) => spanOf(field, asker)) : null,
-        ),
+        request.groups.map((group) => (group.kind === "time" ? spanFor(group, request.filter, times) : null)),
       );
       refuseUnfillable(request, spans);
       const series = await Promise.all(request.groups.map((group, n) => boundedSeries(group, spans[n])));
@@ -72,18 +72,33 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
     return numberOf(row?.[0]) ?? 0;
   }
 
-  /** By the ends of an index. */
-  async function spanOf(field: TimeField, asker: Asker): Promise<Span | null> {
-    const text = `select min(${field}), max(${field}) from ${TABLES[field]}`;
-    const statement = { text, params: new Parameters() };
-    const [row] = await run(statement, { how: "lookup", isCommon: false }, asker);
-    const [fromMs, toMs] = [numberOf(row?.[0]), numberOf(row?.[1])];
-    return fromMs === null || toMs === null ? null : { fromMs, toMs };
+  function spansOf(request: AggregateRequest, search: Search, asker: Asker): Spans {
+    return {
+      async ofAll(field) {
+        const statement = {
+          text: `select min(${field}), max(${field}) from ${TABLES[field]}`,
+          params: new Parameters(),
+        };
+        return spanIn(await run(statement, { how: "lookup", isCommon: false }, asker));
+      },
+      async ofKept(field) {
+        const { where, params } = compiled(request, search);
+        const { sql, table } = COLUMNS[field];
+        const text = `select min(${sql}), max(${sql}) from ${fromOf(where, table).from} ${whereClause(where.conditions)}`;
+        return spanIn(await run({ text, params }, { how: "as asked" }, asker));
+      },
+    };
   }
 
   return { of };
 }
 
+function spanIn([row]: readonly RawRow[]): Span | null {
+  const [fromMs, toMs] = [numberOf(row?.[0]), numberOf(row?.[1])];
+  return fromMs === null || toMs === null ? null : { fromMs, toMs };
+}
+
+/** The tables that are the narrowest. */
 const TABLES: Record<TimeField, string> = {
   created_at: "mirror_data.user_search",
   updated_at: "mirror_data.user_activity",

@@ -1,5 +1,5 @@
 import type { Bound, Condition, TimeField } from "../condition.js";
-import { conjuncts } from "../condition.js";
+import { conjuncts, keepsEverybody } from "../condition.js";
 import { problem } from "../language/problems.js";
 import { isCountable, type Series, type Span } from "./buckets.js";
 import type { TimeGroup } from "./request.js";
@@ -10,8 +10,13 @@ interface Bounds {
   toMs: number | null;
 }
 
-/** The times that there are, of all users; null: there are none. */
-export type SpanOf = (field: TimeField) => Promise<Span | null>;
+/** From the first time that there is to the last; null: there are none. */
+export interface Spans {
+  /** Of all users: an index has it at once. */
+  ofAll(field: TimeField): Promise<Span | null>;
+  /** Of those whom the filter keeps, who have to be looked through. */
+  ofKept(field: TimeField): Promise<Span | null>;
+}
 
 /** Which of the buckets are shown where they are empty: from the first on, or to the last; otherwise from or to those with users. */
 interface Shown {
@@ -48,13 +53,16 @@ function boundsOf(field: TimeField, filter: Condition): Bounds {
  * Where all users are whom the filter keeps. Throws `invalid_request` where these are too many buckets. Somebody who is added meanwhile
  * can have a time outside. It ends before it begins where nobody can be.
  */
-export async function spanFor(group: TimeGroup, filter: Condition, spanOf: SpanOf): Promise<BoundedSpan> {
+export async function spanFor(group: TimeGroup, filter: Condition, times: Spans): Promise<BoundedSpan> {
   const { field, bucket, at } = group;
   const bounds = boundsOf(field, filter);
   const [isFromBound, isToBound] = [bounds.fromMs !== null, bounds.toMs !== null];
-  const known = isFromBound && isToBound ? null : await spanOf(field);
-  const fromMs = bounds.fromMs ?? Math.min(known?.fromMs ?? 0, bounds.toMs ?? Number.POSITIVE_INFINITY);
-  const toMs = bounds.toMs ?? Math.max(known?.toMs ?? 0, fromMs);
+  const isOpen = !isFromBound || !isToBound;
+  let { fromMs, toMs } = within(bounds, isOpen ? await times.ofAll(field) : null);
+  // A few users can be near each other in a mirror of many years.
+  if (isOpen && !isCountable(bucket, { fromMs, toMs }) && !keepsEverybody(filter)) {
+    ({ fromMs, toMs } = within(bounds, await times.ofKept(field)));
+  }
   if (fromMs <= toMs && !isCountable(bucket, { fromMs, toMs })) {
     throw problem(
       at,
@@ -62,6 +70,12 @@ export async function spanFor(group: TimeGroup, filter: Condition, spanOf: SpanO
     );
   }
   return { fromMs, toMs, isFromBound, isToBound };
+}
+
+/** The times there are, as far as the bounds let them. Where there are none it is a moment, at a bound if there is one. */
+function within({ fromMs, toMs }: Bounds, known: Span | null): Span {
+  const from = fromMs ?? Math.min(known?.fromMs ?? toMs ?? 0, toMs ?? Number.POSITIVE_INFINITY);
+  return { fromMs: from, toMs: toMs ?? Math.max(known?.toMs ?? from, from) };
 }
 
 function dateOf(ms: number): string {

@@ -269,6 +269,23 @@ describe("an aggregate", () => {
     );
   });
 
+  test("takes buckets by the times of those whom the filter keeps", async ({ db }) => {
+    await add(db, { id: "user_1", created_at: 0 });
+    for (const [id, time] of Object.entries({ user_2: "2026-05-01T10:10Z", user_3: "2026-05-01T12:20Z" })) {
+      await add(db, { id, created_at: Date.parse(time), first_name: "Bo" });
+    }
+    const aggregates = aggregatesOf(db);
+    const hours = (filter: object) =>
+      ask(aggregates, { group_by: [{ field: "created_at", bucket: "hour" }], filter });
+    expect((await hours({ first_name: "Bo" })).data).toEqual([
+      { keys: ["2026-05-01T10:00"], count: 1 },
+      { keys: ["2026-05-01T11:00"], count: 0 },
+      { keys: ["2026-05-01T12:00"], count: 1 },
+    ]);
+    const nobody = { first_name: "Nobody", created_at: { lt: "2026-06-01" } };
+    expect(await hours(nobody)).toEqual({ data: [], other: 0, total: 0 });
+  });
+
   test("is refused where there are too many buckets, or too many rows without users", async ({ db }) => {
     await add(db, { id: "user_1", created_at: 0 });
     await add(db, { id: "user_2", created_at: Date.parse("2026-05-01"), first_name: "Bo" });
