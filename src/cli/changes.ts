@@ -57,7 +57,17 @@ function changes({ after, types, follow = false, json = false }: Flags): Promise
 
 async function placeOf(after: string, newest: () => Promise<FeedPlace>): Promise<FeedPlace | null> {
   if (after === "start") return null;
-  return after === "now" ? newest() : parseCursor(after, "--after");
+  return after === "now" ? newest() : cursorGiven(after);
+}
+
+function cursorGiven(text: string): FeedPlace {
+  try {
+    return parseCursor(text, "--after");
+  } catch (cause) {
+    throw new AppError("usage", "--after takes start, now, or a cursor that the mirror has given out.", {
+      cause,
+    });
+  }
 }
 
 function kindsOf(types: string | undefined): ReadonlySet<ChangedKind> {

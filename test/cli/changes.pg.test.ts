@@ -68,7 +68,7 @@ describe("changes", { timeout: 300_000 }, () => {
 
   test.for([
     [["--types", "users"], 2, /--types takes user, organization, membership/],
-    [["--after", "yesterday"], 1, /cursor/],
+    [["--after", "yesterday"], 2, /--after takes start, now, or a cursor/],
   ] as const)("%j ends with %i and says what would be right", async ([args, code, message], { db }) => {
     const ended = await rest(run(db, ...args));
     expect(ended).toMatchObject({ code, found: [] });
