@@ -75,10 +75,12 @@ export function createUsers(transport: Transport): Users {
   return { query, iterate, export: exported, lookup, aggregate };
 }
 
-const groupingOf = (grouping: Grouping) =>
-  typeof grouping === "string"
-    ? grouping
-    : { field: grouping.field, bucket: grouping.bucket, time_zone: grouping.timeZone };
+/** What isn't known here goes along: the mirror says what is wrong with it. */
+function groupingOf(grouping: Grouping) {
+  if (typeof grouping === "string") return grouping;
+  const { timeZone, ...others } = grouping;
+  return { time_zone: timeZone, ...others };
+}
 
 export function openExport(transport: Transport, options: Selection): Promise<TextStream> {
   const { filter, fields, signal } = options;

@@ -195,6 +195,13 @@ test("lookups and aggregates are sent as the API names things", async () => {
   ]);
 });
 
+test("a grouping goes to the mirror with all its members, so that none is overlooked without a word", async () => {
+  const { users } = await clientOf([json({ data: [], other: 0, total: 0 })]);
+  const misspelled = { field: "created_at", bucket: "day", timezone: "Europe/Berlin" } as const;
+  await users.aggregate({ groupBy: [misspelled] });
+  expect(requests()[0]?.body).toEqual({ group_by: [misspelled] });
+});
+
 test("types: whole users without fields, whatever was asked for with them, and filters that spell fields", () => {
   const { users } = createMirrorClient({ baseUrl: "http://localhost", apiKey: "k" });
   expectTypeOf(users.query).returns.resolves.toHaveProperty("data");
