@@ -35,5 +35,23 @@ export function createPause(partMs: number = PART_MS): Pause {
   };
 }
 
+/** A turn in which others do less has nobody waiting. */
+const IDLE_MS = 0.5;
+
+/**
+ * Resolves when a turn of the event loop has brought nobody else any work, and after `longestMs` at the latest. For work that goes
+ * on for minutes: it takes what the others leave.
+ */
+export async function othersFirst(longestMs: number): Promise<void> {
+  const lateMs = performance.now() + longestMs;
+  for (;;) {
+    const begunAtMs = performance.now();
+    // What has arrived is done before immediates are.
+    await new Promise((resolve) => setImmediate(resolve));
+    const nowMs = performance.now();
+    if (nowMs - begunAtMs < IDLE_MS || nowMs >= lateMs) return;
+  }
+}
+
 /** Anything smaller is parsed, checked and printed in one go. */
 export const LARGE_BYTES = 64 * 1024;

@@ -101,6 +101,18 @@ describe("a search", () => {
     await Promise.all(long);
   });
 
+  test("that takes its time has two processes to help it, and one where others wait for their turn", async ({
+    db,
+  }) => {
+    const searches = createSearches(db.database.readers);
+    const helpers = "select current_setting('max_parallel_workers_per_gather')";
+    const asked = (key: string) =>
+      rowsOf(searches.thoroughly(helpers, new Parameters(), "as asked", { key }));
+    expect(await asked("a")).toEqual([["2"]]);
+    expect(await Promise.all([asked("a"), asked("a"), asked("b")])).toContainEqual([["1"]]);
+    expect(await asked("a")).toEqual([["2"]]);
+  });
+
   test("nobody waits for any more is cancelled, and its connection does the next", async ({ db }) => {
     const { patiently } = searching(db);
     const leaving = new AbortController();
