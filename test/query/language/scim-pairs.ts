@@ -118,7 +118,11 @@ export function pairs({ plain }: { plain: boolean }): fc.Arbitrary<Pair> {
   );
   const number = plain
     ? fc.nat()
-    : fc.oneof(fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }));
+    : // -0 is written as 0.
+      fc.oneof(
+        fc.integer(),
+        fc.double({ noNaN: true, noDefaultInfinity: true }).map((value) => value + 0),
+      );
   const scalar = fc.oneof(text, number, fc.boolean());
   const flag = fc.boolean();
 
