@@ -105,17 +105,14 @@ export function walkStrategy(
   keys: readonly SortKey[],
   { limit, total, users }: { limit: number; total: number | null; users: number },
 ): WalkStrategy {
-  const [leading] = keys;
-  const hasSimilar = traits.similarities.length > 0;
-  const thorough = {
-    ...{ gathered: null, first: null },
-    otherwise: hasSimilar ? ("by similarity" as const) : ("as asked" as const),
-    isAllFirst: hasSimilar || leading?.ordered === true,
-  };
-  if (traits.few && !hasSimilar) return { ...thorough, first: { how: "lookup", isCommon: false } };
-  if (!thorough.isAllFirst || hasSimilar || isSoonGathered(total, limit, users)) return thorough;
+  const unguessed = { gathered: null, first: null };
+  if (traits.similarities.length > 0) return { ...unguessed, otherwise: "by similarity", isAllFirst: true };
+  const isAllFirst = keys[0]?.ordered === true;
+  const asAsked: WalkStrategy = { ...unguessed, otherwise: "as asked", isAllFirst };
+  if (traits.few) return { ...asAsked, first: { how: "lookup", isCommon: false } };
+  if (!isAllFirst || isSoonGathered(total, limit, users)) return asAsked;
   const first = guess({ terms: traits.terms, hasCommonPieces: false }, limit, false);
-  return { ...thorough, gathered: traits.spread ? { ...first, limit: "few" } : null, first };
+  return { ...asAsked, gathered: traits.spread ? { ...first, limit: "few" } : null, first };
 }
 
 /** Walking along an order until a page is full passes so many users that finding all who match costs less. */
