@@ -16,6 +16,8 @@ export interface Shares {
    * while waiting. In these cases the work was never begun.
    */
   run<T>(asker: Asker, work: () => Promise<T>): Promise<T>;
+  /** How much goes on or waits. */
+  wanted(): number;
 }
 
 export interface SharesOptions {
@@ -130,6 +132,7 @@ export function createShares(options: SharesOptions): Shares {
         next(asker.key);
       }
     },
+    wanted: () => inside + waiting,
   };
 }
 

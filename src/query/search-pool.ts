@@ -72,19 +72,8 @@ export function createSearches({ points, searches }: Readers): Searches {
   const places = Math.max(1, width - 1);
   const patient = createShares({ width: places, mostOfOneKey: Math.max(1, places - 1), ...WAITING });
 
-  let wanted = 0;
-
-  async function inTurn<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
-    wanted++;
-    try {
-      return await patient.run(asker, work);
-    } finally {
-      wanted--;
-    }
-  }
-
   const settingsFor = (how: Thorough["how"]) => {
-    const helpers = wanted > 1 ? HELPERS.amongOthers : HELPERS.alone;
+    const helpers = patient.wanted() > 1 ? HELPERS.amongOthers : HELPERS.alone;
     return [...THOROUGH[how], `set local max_parallel_workers_per_gather = ${helpers}`];
   };
 
@@ -183,10 +172,10 @@ export function createSearches({ points, searches }: Readers): Searches {
   return {
     guess,
     thoroughly: (text, params, how, asker) =>
-      inTurn(asker, () =>
+      patient.run(asker, () =>
         refusing(how, () => within(settingsFor(how), text, params, asker, PATIENT_LIMIT_MS)),
       ),
-    together: (asker, work) => inTurn(asker, () => together(asker, work)),
+    together: (asker, work) => patient.run(asker, () => together(asker, work)),
   };
 }
 
