@@ -1,13 +1,15 @@
 import { type Asker, overloaded } from "../../lib/shares.js";
 import { COLUMNS } from "../columns.js";
 import { compileFilter } from "../compile.js";
-import { keepsEverybody, type TimeField } from "../condition.js";
+import { type Condition, keepsEverybody, type TimeField } from "../condition.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
 import { createKeptAnswers } from "../kept-answers.js";
+import { EVERYBODY } from "../language/algebra.js";
 import { problem } from "../language/problems.js";
 import { countStatement } from "../page.js";
 import { Parameters } from "../parameters.js";
 import { numberOf, type RawRow } from "../present.js";
+import type { Statement } from "../run.js";
 import { MOST_BY_PIECES } from "../strategy.js";
 import { fromOf, type Search, whereClause } from "../where.js";
 import { leastBuckets, type Span, seriesOf } from "./buckets.js";
@@ -75,17 +77,12 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
   function spansOf(request: AggregateRequest, search: Search, asker: Asker): Spans {
     return {
       async ofAll(field) {
-        const statement = {
-          text: `select min(${field}), max(${field}) from ${TABLES[field]}`,
-          params: new Parameters(),
-        };
+        const statement = spanStatement(EVERYBODY, field, search);
         return spanIn(await run(statement, { how: "lookup", isCommon: false }, asker));
       },
       async ofKept(field) {
-        const { where, params } = compiled(request, search);
-        const { sql, table } = COLUMNS[field];
-        const text = `select min(${sql}), max(${sql}) from ${fromOf(where, table).from} ${whereClause(where.conditions)}`;
-        return spanIn(await run({ text, params }, { how: "as asked" }, asker));
+        const statement = spanStatement(request.filter, field, search);
+        return spanIn(await run(statement, { how: "as asked" }, asker));
       },
     };
   }
@@ -98,15 +95,14 @@ function spanIn([row]: readonly RawRow[]): Span | null {
   return fromMs === null || toMs === null ? null : { fromMs, toMs };
 }
 
-/** The tables that are the narrowest. */
-const TABLES: Record<TimeField, string> = {
-  created_at: "mirror_data.user_search",
-  updated_at: "mirror_data.user_activity",
-  last_active_at: "mirror_data.user_activity",
-  last_sign_in_at: "mirror_data.user_activity",
-};
+function spanStatement(filter: Condition, field: TimeField, search: Search): Statement {
+  const { where, params } = compiled({ filter }, search);
+  const { sql, table } = COLUMNS[field];
+  const text = `select min(${sql}), max(${sql}) from ${fromOf(where, table).from} ${whereClause(where.conditions)}`;
+  return { text, params };
+}
 
-function compiled({ filter }: AggregateRequest, search: Search) {
+function compiled({ filter }: Pick<AggregateRequest, "filter">, search: Search) {
   const params = new Parameters();
   return { where: compileFilter(filter, params, { ...search, gather: true }), params };
 }

@@ -220,7 +220,7 @@ describe("an aggregate", () => {
     let adding: Promise<unknown> | null = null;
     const run: typeof engine.run = async (statement, ...others) => {
       const rows = await engine.run(statement, ...others);
-      if (statement.text.includes("min(created_at)")) {
+      if (statement.text.includes("min(s.created_at)")) {
         adding ??= add(db, { id: "user_2", created_at: Date.parse("2026-05-03T23:59:59Z") });
         await adding;
       }
