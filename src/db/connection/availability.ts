@@ -14,7 +14,8 @@ export interface Availability {
   isAway(): boolean;
   /**
    * Whether the pools could read and write when last seen. They can't while Postgres is away, a standby, or
-   * read-only.
+   * read-only. For a second after a statement was left unanswered they count as broken, so that whoever asks each
+   * second sees it, though new connections may have put it right at once.
    */
   isWhole(): boolean;
   /**
@@ -53,10 +54,12 @@ export function createAvailability({ database, log }: AvailabilityDeps): Availab
   const pauseSeconds = createBackoff();
   let failures = 0;
   let away = false;
+  let silentAtMs = Number.NEGATIVE_INFINITY;
   let checking: Promise<void> | null = null;
   let probe = connectProbe(connections);
   connections.onSilence((pool) => {
     log.error({ pool }, "Postgres left a statement unanswered: every connection to it is opened anew");
+    silentAtMs = performance.now();
     void check();
   });
 
@@ -144,7 +147,7 @@ export function createAvailability({ database, log }: AvailabilityDeps): Availab
 
   return {
     isAway: () => away,
-    isWhole: () => !away && proofs.hold(),
+    isWhole: () => !away && proofs.hold() && performance.now() - silentAtMs > WATCH_MS,
     guard,
     onReturn: (hook) => void hooks.push(hook),
     run,

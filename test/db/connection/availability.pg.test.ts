@@ -125,10 +125,11 @@ describe("a Postgres", () => {
       const before = network.accepted();
       const old = network.connections();
       network.swallowOpen(which);
-      const waiting = [sql, reads, search].map((pool) =>
-        availability.guard(async () => pool`select 1 as one`),
+      const waiting = Promise.allSettled(
+        [sql, reads, search].map((pool) => availability.guard(async () => pool`select 1 as one`)),
       );
-      for (const result of await Promise.allSettled(waiting)) {
+      await expect.poll(availability.isWhole, { timeout: 20_000, interval: 200 }).toBe(false);
+      for (const result of await waiting) {
         if (result.status === "rejected")
           expect(result.reason).toMatchObject({ code: "database_unavailable" });
       }
