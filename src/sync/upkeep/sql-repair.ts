@@ -20,15 +20,15 @@ const TABLES = ["users", "organizations", "organization_memberships"] as const;
 const PAGE = 500;
 const INTERVAL_MS = 86_400_000;
 const RETRY_MS = 600_000;
-/** A pause between two pages, so that those who wait for a connection come first. */
-const PAUSE_MS = 5;
+/** A pause between two pages, which take 5 ms each: a tenth of a core, for two minutes in a million users. */
+const PAUSE_MS = 50;
 
 export function createSqlRepair({ sql, log }: { sql: Sql; log: Logger }): SqlRepair {
   async function repair(signal?: AbortSignal): Promise<number> {
     let repaired = 0;
     for (const table of TABLES) {
       for (let after = ""; !signal?.aborted; ) {
-        // A million rows are read within a minute. Rows without anything private don't leave Postgres.
+        // Rows without anything private don't leave Postgres.
         const page = await sql<{ id: string; payload: string | null }[]>`
           select id, case when payload_safe is null and strpos(payload, ${MAY_BE_PRIVATE}) > 0 then payload end as payload
           from mirror_data.${sql(table)} where id > ${after} order by id limit ${PAGE}`;
