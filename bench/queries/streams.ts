@@ -14,11 +14,20 @@ const headers = { authorization: `Bearer ${KEY}` };
 
 export async function measureStreams(mirror: Target, options: QueriesOptions): Promise<Line[]> {
   return [
+    await measureFloor(mirror, options),
     await measureExport(mirror, options),
     await measureCached(mirror, options),
     await measureFeedPages(mirror, options),
     await measureEvents(mirror, options),
   ];
+}
+
+/** What the machine and HTTP take by themselves: this answer reads nothing. */
+async function measureFloor(mirror: Target, { say }: QueriesOptions): Promise<Line> {
+  say("an answer that reads nothing");
+  const times: number[] = [];
+  for (let run = 0; run < 50; run++) times.push(await timed(() => send(mirror, "/healthz", {})));
+  return { ...within("/healthz, which reads nothing", times, CACHED_GOAL_MS), goals: [] };
 }
 
 async function measureExport(mirror: Target, { rounds, say }: QueriesOptions): Promise<Line> {
