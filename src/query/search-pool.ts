@@ -38,6 +38,8 @@ const THOROUGH: Record<Thorough["how"], readonly string[]> = {
  * wait 13, and a statement takes up to a fifth longer.
  */
 const HELPERS = { alone: 2, amongOthers: 1 };
+/** All parameters are written as Postgres reads them (`Parameters`), so the driver needn't ask for their types first. */
+const AS_TEXTS = { prepare: false, texts: true };
 const PATIENT_LIMIT_MS = 33_000;
 const QUERY_CANCELED = "57014";
 
@@ -88,7 +90,7 @@ export function createSearches({ points, searches }: Readers): Searches {
       return await quick.run(asker, () =>
         settings
           ? within(settings, text, params, asker)
-          : searches.unsafe(text, [...params.values], { prepare }).raw(),
+          : searches.unsafe(text, [...params.values], { ...AS_TEXTS, prepare }).raw(),
       );
     } catch (error) {
       if (codeOf(error) === QUERY_CANCELED) return null;
@@ -104,23 +106,36 @@ export function createSearches({ points, searches }: Readers): Searches {
     limitMs?: number,
   ): Promise<RawRow[]> {
     const pool = limitMs === undefined ? searches : withLimit(searches, limitMs);
-    return (await pool.begin(async (tx: postgres.TransactionSql) => {
-      const results = await tx.unsafe([...settings, "select pg_backend_pid() as pid"].join("; "));
-      const { pid } = (results.at(-1) as unknown as { pid: number }[] | undefined)?.[0] ?? { pid: 0 };
-      return whileWanted(asker, pid, () => tx.unsafe(text, [...params.values]).raw());
-    })) as RawRow[];
+    return (await pool.begin((tx: postgres.TransactionSql) =>
+      send(tx, settings, text, params, asker),
+    )) as RawRow[];
+  }
+
+  /** The settings and the statement leave together: a round trip more would take longer than most statements do. */
+  async function send(
+    on: postgres.TransactionSql,
+    settings: readonly string[],
+    text: string,
+    params: Parameters,
+    asker: Asker,
+  ): Promise<RawRow[]> {
+    const set = on.unsafe([...settings, "select pg_backend_pid() as pid"].join("; ")).execute();
+    const pid = set.then((results) => (results.at(-1) as unknown as { pid: number }[])[0]?.pid ?? 0);
+    const run = () => on.unsafe(text, [...params.values], AS_TEXTS).raw();
+    const [rows] = await Promise.all([whileWanted(asker, pid, run), pid]);
+    return rows;
   }
 
   /**
    * Cancels the statement when nobody waits for it any more. The connection is kept until the server has been told: a
    * signal that arrives later would cancel somebody else's statement.
    */
-  async function whileWanted<T>({ signal }: Asker, pid: number, run: () => Promise<T>): Promise<T> {
+  async function whileWanted<T>({ signal }: Asker, pid: Promise<number>, run: () => Promise<T>): Promise<T> {
     if (!signal) return run();
     if (signal.aborted) throw gone();
     let cancelling: Promise<unknown> | null = null;
     const cancel = () => {
-      cancelling = points`select pg_cancel_backend(${pid}::int)`.catch(() => {});
+      cancelling = pid.then((known) => points`select pg_cancel_backend(${known}::int)`).catch(() => {});
     };
     signal.addEventListener("abort", cancel, { once: true });
     try {
@@ -137,22 +152,12 @@ export function createSearches({ points, searches }: Readers): Searches {
     const pool = withLimit(searches, PATIENT_LIMIT_MS);
     const begunAtMs = performance.now();
     return (await pool.begin("isolation level repeatable read read only", async (tx) => {
-      const [own] = await tx<{ pid: number }[]>`select pg_backend_pid() as pid`;
-      const send = async (
-        on: postgres.TransactionSql,
-        settings: readonly string[],
-        text: string,
-        params: Parameters,
-      ) => {
-        await on.unsafe(settings.join("; "));
-        return whileWanted(asker, own?.pid ?? 0, () => on.unsafe(text, [...params.values]).raw());
-      };
       return work({
         async guess(text, params, limit) {
           try {
             // What its settings were before comes back with the savepoint.
             return (await tx.savepoint((part) =>
-              send(part, LIMITS[limit] ?? SHORT_PAGE, text, params),
+              send(part, LIMITS[limit] ?? SHORT_PAGE, text, params, asker),
             )) as RawRow[];
           } catch (error) {
             if (codeOf(error) === QUERY_CANCELED) return null;
@@ -163,7 +168,7 @@ export function createSearches({ points, searches }: Readers): Searches {
           // All of them together have the time of one.
           const leftMs = Math.max(1, Math.round(begunAtMs + LONGEST_AS_ASKED_MS - performance.now()));
           const settings = [...settingsFor(how), `set local statement_timeout = ${leftMs}`];
-          return refusing(how, () => send(tx, settings, text, params));
+          return refusing(how, () => send(tx, settings, text, params, asker));
         },
       });
     })) as T;

@@ -37,6 +37,12 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
       return new Query([options.fetch_types], [], execute, null, { simple: true }).catch(noop)
     const types`,
     ],
+    // A statement whose parameters are all texts, and that isn't prepared, goes out whole: to ask for their types first is a
+    // round trip.
+    [
+      "q.onlyDescribe || (parameters.length && !q.prepared)",
+      "q.onlyDescribe || (parameters.length && !q.prepared && !(q.options.texts && !q.prepare))",
+    ],
     // What ended one connection must not be told to the first query of the next. And a server that takes a connection and
     // closes it has failed as much as one that refuses.
     [
