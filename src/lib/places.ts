@@ -1,4 +1,5 @@
 import { AppError } from "./errors.js";
+import { createTally } from "./tally.js";
 
 /**
  * Takes a place in each of these groups, which have so many places each. Nobody waits for one: throws what `refusal` makes of the
@@ -8,20 +9,15 @@ export type Enter = (groups: ReadonlyMap<string, number>, refusal: (group: strin
 
 /** Counts who is inside, by groups. */
 export function countByGroups(): Enter {
-  const taken = new Map<string, number>();
-  const count = (group: string, by: 1 | -1) => {
-    const now = (taken.get(group) ?? 0) + by;
-    if (now > 0) taken.set(group, now);
-    else taken.delete(group);
-  };
+  const taken = createTally();
   return (groups, refusal) => {
-    for (const [group, most] of groups) if ((taken.get(group) ?? 0) >= most) throw refusal(group);
-    for (const group of groups.keys()) count(group, 1);
+    for (const [group, most] of groups) if (taken.of(group) >= most) throw refusal(group);
+    for (const group of groups.keys()) taken.add(group, 1);
     let isInside = true;
     return () => {
       if (!isInside) return;
       isInside = false;
-      for (const group of groups.keys()) count(group, -1);
+      for (const group of groups.keys()) taken.add(group, -1);
     };
   };
 }

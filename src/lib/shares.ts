@@ -1,4 +1,5 @@
 import { AppError } from "./errors.js";
+import { createTally } from "./tally.js";
 
 /** For whom work is done: the API key it counts for, and a signal that aborts when the caller has gone. */
 export interface Asker {
@@ -42,15 +43,9 @@ export function createShares(options: SharesOptions): Shares {
   let waiting = 0;
   let inside = 0;
   /** How much of what goes on is whose. */
-  const ofKeys = new Map<string, number>();
+  const ofKeys = createTally();
 
-  const mayEnter = (key: string) => (ofKeys.get(key) ?? 0) < mostOfOneKey;
-
-  function count(key: string, by: 1 | -1): void {
-    const now = (ofKeys.get(key) ?? 0) + by;
-    if (now > 0) ofKeys.set(key, now);
-    else ofKeys.delete(key);
-  }
+  const mayEnter = (key: string) => ofKeys.of(key) < mostOfOneKey;
 
   function place(key: string, waiter: Waiter): void {
     const own = queues.get(key);
@@ -81,14 +76,14 @@ export function createShares(options: SharesOptions): Shares {
 
   /** Hands the place of this key's work over. */
   function next(left: string): void {
-    count(left, -1);
+    ofKeys.add(left, -1);
     for (const [key, own] of queues) {
       const [first] = own;
       if (!first || !mayEnter(key)) continue;
       leave(key, first);
       // The key moves to the end of the circle.
       if (queues.delete(key)) queues.set(key, own);
-      count(key, 1);
+      ofKeys.add(key, 1);
       first.enter();
       return;
     }
@@ -124,7 +119,7 @@ export function createShares(options: SharesOptions): Shares {
       if (inside >= width || !mayEnter(asker.key)) await turn(asker);
       else {
         inside++;
-        count(asker.key, 1);
+        ofKeys.add(asker.key, 1);
       }
       try {
         return await work();
