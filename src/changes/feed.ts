@@ -4,6 +4,7 @@ import { type Sql, send, type Tx } from "../db/connection/sql.js";
 import { isLockTimeout } from "../db/connection/trouble.js";
 import { AppError } from "../lib/errors.js";
 import { type Counters, moveCounters } from "./counters.js";
+import { bringsDays, type DayChanges, writeDays } from "./history.js";
 
 /** What a reader of the feed is told of: that this can be read differently now. */
 export interface Change {
@@ -24,20 +25,28 @@ const NOTIFY_MAX_BYTES = 7500;
 const NOTIFY_MAX_IDS = 1000;
 
 /**
- * Writes the changes of a transaction to the feed, announces them, and moves the counters. It must come last in the
+ * Writes the changes of a transaction to the feed, announces them, and moves the counters and the history of days. It must come last in the
  * transaction: the lock is held until the commit, so that the order of positions is the order of commits, and a reader of
  * the feed never skips a row. Throws `database_unavailable` where another session holds the lock or the counters.
  */
-export async function publish(tx: Tx, changes: readonly Change[], deltas: Counters): Promise<void> {
-  if (changes.length === 0) return;
+export async function publish(
+  tx: Tx,
+  changes: readonly Change[],
+  deltas: Counters,
+  days: DayChanges,
+): Promise<void> {
+  if (changes.length === 0 && !bringsDays(days)) return;
   const published = Promise.all([
-    send(tx, PUBLISH, [
-      textArray(changes.map((c) => c.type)),
-      textArray(changes.map((c) => c.id)),
-      plainArray(changes.map((c) => c.updatedAtMs)),
-      textArray(notifications(changes.map((c) => c.id))),
-    ]),
+    changes.length === 0
+      ? lockFeed(tx)
+      : send(tx, PUBLISH, [
+          textArray(changes.map((c) => c.type)),
+          textArray(changes.map((c) => c.id)),
+          plainArray(changes.map((c) => c.updatedAtMs)),
+          textArray(notifications(changes.map((c) => c.id))),
+        ]),
     ...moveCounters(tx, deltas),
+    ...writeDays(tx, days),
   ]);
   await published.catch((cause) => {
     // The items are not to blame: nothing at all can be published while the lock is held.
@@ -46,10 +55,14 @@ export async function publish(tx: Tx, changes: readonly Change[], deltas: Counte
   });
 }
 
+const LOCK = `select set_config('lock_timeout', '${FEED_LOCK_TIMEOUT_MS}', true), pg_advisory_xact_lock(${FEED_LOCK}::bigint)`;
+
+/** For who writes the history of days and announces nothing. Held until the commit. */
+export const lockFeed = (tx: Tx): Promise<unknown> => send(tx, LOCK, []);
+
 /** Takes the lock, writes the rows, and announces them. A position is drawn for each row that is joined to the lock. */
 const PUBLISH = `
-  with locked as materialized (
-      select set_config('lock_timeout', '${FEED_LOCK_TIMEOUT_MS}', true), pg_advisory_xact_lock(${FEED_LOCK}::bigint)),
+  with locked as materialized (${LOCK}),
     written as (
       insert into mirror_data.changes (type, id, version, at)
       select r.type, r.id, r.version, extract(epoch from clock_timestamp()) * 1000

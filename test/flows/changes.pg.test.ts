@@ -3,6 +3,7 @@
 import { setTimeout } from "node:timers/promises";
 import { afterEach, describe, expect } from "vitest";
 import { type Change, publish } from "../../src/changes/feed.js";
+import { noDayChanges } from "../../src/changes/history.js";
 import { KINDS } from "../../src/changes/pages.js";
 import { emptyMirror } from "../../src/db/setup/rebuild.js";
 import { startSandbox } from "../../src/sandbox/server.js";
@@ -196,7 +197,7 @@ async function write(db: TestDatabase, seed: number): Promise<void> {
           });
         }
         await setTimeout(random(10));
-        await publish(tx, changes, { users: 0, organizations: 0, memberships: 0 });
+        await publish(tx, changes, { users: 0, organizations: 0, memberships: 0 }, noDayChanges());
         await setTimeout(random(15));
         if (random(6) === 0) throw new Error("rolled back");
       })

@@ -25,17 +25,20 @@ const NAMES = [
   "image_url",
 ] as const;
 
+/** Those of migration 0019. */
+const HISTORY = ["number", "created_day", "deleted_day"] as const;
+
 const without = (columns: Columns, ...names: string[]): Columns =>
   Object.fromEntries(Object.entries(columns).filter(([name]) => !names.includes(name)));
 
 /** The columns that the version before migration 0016 knew. */
 const COLUMNS = {
-  users: without(now.users.columns, ...NAMES),
+  users: without(now.users.columns, ...NAMES, ...HISTORY),
   search: without(now.search.columns, "email_domains", "providers"),
   grams: now.grams.columns as Columns,
   activity: without(
     now.activity.columns,
-    ...["created_at", "banned", "has_image", "password_enabled", "two_factor_enabled"],
+    ...["created_at", "banned", "has_image", "password_enabled", "two_factor_enabled", ...HISTORY],
   ),
   metadata: {
     ...without(now.metadata.columns, "created_at"),
@@ -71,7 +74,7 @@ export interface ProcessBefore0016 {
 export function startProcessBefore0016(url: string): ProcessBefore0016 {
   const sql = postgres(url, { max: 4, onnotice: () => {} }) as unknown as Sql;
   const rowsOf = (state: State, id: string) => {
-    const { row, user } = userRow(id, state);
+    const { row, user } = userRow(id, state, { number: null, created_day: null });
     return { row, ...(user && allRows(user, row)) };
   };
 

@@ -1,5 +1,6 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
+import * as historyTables from "../tables/history.js";
 import * as syncTables from "../tables/sync.js";
 import * as userTables from "../tables/users.js";
 import { type Connections, createConnections, withLimit } from "./connections.js";
@@ -7,7 +8,7 @@ import { whileServerWorks } from "./long-statements.js";
 import { UNHURRIED } from "./session.js";
 import { BIGINT_AS_NUMBER, type Sql } from "./sql.js";
 
-const schema = { ...userTables, ...syncTables };
+const schema = { ...userTables, ...syncTables, ...historyTables };
 
 export type Orm = PostgresJsDatabase<typeof schema>;
 

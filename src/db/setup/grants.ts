@@ -6,6 +6,8 @@ const STATEMENTS = [
   "CREATE ROLE mirror_reader_private NOLOGIN IN ROLE mirror_reader",
   "GRANT USAGE ON SCHEMA mirror TO mirror_reader",
   "GRANT SELECT ON mirror.users, mirror.email_addresses, mirror.phone_numbers, mirror.web3_wallets, mirror.external_accounts, mirror.organizations, mirror.organization_memberships TO mirror_reader",
+  "GRANT SELECT ON mirror.user_activity_days TO mirror_reader",
+  "GRANT SELECT ON mirror.daily_users TO mirror_reader",
   "GRANT SELECT ON mirror.user_private_metadata TO mirror_reader_private",
 ];
 
@@ -28,13 +30,18 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
       await sql.unsafe(statement);
     } catch (error) {
       const code = codeOf(error);
-      // 42710, 23505: the role exists (made by another database of this server, perhaps this very moment).
       if (code === "42501") return false;
-      if (code !== "42710" && code !== "23505") throw error;
+      if (!HARMLESS.has(code)) throw error;
     }
   }
   return true;
 }
+
+/**
+ * The role exists (42710, 23505), made by another database of this server, perhaps this very moment; or the schema is of an earlier
+ * version and lacks the view (42P01).
+ */
+const HARMLESS: ReadonlySet<string> = new Set(["42710", "23505", "42P01"]);
 
 /** A grant that is there already would still be written again, and whoever else grants at that moment would fail. */
 async function hasAll(sql: postgres.Sql): Promise<boolean> {

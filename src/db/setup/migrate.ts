@@ -14,6 +14,7 @@ import { isDatabaseTrouble } from "../connection/trouble.js";
 import { fillColumns } from "./fill-columns.js";
 import { createReaderRoles } from "./grants.js";
 import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
+import { numberUsers } from "./number-users.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { createSearchIndex } from "./search-index.js";
 import { refuseUnsuitableDatabase } from "./suitability.js";
@@ -202,7 +203,10 @@ interface Drizzle {
 }
 
 /** What is done before a migration, by its tag. It may be interrupted, and is then done again. */
-const BEFORE: Readonly<Record<string, typeof fillColumns>> = { "0017_read_what_is_filled": fillColumns };
+const BEFORE: Readonly<Record<string, typeof fillColumns>> = {
+  "0017_read_what_is_filled": fillColumns,
+  "0020_show_days": numberUsers,
+};
 
 /**
  * Each in a transaction of its own, where Drizzle would take one for all that are due: what one of them locks for a moment

@@ -1,6 +1,6 @@
 /**
  * The tables that grow, each with the column that its rows are looked up by. A table that is named here is analyzed,
- * vacuumed, emptied and, where it is derived, cleared of deleted users; the schema itself is in `users.ts` and `sync.ts`.
+ * vacuumed, emptied and, where it is derived, cleared of deleted users; the schema itself is in `users.ts`, `sync.ts` and `history.ts`.
  */
 
 /** Follow from `users`; the column names the user. `sync/apply/users.ts` fills them, and `load-users.ts` where nobody is known. */
@@ -32,4 +32,11 @@ const LEDGER_TABLES = {
   runs: "id",
 } as const;
 
-export const GROWING_TABLES: Readonly<Record<string, string>> = { ...FOLDED_TABLES, ...LEDGER_TABLES };
+/** What users did and how many there were, by day. */
+export const HISTORY_TABLES = { active_days: "chunk", daily_users: "day" } as const;
+
+export const GROWING_TABLES: Readonly<Record<string, string>> = {
+  ...FOLDED_TABLES,
+  ...LEDGER_TABLES,
+  ...HISTORY_TABLES,
+};

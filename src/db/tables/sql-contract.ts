@@ -1,4 +1,4 @@
-import { boolean, jsonb, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
+import { boolean, date, integer, jsonb, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
 
 /**
  * The views of the schema `mirror` for Drizzle: live rows only, stable across versions. Join them with your own tables:
@@ -126,5 +126,26 @@ export const mirrorOrganizationMemberships = mirrorSchema
     createdAt: time("created_at").notNull(),
     updatedAt: time("updated_at").notNull(),
     data: jsonb("data").notNull(),
+  })
+  .existing();
+
+/** On which UTC days each user was active, as far as the mirror heard of it. */
+export const mirrorUserActivityDays = mirrorSchema
+  .view("user_activity_days", { userId: text("user_id").notNull(), day: date("day").notNull() })
+  .existing();
+
+/** One row for each UTC day from the first user's to today. */
+export const mirrorDailyUsers = mirrorSchema
+  .view("daily_users", {
+    day: date("day").notNull(),
+    /** How many there were at its end; today: how many there are. */
+    users: integer("users").notNull(),
+    created: integer("created").notNull(),
+    /** Null before the mirror's first day. */
+    deleted: integer("deleted"),
+    /** Those deleted since too. Null before the mirror's first day, and where `ACTIVITY_HISTORY` is off. */
+    active: integer("active"),
+    /** Whether `active` agrees with Clerk's own number. */
+    activeComplete: boolean("active_complete").notNull(),
   })
   .existing();

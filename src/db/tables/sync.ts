@@ -77,6 +77,8 @@ export const refetches = mirrorData.table(
   (t) => [primaryKey({ columns: [t.kind, t.id] }), index("refetches_next_at").on(t.nextAt)],
 );
 
+const NOW_MS = sql`(extract(epoch from clock_timestamp()) * 1000)::bigint`;
+
 /**
  * The Clerk instance that this mirror holds: one row. With another instance behind the same database, two sets of
  * users would mix.
@@ -104,6 +106,10 @@ export const upstream = mirrorData.table(
     counted: integer("counted"),
     countedHere: integer("counted_here"),
     countedAt: ms("counted_at"),
+    /** Since when deletions are counted by day. */
+    historySince: ms("history_since").notNull().default(NOW_MS),
+    /** Since when the days are kept on which users were active. Null: they aren't (`ACTIVITY_HISTORY=off`). */
+    activitySince: ms("activity_since").default(NOW_MS),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],
 );

@@ -2,6 +2,13 @@ import { sql } from "drizzle-orm";
 import { boolean, index, integer, jsonb, primaryKey, smallint, text } from "drizzle-orm/pg-core";
 import { key, keys, mirrorData, ms } from "./columns.js";
 
+/** Gives `users.number`. */
+export const userNumbers = mirrorData.sequence("user_numbers", {
+  startWith: 0,
+  minValue: 0,
+  maxValue: 2 ** 31 - 1,
+});
+
 /**
  * One row per user id ever seen: the user as Clerk last described it, or its tombstone. Written by `sync/apply/apply.ts`
  * only. Nothing but the primary key is indexed, so that most updates stay on their page; filters use `user_search`.
@@ -59,8 +66,21 @@ export const users = mirrorData.table(
     phoneNumber: key("phone_number"),
     web3Wallet: key("web3_wallet"),
     imageUrl: key("image_url"),
+    /**
+     * The user's bit in `active_days`: there while the user exists, given in the order in which users are stored, and never to
+     * anybody again. Who comes back gets another one.
+     */
+    number: integer("number").default(sql`nextval('mirror_data.user_numbers')`),
+    /**
+     * The days since 1970, UTC, under which `daily_users` counts this row as created and as deleted. A tombstone of somebody
+     * of whom nothing else was ever heard is counted nowhere.
+     */
+    createdDay: integer("created_day"),
+    deletedDay: integer("deleted_day"),
   },
   (t) => [
+    // The users of a chunk of `active_days`. Neither changes with a visit, so that most updates still write no index.
+    index("users_chunk").on(sql`(${t.number} / 1024)`),
     index("users_locked_until").on(t.lockedUntil).where(sql`${t.lockedUntil} is not null`),
     index("users_deleted_at").on(t.deletedAt).where(sql`${t.deletedAt} is not null`),
   ],
@@ -144,6 +164,8 @@ export const userActivity = mirrorData.table(
     hasImage: boolean("has_image").notNull().default(false),
     passwordEnabled: boolean("password_enabled").notNull().default(false),
     twoFactorEnabled: boolean("two_factor_enabled").notNull().default(false),
+    /** As in `users`: what counts users by the days on which they were active reads this table. */
+    number: integer("number"),
   },
   (t) => [
     index("user_activity_updated_at").on(t.updatedAt, t.id),

@@ -1,5 +1,6 @@
 import type { Counters } from "../../changes/counters.js";
 import { publish } from "../../changes/feed.js";
+import { noDayChanges } from "../../changes/history.js";
 import { commitNow, limitLocks } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { claimDeliveries, markStale } from "../ledger/deliveries.js";
@@ -111,6 +112,7 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
         tx,
         all.flatMap((e) => e.changes),
         deltas,
+        users.days ?? noDayChanges(),
       ),
     ],
   };

@@ -1,4 +1,5 @@
 import type { Change } from "../../changes/feed.js";
+import type { DayChanges } from "../../changes/history.js";
 import type { Tx } from "../../db/connection/sql.js";
 import type { MembershipSnapshot, OrganizationSnapshot, UserSnapshot } from "../fold/snapshot.js";
 import type { Delivery } from "../ledger/deliveries.js";
@@ -62,6 +63,8 @@ export interface Effects {
   refetches: Refetch[];
   settled: Settled[];
   rowChanges: Map<string, RowChange>;
+  /** Absent: objects of whom no days are kept. */
+  days?: DayChanges;
   /** Settles when the rows are written. Later statements needn't wait for it: a connection runs one after another. */
   written: Promise<unknown>;
 }

@@ -15,10 +15,11 @@ export function derivedRows(user: ClerkUser): Derived {
   return { search: searchRow(user, identifiers), metadata: metadataRow(user), identifiers };
 }
 
-/** The user's row there. Its times are those of the stored row, which are the greatest seen. */
+/** The user's row there. Its number and times are those of the stored row; the times are the greatest seen. */
 export function activityRow(row: StoredUser, user: ClerkUser): ActivityRow {
-  const { id, updated_at, last_active_at, last_sign_in_at } = row;
-  return { id, updated_at, last_active_at, last_sign_in_at, created_at: user.created_at, ...flags(user) };
+  const { id, updated_at, last_active_at, last_sign_in_at, number } = row;
+  const times = { updated_at, last_active_at, last_sign_in_at, created_at: user.created_at };
+  return { id, ...times, ...flags(user), number };
 }
 
 const flags = (user: ClerkUser) => ({

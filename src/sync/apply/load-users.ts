@@ -6,14 +6,17 @@ import { isLockTimeout } from "../../db/connection/trouble.js";
 import type { DerivedTable } from "../../db/tables/registry.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
+import { activeDaysOf } from "../fold/active-days.js";
 import { fold, UNKNOWN, USER } from "../fold/fold.js";
 import type { Live } from "../fold/snapshot.js";
 import type { ApplyOptions } from "./batch.js";
 import { createCopiedRows } from "./copied-rows.js";
 import { activityRow, derivedRows } from "./derive.js";
+import { dayChangesOf, drawNumbers } from "./history.js";
 import { isPoison } from "./isolate.js";
+import type { ActiveOn, Outcome } from "./merge-locked.js";
 import { userRow } from "./rows.js";
-import { activity, grams, identifiers, metadata, search, users } from "./tables.js";
+import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
 
 /** A page that has to wait for longer goes the ordinary way, which tells apart what is locked. */
 const LOCK_TIMEOUT_MS = 500;
@@ -30,13 +33,13 @@ export async function loadUsers(
   { lagMs, fence, within }: Pick<ApplyOptions, "lagMs" | "fence" | "within">,
 ): Promise<boolean> {
   try {
-    const { tables, changes } = await rowsOf(snapshots, lagMs);
+    const { tables, changes, days } = await rowsOf(snapshots, await numbersOf(sql, snapshots), lagMs);
     await sql.begin(async (tx) => {
       limitLocks(tx, LOCK_TIMEOUT_MS);
       await fence?.(tx);
       await within?.(tx);
       for (const table of tables) await table.send(tx);
-      await publish(tx, changes, { users: changes.length, organizations: 0, memberships: 0 });
+      await publish(tx, changes, { users: changes.length, organizations: 0, memberships: 0 }, days);
     });
     return true;
   } catch (error) {
@@ -45,7 +48,18 @@ export async function loadUsers(
   }
 }
 
-async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
+/** Numbers in the order of creation, by id. */
+async function numbersOf(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Map<string, number>> {
+  const numbers = await drawNumbers(sql, snapshots.length);
+  const created = [...snapshots].sort((a, b) => a.object.created_at - b.object.created_at);
+  return new Map(numbers.map((number, n) => [created[n]?.id ?? "", number]));
+}
+
+async function rowsOf(
+  snapshots: readonly Live<ClerkUser>[],
+  numbers: ReadonlyMap<string, number>,
+  lagMs: number,
+) {
   const rows = {
     users: createCopiedRows(users),
     user_search: createCopiedRows(search),
@@ -55,10 +69,14 @@ async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
     user_identifiers: createCopiedRows(identifiers),
   } satisfies Record<"users" | DerivedTable, unknown>;
   const changes: Change[] = [];
+  const outcomes: Outcome<StoredUser>[] = [];
+  const active: ActiveOn<StoredUser>[] = [];
   const pause = createPause();
   // In the order in which everybody locks.
   for (const snapshot of [...snapshots].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    const { row, user } = userRow(snapshot.id, fold(USER, UNKNOWN, snapshot, lagMs).state);
+    const { id } = snapshot;
+    const { state } = fold(USER, UNKNOWN, snapshot, lagMs);
+    const { row, user } = userRow(id, state, { number: numbers.get(id) ?? null, created_day: null });
     if (!user) continue;
     await pause();
     const derived = derivedRows(user);
@@ -71,7 +89,9 @@ async function rowsOf(snapshots: readonly Live<ClerkUser>[], lagMs: number) {
     rows.user_metadata.add(derived.metadata);
     for (const identifier of derived.identifiers) rows.user_identifiers.add(identifier);
     changes.push({ type: "user.upserted", id: row.id, updatedAtMs: row.updated_at });
+    outcomes.push({ id: row.id, before: null, after: row, isTouched: false });
+    active.push({ before: null, row, days: new Set(activeDaysOf(snapshot)) });
     await pause();
   }
-  return { tables: Object.values(rows), changes };
+  return { tables: Object.values(rows), changes, days: dayChangesOf(outcomes, active) };
 }

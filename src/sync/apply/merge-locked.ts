@@ -30,7 +30,12 @@ export interface FoldTable<R extends StoredRow> {
   insert(tx: Tx, rows: readonly R[]): Promise<Iterable<string>>;
   /** Locks in id order, then reads; the ids come sorted. */
   lock(tx: Tx, ids: readonly string[]): Promise<Locked<R>[]>;
-  rowOf(id: string, state: State): R;
+  /** `before`: the row that there is. */
+  rowOf(id: string, state: State, before: R | null, told: Told): R;
+  /** The row where all snapshots have lost, and yet it says more now. Null: it says the same. Absent: rows always do. */
+  completed?(row: R, told: Told): R | null;
+  /** What a snapshot tells the history of days. Absent: there is none. */
+  daysIn?(snapshot: Snapshot): DaysIn;
   /** The row where nothing but times has changed. Null: it must be written whole. Absent: rows always are. */
   touched?(row: R, before: State, after: State): R | null;
   /** Reads what `lock` leaves unread, into these rows. Absent: it leaves nothing. */
@@ -40,6 +45,27 @@ export interface FoldTable<R extends StoredRow> {
    * statements are sent: the feed's lock is taken behind them, and whoever holds that lock must have nothing left to compute.
    */
   write(tx: Tx, outcomes: readonly Outcome<R>[]): Promise<Writing>;
+}
+
+/** Days since 1970: on which its user was active, and was created; null: it doesn't say. */
+export interface DaysIn {
+  active: readonly number[];
+  created: number | null;
+}
+
+/** The same of all snapshots of one id, whether they won or lost. Who is gone was never active. */
+export interface Told {
+  active: Set<number>;
+  created: number | null;
+  /** It was a tombstone meanwhile. */
+  isReborn: boolean;
+}
+
+/** The days that snapshots told of one id, whether they won or lost; `row` is the row after the fold. */
+export interface ActiveOn<R> {
+  before: R | null;
+  row: R;
+  days: ReadonlySet<number>;
 }
 
 /** `written` settles when Postgres has written the rows. */
@@ -59,6 +85,7 @@ export interface Outcome<R> {
 export interface FoldedRows<R> extends Effects {
   /** The rows that were written. */
   outcomes: Outcome<R>[];
+  active: ActiveOn<R>[];
   /** The tombstones that a snapshot contradicted. */
   contradicted: R[];
 }
@@ -76,6 +103,7 @@ export async function foldLocked<R extends StoredRow>(
 ): Promise<FoldedRows<R>> {
   const result: FoldedRows<R> = {
     outcomes: [],
+    active: [],
     contradicted: [],
     appliedItems: new Set(),
     changes: [],
@@ -119,7 +147,7 @@ async function insertUnknown<R extends StoredRow>(
   const pause = createPause();
   const fresh: FoldedId[] = [];
   for (const id of ids) {
-    fresh.push(foldAll(table.kind, UNKNOWN, byId.get(id) ?? [], lagMs, id));
+    fresh.push(foldAll(table, UNKNOWN, byId.get(id) ?? [], lagMs, id));
     await pause();
   }
   const unheardOf = fresh.filter(({ state }) => state.content === null && state.goneAtMs !== null);
@@ -130,9 +158,9 @@ async function insertUnknown<R extends StoredRow>(
   );
   for (const one of unheardOf) if (foreign.has(one.id)) one.appliedItems = [];
   const rows = new Map<string, R>();
-  for (const { id, state } of fresh) {
+  for (const { id, state, told } of fresh) {
     if (foreign.has(id) || (state.content === null && state.goneAtMs === null)) continue;
-    rows.set(id, table.rowOf(id, state));
+    rows.set(id, table.rowOf(id, state, null, told));
     await pause();
   }
   const inserted = new Set(rows.size > 0 ? await table.insert(tx, [...rows.values()]) : []);
@@ -153,9 +181,13 @@ async function changeKnown<R extends StoredRow>(
   const pause = createPause();
   const folded: { one: FoldedId; row: R; touched: R | null }[] = [];
   for (const { row, state } of locked) {
-    const one = foldAll(table.kind, state, byId.get(row.id) ?? [], lagMs, row.id);
-    const changes = one.appliedItems.length > 0;
-    folded.push({ one, row, touched: changes ? (table.touched?.(row, state, one.state) ?? null) : null });
+    const one = foldAll(table, state, byId.get(row.id) ?? [], lagMs, row.id);
+    const mayBeTouched = one.appliedItems.length > 0 && !one.told.isReborn;
+    folded.push({
+      one,
+      row,
+      touched: mayBeTouched ? (table.touched?.(row, state, one.state) ?? null) : null,
+    });
     await pause();
   }
   const isRewritten = ({ one, touched }: (typeof folded)[number]) =>
@@ -168,7 +200,9 @@ async function changeKnown<R extends StoredRow>(
     );
   for (const each of folded) {
     const { one, row, touched } = each;
-    const after = isRewritten(each) ? table.rowOf(row.id, one.state) : touched;
+    const after = isRewritten(each)
+      ? table.rowOf(row.id, one.state, row, one.told)
+      : (touched ?? table.completed?.(row, one.told) ?? null);
     record(table, result, one, { before: row, after, isTouched: touched !== null });
     await pause();
   }
@@ -180,21 +214,32 @@ interface FoldedId {
   appliedItems: number[];
   reasons: Set<NonNullable<Folded["refetch"]>>;
   settledAtMs: number | null;
+  told: Told;
 }
 
-function foldAll(
-  kind: Kind,
+function foldAll<R extends StoredRow>(
+  { kind, daysIn }: Pick<FoldTable<R>, "kind" | "daysIn">,
   start: State,
   incoming: readonly Incoming<Snapshot>[],
   lagMs: number,
   id: string,
 ): FoldedId {
-  const folded: FoldedId = { id, state: start, appliedItems: [], reasons: new Set(), settledAtMs: null };
+  const told: Told = { active: new Set(), created: null, isReborn: false };
+  const folded: FoldedId = {
+    ...{ id, state: start, appliedItems: [], reasons: new Set(), settledAtMs: null, told },
+  };
   for (const { snapshot, item } of incoming) {
     const { state, outcome, refetch } = fold(kind, folded.state, snapshot, lagMs);
     folded.state = state;
     if (outcome === "applied") folded.appliedItems.push(item);
     if (refetch) folded.reasons.add(refetch);
+    const days = daysIn?.(snapshot);
+    told.created ??= days?.created ?? null;
+    for (const day of days?.active ?? []) told.active.add(day);
+    if (state.goneAtMs !== null) {
+      told.active.clear();
+      told.isReborn = true;
+    }
     if (snapshot.source === "refetch") {
       folded.settledAtMs = Math.max(folded.settledAtMs ?? 0, snapshot.observedAtMs);
     }
@@ -220,6 +265,9 @@ function record<R extends StoredRow>(
       result.refetches.push({ kind: table.refetch, id, reason } satisfies Refetch);
     }
   }
+  const row = after ?? before;
+  const days = folded.told.active;
+  if (row && days.size > 0) result.active.push({ before, row, days });
   if (!after) return;
   result.outcomes.push({ id, before, after, isTouched });
   result.delta += Number(isLive(after)) - Number(isLive(before));

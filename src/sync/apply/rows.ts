@@ -1,6 +1,7 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
 import { exactKey } from "../../lib/text.js";
 import { isReplaceable, splicePrivateMetadata, splitUser } from "../../lib/user-text.js";
+import { dayOf } from "../fold/active-days.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
 import { orNull, spelledNames, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";
@@ -113,12 +114,23 @@ function merged(content: Content): Json {
   return object;
 }
 
-/** The row for a user's state, and the user that it was made from (null: a tombstone). */
-export function userRow(id: string, state: State): { row: StoredUser; user: ClerkUser | null } {
+/**
+ * The row for a user's state, and the user that it was made from (null: a tombstone). `known`: its number, if it
+ * has one already, and the day of its creation as far as that is known of a tombstone.
+ */
+export function userRow(
+  id: string,
+  state: State,
+  known: Pick<StoredUser, "number" | "created_day">,
+): { row: StoredUser; user: ClerkUser | null } {
   const { content } = state;
-  const shared = { id, deleted_at: state.goneAtMs, erased: state.erased, contradicted_at: null };
-  if (!content) return { row: { ...users.tombstone, ...shared }, user: null };
-  const user = merged(content) as ClerkUser;
+  const user = content && (merged(content) as ClerkUser);
+  const deleted_at = state.goneAtMs;
+  const shared = { id, deleted_at, erased: state.erased, contradicted_at: null };
+  if (!content || !user) {
+    const counted = countedTombstone({ deleted_at }, known.created_day);
+    return { row: { ...users.tombstone, ...shared, ...counted }, user: null };
+  }
   const split = splitUser(user, { timesApart: content.isPlain && !content.kept.scim });
   return {
     user,
@@ -136,8 +148,21 @@ export function userRow(id: string, state: State): { row: StoredUser; user: Cler
       last_active_at: content.lastActiveAtMs,
       last_sign_in_at: content.lastSignInAtMs,
       ...spelledNames(user),
+      number: known.number,
+      ...{ created_day: dayOf(user.created_at), deleted_day: null },
     },
   };
+}
+
+/**
+ * The days under which a tombstone is counted: that of its user's creation, and its own if there was such a user. Both are null where
+ * nobody has said when that was.
+ */
+export function countedTombstone(
+  { deleted_at }: Pick<StoredUser, "deleted_at">,
+  created_day: number | null,
+): Pick<StoredUser, "created_day" | "deleted_day"> {
+  return { created_day, deleted_day: created_day === null || deleted_at === null ? null : dayOf(deleted_at) };
 }
 
 /**

@@ -67,6 +67,9 @@ export const users = createFoldedTable("users", "u", {
   phone_number: unread(nullable(text)),
   web3_wallet: unread(nullable(text)),
   image_url: unread(nullable(text)),
+  number: nullable(integer),
+  created_day: nullable(integer),
+  deleted_day: nullable(integer),
 });
 
 export type StoredUser = RowOf<typeof users.columns>;
@@ -138,6 +141,7 @@ export const activity = createDerivedTable(
     has_image: boolean,
     password_enabled: boolean,
     two_factor_enabled: boolean,
+    number: nullable(integer),
   },
   { key: ["id"] },
 );

@@ -4,14 +4,16 @@ import { textArray } from "../../db/connection/bulk.js";
 import { send, type Tx } from "../../db/connection/sql.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
+import { activeDaysOf, createdDayOf } from "../fold/active-days.js";
 import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { encodeRowsInParts } from "./columns.js";
 import { activityRow, type Derived, derivedRows } from "./derive.js";
+import { dayChangesOf, giveNumbers } from "./history.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
-import { isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
+import { countedTombstone, isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
 import { createTombstoneQuestions } from "./tombstone-questions.js";
 import { touchUsers } from "./touch.js";
@@ -28,7 +30,11 @@ export async function applyUsers(
   const result = await foldLocked(tx, { ...usersTable, existing }, incoming, options.lagMs);
   const asked = await askAboutTombstones(tx, result.contradicted);
   await withdrawProof(tx, result.outcomes, options.lagMs);
-  return { ...result, refetches: [...result.refetches, ...asked] };
+  return {
+    ...result,
+    refetches: [...result.refetches, ...asked],
+    days: dayChangesOf(result.outcomes, result.active),
+  };
 }
 
 /**
@@ -60,11 +66,24 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   kind: USER,
   name: "user",
   refetch: "user",
-  rowOf(id, state) {
-    const { row, user } = userRow(id, state);
+  rowOf(id, state, before, told) {
+    // Who comes back is another one, as far as the history of days goes.
+    const number = told.isReborn ? null : (before?.number ?? null);
+    const { row, user } = userRow(id, state, { number, created_day: before?.created_day ?? told.created });
     return { ...row, user: user && (() => user) };
   },
-  insert: users.insert,
+  completed(row, told) {
+    const counted = isLive(row) || row.created_day !== null ? null : countedTombstone(row, told.created);
+    return counted?.created_day == null ? null : { ...row, ...counted };
+  },
+  daysIn: (snapshot) => ({
+    active: activeDaysOf(snapshot as UserSnapshot),
+    created: createdDayOf(snapshot as UserSnapshot),
+  }),
+  async insert(tx, rows) {
+    await giveNumbers(tx, rows);
+    return users.insert(tx, rows);
+  },
   async lock(tx, ids) {
     return (await users.lock(tx, ids)).map((row) => {
       const state = stateOf(row);
@@ -83,6 +102,7 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     const whole = outcomes.filter(({ isTouched }) => !isTouched);
     const known = whole.flatMap(({ before, after }) => (before ? [after] : []));
     const changes = await changesOf(whole);
+    await giveNumbers(tx, known);
     return {
       written: Promise.all([
         touched.length > 0 && touchUsers(tx, touched),

@@ -25,6 +25,8 @@ export interface Live<T> {
   observedAtMs: number;
   source: Source;
   object: T;
+  /** At these times, too, the user was active: those of the session that the user came with. */
+  sessionTimesMs?: readonly (number | null)[];
 }
 
 /** A deletion. `observedAtMs` is when the mirror learnt of it, since Clerk's deletions have no time of their own. */

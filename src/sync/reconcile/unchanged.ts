@@ -2,6 +2,7 @@ import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../
 import { textArray } from "../../db/connection/bulk.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { createPause } from "../../lib/turns.js";
+import { dayOf } from "../fold/active-days.js";
 import { contentHash } from "../fold/content-hash.js";
 import { lockedUntil, USER } from "../fold/fold.js";
 import { type Live, RANK } from "../fold/snapshot.js";
@@ -133,8 +134,8 @@ function unlessTooDeep(isRepeat: () => boolean): boolean {
 
 function isSameUser(row: StoredUserRow, object: ClerkUser, observedAtMs: number): boolean {
   return (
-    isAtMost(object.last_active_at, row.last_active_at) &&
-    isAtMost(object.last_sign_in_at, row.last_sign_in_at) &&
+    isKnownTime(object.last_active_at, row.last_active_at) &&
+    isKnownTime(object.last_sign_in_at, row.last_sign_in_at) &&
     isSameLock(row.locked_until, lockedUntil(object, observedAtMs)) &&
     row.payload_hash === contentHash(object, USER.unhashed)
   );
@@ -143,8 +144,9 @@ function isSameUser(row: StoredUserRow, object: ClerkUser, observedAtMs: number)
 const isSamePrivate = (stored: string | null, value: unknown) =>
   value === undefined || (stored ?? "null") === JSON.stringify(value);
 
-const isAtMost = (value: unknown, stored: number | null) =>
-  typeof value !== "number" || (stored !== null && value <= stored);
+/** An older time of another day may be a day of activity that nobody has told of yet. */
+const isKnownTime = (value: unknown, stored: number | null) =>
+  typeof value !== "number" || (stored !== null && value <= stored && dayOf(value) === dayOf(stored));
 
 const isSameLock = (a: number | null, b: number | null) =>
   a === b || (a !== null && b !== null && Math.abs(a - b) <= LOCK_TOLERANCE_MS);

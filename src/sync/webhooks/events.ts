@@ -52,14 +52,19 @@ export function itemOfEvent(event: WebhookEvent, nowMs: number): Item | null {
 /** A session event has the whole user, or only times: then Clerk is asked for the rest. */
 function itemOfSession(event: WebhookEvent, observedAtMs: number): Item {
   const session = parseSession(event.data);
-  if (session.user) return { users: [userSnapshot(session.user, "webhook", observedAtMs)] };
+  const lastActiveAtMs = session.last_active_at ?? null;
+  const lastSignInAtMs = event.type === "session.created" ? (session.created_at ?? null) : null;
+  if (session.user) {
+    const user = userSnapshot(session.user, "webhook", observedAtMs);
+    return { users: [{ ...user, sessionTimesMs: [lastActiveAtMs, lastSignInAtMs] }] };
+  }
   const activity: Activity = {
     kind: "activity",
     id: session.user_id,
     observedAtMs: Math.trunc(observedAtMs),
     source: "webhook",
-    lastActiveAtMs: session.last_active_at ?? null,
-    lastSignInAtMs: event.type === "session.created" ? (session.created_at ?? null) : null,
+    lastActiveAtMs,
+    lastSignInAtMs,
   };
   return { users: [activity] };
 }

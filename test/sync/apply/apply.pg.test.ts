@@ -84,7 +84,8 @@ async function everyUser(sql: Sql): Promise<string[]> {
       .replaceAll(id, "ID")
       .replace(/"(payload_hash|\w+_order)":"[^"]*"/g, "")
       .replace(/"private_place":\d+/, "")
-      .replace(/"time_places":"[\d,]*"/, ""),
+      .replace(/"time_places":"[\d,]*"/, "")
+      .replaceAll(/"number":\d+/g, ""),
   );
 }
 

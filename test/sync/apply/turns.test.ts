@@ -17,7 +17,7 @@ const table: FoldTable<StoredUser> = {
   kind: USER,
   name: "user",
   refetch: "user",
-  rowOf: (id, state) => userRow(id, state).row,
+  rowOf: (id, state) => userRow(id, state, { number: null, created_day: null }).row,
   existing: async () => [],
   insert: async (_tx, rows) => rows.map(({ id }) => id),
   lock: async () => [],

@@ -1,0 +1,25 @@
+import type { UserSnapshot } from "./snapshot.js";
+
+const DAY_MS = 86_400_000;
+
+/** The UTC day of a moment, as days since 1970. What is before that is nobody's real time. */
+export const dayOf = (ms: number): number => Math.max(0, Math.floor(ms / DAY_MS));
+
+/** The day on which the user was created. Null: the snapshot doesn't say. */
+export const createdDayOf = (snapshot: UserSnapshot): number | null =>
+  snapshot.kind === "live" ? dayOf(snapshot.object.created_at) : null;
+
+/**
+ * The days on which the user was active, as far as a snapshot tells, whether it wins or loses: to have been active is never taken
+ * back.
+ */
+export function activeDaysOf(snapshot: UserSnapshot): number[] {
+  if (snapshot.kind === "gone") return [];
+  const times =
+    snapshot.kind === "activity"
+      ? [snapshot.lastActiveAtMs, snapshot.lastSignInAtMs]
+      : [snapshot.object.last_active_at, snapshot.object.last_sign_in_at, ...(snapshot.sessionTimesMs ?? [])];
+  return times.flatMap((ms) =>
+    typeof ms === "number" && Number.isSafeInteger(ms) && ms >= 0 ? [dayOf(ms)] : [],
+  );
+}
