@@ -29,6 +29,8 @@ export interface Config {
   cache: { maxBytes: number };
   /** How long the feed reaches back. */
   changes: { retentionMs: number };
+  /** Whether the days are kept on which users were active. */
+  history: { keepsActivity: boolean };
   server: { host: string; port: number };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
@@ -95,6 +97,7 @@ export function loadConfig(
     },
     cache: { maxBytes: values.CACHE_MAX_BYTES },
     changes: { retentionMs: values.CHANGES_RETENTION },
+    history: { keepsActivity: values.ACTIVITY_HISTORY },
     server: { host: values.HOST, port: values.PORT },
     keys: {
       mirrorApiKey: values.MIRROR_API_KEY ?? null,
@@ -292,6 +295,7 @@ const schema = z.object({
   DATABASE_POOL_MAX: integer(1, 1000).optional(),
   DATA_DIR: z.string().default(".data"),
   CHANGES_RETENTION: duration({ atLeastMs: UNIT_MS.h, atMostDays: 3650 }).default(7 * UNIT_MS.d),
+  ACTIVITY_HISTORY: flag.default(true),
   CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
   HOST: z.string().default("127.0.0.1"),
   PORT: integer(0, 65_535).default(8787),

@@ -37,6 +37,7 @@ test("has the documented defaults", () => {
     server: { host: "127.0.0.1", port: 8787 },
     keys: { mirrorApiKey: null, acceptClerkSecretKey: true },
     changes: { retentionMs: 7 * 86_400_000 },
+    history: { keepsActivity: true },
     upstream: { rateLimit: 100, backgroundShare: 0.5, timeoutMs: 30_000, lagMs: 60_000 },
     reconcile: { fullIntervalMs: 86_400_000, purgeLimit: 0.05 },
     log: { level: "info", format: "json" },
@@ -70,6 +71,15 @@ test("keeps the change feed for an hour at least, and for as long as years", () 
       /^CHANGES_RETENTION must be /,
     );
   }
+});
+
+test("keeps the days on which users were active unless told otherwise", () => {
+  const historyOf = (ACTIVITY_HISTORY: string) =>
+    loadConfig({ CLERK_SECRET_KEY: SECRET_KEY, ACTIVITY_HISTORY }, served).history;
+  expect([historyOf("on"), historyOf("off")]).toEqual([{ keepsActivity: true }, { keepsActivity: false }]);
+  expect(problemsOf({ CLERK_SECRET_KEY: SECRET_KEY, ACTIVITY_HISTORY: "never" })).toMatch(
+    /^ACTIVITY_HISTORY must be /,
+  );
 });
 
 test("counts an empty variable as absent", () => {

@@ -8,6 +8,7 @@ import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { createRefetcher, type Refetcher } from "../sync/answers/refetcher.js";
 import type { OnCommitted } from "../sync/apply/batch.js";
+import { switchActivityHistory } from "../sync/ledger/activity-history.js";
 import { type Completeness, createCompleteness } from "../sync/ledger/proof.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "../sync/ledger/upstream-identity.js";
 import { createLeader, type Leader } from "../sync/schedule/leader.js";
@@ -56,7 +57,10 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     environment: clerk.secretKey.startsWith("sk_live_") ? "live" : "test",
     instanceId: await instanceId(api, log),
   };
-  const claimUpstream = () => ensureUpstreamIdentity(sql, identity);
+  const claimUpstream = async () => {
+    await ensureUpstreamIdentity(sql, identity);
+    await switchActivityHistory(sql, config.history.keepsActivity);
+  };
   await claimUpstream();
   const completeness = createCompleteness(sql);
   const lagMs = limits.lagMs;
