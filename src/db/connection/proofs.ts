@@ -2,6 +2,7 @@ import type { Logger } from "../../observability/logger.js";
 import type { Database } from "./client.js";
 import { withLimit } from "./connections.js";
 import type { Sql } from "./sql.js";
+import { isReadOnly } from "./trouble.js";
 
 /** What each pool was last seen to do, by statements of its own kind that change nothing. */
 export interface Proofs {
@@ -24,7 +25,6 @@ export interface ProofsDeps extends Pick<Database, "primary" | "readers"> {
  * connection.
  */
 const LIMIT_MS = 3000;
-const READ_ONLY = "25006";
 
 export function createProofs({
   primary: { sql },
@@ -43,7 +43,7 @@ export function createProofs({
   const write = createProof(withLimit(sql, LIMIT_MS), async (limited) => {
     // A server that can't write refuses it, although it changes nothing.
     await limited`update mirror_data.upstream set api_url = api_url where false`.catch((error) => {
-      if (!refused && error.code === READ_ONLY) {
+      if (!refused && isReadOnly(error)) {
         refused = true;
         log.error(
           { reason: error.message },

@@ -15,6 +15,9 @@ export function isDatabaseTrouble(error: unknown): boolean {
 /** Whether a statement was ended because another session held a lock for longer than was waited. */
 export const isLockTimeout = (error: unknown): boolean => codeOf(error) === "55P03";
 
+/** Whether a server that can only be read, such as a standby, refused to write. */
+export const isReadOnly = (error: unknown): boolean => codeOf(error) === "25006";
+
 // The client's own codes, the socket's, and SQLSTATEs: connection (08), serialization and deadlock (40), resources (53),
 // intervention such as shutdown and timeouts (57), I/O (58), locks (55P03), sessions ended while idle (25P0x), and a
 // primary that became a standby (25006).

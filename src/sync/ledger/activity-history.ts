@@ -1,6 +1,6 @@
 import { lockFeed } from "../../changes/feed.js";
 import type { Sql } from "../../db/connection/sql.js";
-import { codeOf } from "../../db/connection/trouble.js";
+import { isReadOnly } from "../../db/connection/trouble.js";
 
 /**
  * Turns the history of activity on or off for all processes: the database remembers it, and whatever marks a day looks there. Off
@@ -9,11 +9,9 @@ import { codeOf } from "../../db/connection/trouble.js";
  */
 export async function switchActivityHistory(sql: Sql, isOn: boolean): Promise<void> {
   await (isOn ? turnOn(sql) : turnOff(sql)).catch((error) => {
-    if (codeOf(error) !== READ_ONLY) throw error;
+    if (!isReadOnly(error)) throw error;
   });
 }
-
-const READ_ONLY = "25006";
 
 const turnOn = (sql: Sql) =>
   sql.begin(async (tx) => {

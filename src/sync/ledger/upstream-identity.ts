@@ -1,4 +1,5 @@
 import type { Sql } from "../../db/connection/sql.js";
+import { isReadOnly } from "../../db/connection/trouble.js";
 import { AppError } from "../../lib/errors.js";
 
 /** The Clerk instance whose users a mirror holds. */
@@ -18,7 +19,7 @@ export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentit
   const { apiUrl, environment, instanceId } = identity;
   await remember(sql, identity).catch((error) => {
     // A standby can be compared too.
-    if (error.code !== READ_ONLY) throw error;
+    if (!isReadOnly(error)) throw error;
   });
   const [held] = await sql<{ api_url: string; environment: string; instance_id: string | null }[]>`
     select api_url, environment, instance_id from mirror_data.upstream`;
@@ -35,8 +36,6 @@ export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentit
       "Set it back, use another database, or empty this mirror with `user-mirror rebuild`.",
   );
 }
-
-const READ_ONLY = "25006";
 
 async function remember(sql: Sql, { apiUrl, environment, instanceId }: UpstreamIdentity): Promise<void> {
   await sql`
