@@ -5,25 +5,30 @@ import { dayOf } from "../fold/active-days.js";
 import type { ActiveOn, Outcome } from "./merge-locked.js";
 import type { StoredUser } from "./tables.js";
 
-/** So many numbers that nobody has had. They are drawn for good, whatever becomes of the transaction. */
-export async function drawNumbers(sql: Sql | Tx, count: number): Promise<number[]> {
-  const rows = await (sql as Sql)<{ number: number }[]>`
-    select nextval('mirror_data.user_numbers')::integer as number from generate_series(1, ${count}::integer)`;
-  return rows.map(({ number }) => number);
+/**
+ * A number that nobody has had for each of these users, in the order of their creation: who was created together is asked for
+ * together. They are drawn for good, whatever becomes of the transaction.
+ */
+export async function numbersFor<T>(
+  sql: Sql | Tx,
+  users: readonly T[],
+  createdAtOf: (user: T) => number,
+): Promise<Map<T, number>> {
+  const drawn = await (sql as Sql)<{ number: number }[]>`
+    select nextval('mirror_data.user_numbers')::integer as number from generate_series(1, ${users.length}::integer)`;
+  const created = users.map((user) => ({ user, at: createdAtOf(user) })).sort((a, b) => a.at - b.at);
+  return new Map(created.map(({ user }, n) => [user, drawn[n]!.number]));
 }
 
-/** Gives numbers to new users, in the order of their creation: who was created together is asked for together. */
+/** Gives new users their numbers. */
 export async function giveNumbers(
   tx: Tx,
   rows: readonly (StoredUser & { user: (() => ClerkUser) | null })[],
 ): Promise<void> {
-  const created = rows.flatMap((row) =>
-    row.user && row.number === null ? [{ row, at: row.user().created_at }] : [],
-  );
-  if (created.length === 0) return;
-  created.sort((a, b) => a.at - b.at);
-  const numbers = await drawNumbers(tx, created.length);
-  for (const [n, { row }] of created.entries()) row.number = numbers[n] ?? null;
+  const fresh = rows.flatMap((row) => (row.user && row.number === null ? [{ row, user: row.user }] : []));
+  if (fresh.length === 0) return;
+  const numbers = await numbersFor(tx, fresh, ({ user }) => user().created_at);
+  for (const [{ row }, number] of numbers) row.number = number;
 }
 
 /** What a batch brings to the history of days. */

@@ -12,7 +12,7 @@ import type { Live } from "../fold/snapshot.js";
 import type { ApplyOptions } from "./batch.js";
 import { createCopiedRows } from "./copied-rows.js";
 import { activityRow, derivedRows } from "./derive.js";
-import { dayChangesOf, drawNumbers } from "./history.js";
+import { dayChangesOf, numbersFor } from "./history.js";
 import { isPoison } from "./isolate.js";
 import type { ActiveOn, Outcome } from "./merge-locked.js";
 import { userRow } from "./rows.js";
@@ -33,7 +33,8 @@ export async function loadUsers(
   { lagMs, fence, within }: Pick<ApplyOptions, "lagMs" | "fence" | "within">,
 ): Promise<boolean> {
   try {
-    const { tables, changes, days } = await rowsOf(snapshots, await numbersOf(sql, snapshots), lagMs);
+    const numbers = await numbersFor(sql, snapshots, ({ object }) => object.created_at);
+    const { tables, changes, days } = await rowsOf(numbers, lagMs);
     await sql.begin(async (tx) => {
       limitLocks(tx, LOCK_TIMEOUT_MS);
       await fence?.(tx);
@@ -48,18 +49,7 @@ export async function loadUsers(
   }
 }
 
-/** Numbers in the order of creation, by id. */
-async function numbersOf(sql: Sql, snapshots: readonly Live<ClerkUser>[]): Promise<Map<string, number>> {
-  const numbers = await drawNumbers(sql, snapshots.length);
-  const created = [...snapshots].sort((a, b) => a.object.created_at - b.object.created_at);
-  return new Map(numbers.map((number, n) => [created[n]?.id ?? "", number]));
-}
-
-async function rowsOf(
-  snapshots: readonly Live<ClerkUser>[],
-  numbers: ReadonlyMap<string, number>,
-  lagMs: number,
-) {
+async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: number) {
   const rows = {
     users: createCopiedRows(users),
     user_search: createCopiedRows(search),
@@ -73,10 +63,9 @@ async function rowsOf(
   const active: ActiveOn<StoredUser>[] = [];
   const pause = createPause();
   // In the order in which everybody locks.
-  for (const snapshot of [...snapshots].sort((a, b) => (a.id < b.id ? -1 : 1))) {
-    const { id } = snapshot;
+  for (const [snapshot, number] of [...numbers].sort(([a], [b]) => (a.id < b.id ? -1 : 1))) {
     const { state } = fold(USER, UNKNOWN, snapshot, lagMs);
-    const { row, user } = userRow(id, state, { number: numbers.get(id) ?? null, created_day: null });
+    const { row, user } = userRow(snapshot.id, state, { number, created_day: null });
     if (!user) continue;
     await pause();
     const derived = derivedRows(user);
