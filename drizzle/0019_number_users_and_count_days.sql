@@ -75,7 +75,7 @@ BEGIN
 	SELECT date '1970-01-01' + r.day, r.created, r.deleted FROM unnest($1, $2, $3) AS r(day, created, deleted) ORDER BY 1
 	ON CONFLICT (day) DO UPDATE SET created = d.created + excluded.created, deleted = d.deleted + excluded.deleted;
 END $$;--> statement-breakpoint
--- Under which days these users are to be counted, as `countedDays` of sync/apply/rows.ts says it.
+-- Under which days these users are to be counted, as `userRow` and `countedTombstone` of sync/apply/rows.ts say it.
 CREATE FUNCTION "mirror_data"."days_to_count"(ids text[])
 RETURNS TABLE (id text, is_live boolean, created_at bigint, created_day integer, deleted_day integer) LANGUAGE sql STABLE AS $$
 	SELECT u.id, s.id IS NOT NULL, s.created_at,
