@@ -1,21 +1,18 @@
 import { type Asker, overloaded } from "../../lib/shares.js";
-import { COLUMNS } from "../columns.js";
-import { compileFilter } from "../compile.js";
-import { type Condition, keepsEverybody, type TimeField } from "../condition.js";
+import { keepsEverybody } from "../condition.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
 import { createKeptAnswers } from "../kept-answers.js";
-import { EVERYBODY } from "../language/algebra.js";
 import { problem } from "../language/problems.js";
 import { countStatement } from "../page.js";
-import { Parameters } from "../parameters.js";
-import { numberOf, type RawRow } from "../present.js";
-import type { Statement } from "../run.js";
+import { numberOf } from "../present.js";
 import { MOST_BY_PIECES } from "../strategy.js";
-import { fromOf, type Search, whereClause } from "../where.js";
-import { leastBuckets, type Span, seriesOf } from "./buckets.js";
+import type { Search } from "../where.js";
+import { createActivityState } from "./activity-state.js";
+import { leastBuckets, seriesOf } from "./buckets.js";
+import { compiled, knownSpans } from "./known-spans.js";
 import { presentAggregate, presentTotal, type Row, rowOf } from "./present.js";
-import type { AggregateRequest, Group } from "./request.js";
-import { type BoundedSeries, type BoundedSpan, type Spans, spanFor } from "./spans.js";
+import { type AggregateRequest, type Group, isOfActivity } from "./request.js";
+import { type BoundedSeries, type BoundedSpan, spanFor } from "./spans.js";
 import { aggregateStatement, isOfTheMoment, isUnfilled } from "./statement.js";
 
 /** Counts users by what they have in common. */
@@ -36,6 +33,8 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
     sizeOf: (answer) => answer.length,
   });
 
+  const activityState = createActivityState(run, guard);
+
   async function of(request: AggregateRequest, asker: Asker): Promise<string> {
     if (request.groups.length === 0 && keepsEverybody(request.filter)) {
       return presentTotal(await counts.all(asker));
@@ -43,21 +42,22 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
     const search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES, nowMs: nowMs() };
     // What is asked of this moment has it among its parameters.
     const moment = request.groups.some(isOfTheMoment) ? search.nowMs : null;
-    const question = [request, compiled(request, search).params.values, moment];
+    const activity = request.groups.some(isOfActivity) ? await activityState(asker) : null;
+    const question = [request, compiled(request.filter, search).params.values, moment, activity];
     return kept(question, (asker) => guard(() => answer(request, search, asker)), asker);
   }
 
   /** Somebody who is added after the first and the last time were read can be in none of the buckets; then all is read anew. */
   async function answer(request: AggregateRequest, search: Search, asker: Asker): Promise<string> {
     if (request.groups.length === 0) return presentTotal(await countOf(request, search, asker));
-    const times = spansOf(request, search, asker);
+    const times = knownSpans(run, request.filter, search, asker);
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const spans = await Promise.all(
         request.groups.map((group) => (group.kind === "time" ? spanFor(group, request.filter, times) : null)),
       );
       refuseUnfillable(request, spans);
       const series = await Promise.all(request.groups.map((group, n) => boundedSeries(group, spans[n])));
-      const { where, params } = compiled(request, search);
+      const { where, params } = compiled(request.filter, search);
       const statement = aggregateStatement(request, { where, params, nowMs: search.nowMs, series });
       const raw = await run(statement, { how: "as asked" }, asker);
       const rows = raw.map((row) => rowOf(row, request.groups.length));
@@ -69,42 +69,12 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
   }
 
   async function countOf(request: AggregateRequest, search: Search, asker: Asker): Promise<number> {
-    const { where, params } = compiled(request, search);
+    const { where, params } = compiled(request.filter, search);
     const [row] = await run({ text: countStatement(where), params }, { how: "as asked" }, asker);
     return numberOf(row?.[0]) ?? 0;
   }
 
-  function spansOf(request: AggregateRequest, search: Search, asker: Asker): Spans {
-    return {
-      async ofAll(field) {
-        const statement = spanStatement(EVERYBODY, field, search);
-        return spanIn(await run(statement, { how: "lookup", isCommon: false }, asker));
-      },
-      async ofKept(field) {
-        const statement = spanStatement(request.filter, field, search);
-        return spanIn(await run(statement, { how: "as asked" }, asker));
-      },
-    };
-  }
-
   return { of };
-}
-
-function spanIn([row]: readonly RawRow[]): Span | null {
-  const [fromMs, toMs] = [numberOf(row?.[0]), numberOf(row?.[1])];
-  return fromMs === null || toMs === null ? null : { fromMs, toMs };
-}
-
-function spanStatement(filter: Condition, field: TimeField, search: Search): Statement {
-  const { where, params } = compiled({ filter }, search);
-  const { sql, table } = COLUMNS[field];
-  const text = `select min(${sql}), max(${sql}) from ${fromOf(where, table).from} ${whereClause(where.conditions)}`;
-  return { text, params };
-}
-
-function compiled({ filter }: Pick<AggregateRequest, "filter">, search: Search) {
-  const params = new Parameters();
-  return { where: compileFilter(filter, params, { ...search, gather: true }), params };
 }
 
 async function boundedSeries(

@@ -2,14 +2,14 @@ import { COLUMNS, type Table } from "../columns.js";
 import { metadataAt } from "../compile/metadata.js";
 import type { FieldName } from "../field.js";
 import type { Parameters } from "../parameters.js";
-import type { Group } from "./request.js";
+import { ACTIVE_DAY, type Group } from "./request.js";
 
 /**
  * How users are told apart by one field. `flag`, `time`: a value of each user. `text`: one, or none. `texts`: any number of them.
- * `json`: what stands in metadata, where an array is its elements.
+ * `json`: what stands in metadata, where an array is its elements. `days`: bits of days on which users were active.
  */
 export interface Grouping {
-  kind: "time" | "flag" | "text" | "texts" | "json";
+  kind: "time" | "flag" | "text" | "texts" | "json" | "days";
   /** Each of these tables has it; the first is the one that is read the fastest. Empty: it is in rows of its own. */
   in: readonly Table[];
   /** What is read of each user. Of metadata it is the text of the value, and its type. */
@@ -45,7 +45,7 @@ const listed = (sql: string): Grouping => ({ kind: "texts", in: ["search"], read
 const elements: Grouping = { kind: "text", in: [], read: () => [] };
 
 /** Texts that fold case in filters are shown folded: what a group is called is what a filter for its users says. */
-const FIELDS: Readonly<Record<FieldName, Grouping>> = {
+const FIELDS: Readonly<Record<FieldName | typeof ACTIVE_DAY, Grouping>> = {
   id: { kind: "text", in: ANYWHERE, read: ({ alias }) => [`${alias}.id`] },
   external_id: text("s.external_id"),
   username: text("s.username_key"),
@@ -75,6 +75,8 @@ const FIELDS: Readonly<Record<FieldName, Grouping>> = {
   updated_at: time("updated_at", ["activity"]),
   last_active_at: time("last_active_at", ["activity"]),
   last_sign_in_at: time("last_sign_in_at", ["activity"]),
+  /** Its table has the numbers of the bits. */
+  [ACTIVE_DAY]: { kind: "days", in: ["activity"], read: () => [] },
 };
 
 /** Where the values stand that a user has in rows of their own. */

@@ -21,14 +21,22 @@ export interface AggregateRequest {
 
 export type Group = TimeGroup | { kind: "value"; of: FieldRef };
 
+/** A time that each user has once, or a day on which a user was active, of which there can be many. */
+export type GroupedTime = TimeField | typeof ACTIVE_DAY;
+
+/** Days of activity are UTC days. */
+export const ACTIVE_DAY = "active_day";
+
 export interface TimeGroup {
   kind: "time";
-  field: TimeField;
+  field: GroupedTime;
   bucket: Bucket;
   zone: string;
   /** Where it stands in the request, for what is said of it. */
   at: string;
 }
+
+const DAY_BUCKETS = BUCKETS.filter((bucket) => bucket !== "hour");
 
 const ORDERS = ["count", "-count", "key", "-key"] as const;
 export type AggregateOrder = (typeof ORDERS)[number];
@@ -51,6 +59,7 @@ export function parseAggregate(text: string, context: FilterContext): AggregateR
     parseGroup(group, context, itemPath("group_by", n)),
   );
   if (groups.length > MOST_GROUPS) throw problem("group_by", `has at most ${MOST_GROUPS} groups.`);
+  refuseTwoActiveDays(groups);
   return {
     ...{ filter, groups },
     orders: ordersOf(given.get("order_by")),
@@ -65,13 +74,16 @@ function parseGroup(value: unknown, context: FilterContext, at: string): Group {
     ? { field: value, bucket: undefined, time_zone: undefined }
     : groupMembers(value, at);
   if (typeof field !== "string") throw problem(memberPath(at, "field"), "must be the name of a field.");
+  const zoneAt = memberPath(at, "time_zone");
+  if (field === ACTIVE_DAY) {
+    const chosen = bucketOf({ field, bucket, isText, at }, DAY_BUCKETS);
+    if (zoneOf(time_zone, zoneAt) === "UTC") return timeGroup(field, chosen, "UTC", at);
+    throw problem(zoneAt, "must be UTC: days of activity are UTC days.");
+  }
   const of = parseFieldRef(field, context.scopes, isText ? at : memberPath(at, "field"));
   if (of.kind === "field" && isTimeField(of.name)) {
-    const chosen = BUCKETS.find((known) => known === bucket);
-    if (chosen) return { kind: "time", field: of.name, bucket: chosen, zone: zoneOf(time_zone, at), at };
-    throw isText
-      ? problem(at, `is a time, and needs a bucket: {"field": ${JSON.stringify(field)}, "bucket": "day"}.`)
-      : problem(memberPath(at, "bucket"), `must be one of ${BUCKETS.join(", ")}.`);
+    const chosen = bucketOf({ field, bucket, isText, at }, BUCKETS);
+    return timeGroup(of.name, chosen, zoneOf(time_zone, zoneAt), at);
   }
   for (const [name, given] of Object.entries({ bucket, time_zone })) {
     if (given != null) throw problem(memberPath(at, name), "goes only with a time.");
@@ -79,11 +91,37 @@ function parseGroup(value: unknown, context: FilterContext, at: string): Group {
   return { kind: "value", of };
 }
 
-function zoneOf(value: unknown, at: string): string {
+const timeGroup = (field: GroupedTime, bucket: Bucket, zone: string, at: string): TimeGroup => ({
+  ...{ kind: "time", field, bucket, zone, at },
+});
+
+function bucketOf(
+  { field, bucket, isText, at }: { field: string; bucket: unknown; isText: boolean; at: string },
+  buckets: readonly Bucket[],
+): Bucket {
+  const chosen = buckets.find((known) => known === bucket);
+  if (chosen) return chosen;
+  throw isText
+    ? problem(at, `is a time, and needs a bucket: {"field": ${JSON.stringify(field)}, "bucket": "day"}.`)
+    : problem(memberPath(at, "bucket"), `must be one of ${buckets.join(", ")}.`);
+}
+
+/** Whether it is told by the history of activity. */
+export const isOfActivity = (group: Group): boolean => group.kind === "time" && group.field === ACTIVE_DAY;
+
+/** Who was active on one day and on another is another question. */
+function refuseTwoActiveDays(groups: readonly Group[]): void {
+  const [, second] = groups.flatMap((group) =>
+    group.kind === "time" && isOfActivity(group) ? [group.at] : [],
+  );
+  if (second !== undefined) throw problem(second, `can't be ${ACTIVE_DAY} a second time.`);
+}
+
+export function zoneOf(value: unknown, at: string): string {
   if (value == null) return "UTC";
   const zone = typeof value === "string" ? zoneNamed(value) : null;
   if (zone !== null) return zone;
-  throw problem(memberPath(at, "time_zone"), "must be a time zone's name, as Europe/Berlin or UTC.");
+  throw problem(at, "must be a time zone's name, as Europe/Berlin or UTC.");
 }
 
 function ordersOf(value: unknown): AggregateOrder[] {

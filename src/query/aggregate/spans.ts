@@ -1,8 +1,8 @@
-import type { Bound, Condition, TimeField } from "../condition.js";
+import type { Bound, Condition } from "../condition.js";
 import { conjuncts, keepsEverybody } from "../condition.js";
 import { problem } from "../language/problems.js";
 import { isCountable, type Series, type Span } from "./buckets.js";
-import type { TimeGroup } from "./request.js";
+import type { GroupedTime, TimeGroup } from "./request.js";
 
 /** The first and the last millisecond that a filter allows in a field; null where it sets no bound. */
 interface Bounds {
@@ -13,9 +13,9 @@ interface Bounds {
 /** From the first time that there is to the last; null: there are none. */
 export interface Spans {
   /** Of all users: an index has it at once. */
-  ofAll(field: TimeField): Promise<Span | null>;
+  ofAll(field: GroupedTime): Promise<Span | null>;
   /** Of those whom the filter keeps, who have to be looked through. */
-  ofKept(field: TimeField): Promise<Span | null>;
+  ofKept(field: GroupedTime): Promise<Span | null>;
 }
 
 /** Which of the buckets are shown where they are empty: from the first on, or to the last; otherwise from or to those with users. */
@@ -37,7 +37,7 @@ const INSIDE: Record<Bound, { side: keyof Bounds; plusMs: number }> = {
 };
 
 /** By what must hold in any case; a bound inside `or` or `not` is none. */
-function boundsOf(field: TimeField, filter: Condition): Bounds {
+function boundsOf(field: GroupedTime, filter: Condition): Bounds {
   const bounds: Bounds = { fromMs: null, toMs: null };
   for (const condition of conjuncts(filter)) {
     if (condition.kind !== "compare" || condition.field !== field || !("valueMs" in condition)) continue;

@@ -2,20 +2,14 @@ import type { Table } from "../columns.js";
 import type { Parameters } from "../parameters.js";
 import type { Statement } from "../run.js";
 import { fromOf, type Where, whereClause } from "../where.js";
-import { elementsOf, type Grouping, groupingOf } from "./groupings.js";
+import { bitsOfWord, wordOf } from "./active-bits.js";
+import { elementsOf, groupingOf } from "./groupings.js";
 import type { AggregateOrder, AggregateRequest, Group } from "./request.js";
 import type { BoundedSeries } from "./spans.js";
+import { isDays, type Key, ordinals, pieceOf, spreadSteps } from "./spread.js";
 
 /** Rows that empty buckets may add: groups times buckets. Beyond this, filling takes a second and more. */
 const MOST_FILLED = 1_000_000;
-
-/** One field by which is grouped. `n`: its number, by which the columns of the statement are named. */
-interface Key {
-  n: number;
-  group: Group;
-  grouping: Grouping;
-  series: BoundedSeries | null;
-}
 
 export interface AggregateContext {
   where: Where;
@@ -40,9 +34,7 @@ export function aggregateStatement(request: AggregateRequest, context: Aggregate
   const grouped = groupedSteps(keys, context);
   const steps = [
     ...grouped.steps,
-    `spread as materialized (
-      select ${keys.map(spreadKey).join(", ")}, sum(users)::bigint as users
-      from grouped ${keys.map(spreadJoin).join(" ")} group by ${ordinals(keys.length)})`,
+    ...spreadSteps(keys),
     ...(others.length > 0
       ? [`others as materialized (select distinct ${others.map(({ n }) => `k${n}`).join(", ")} from spread)`]
       : []),
@@ -70,7 +62,8 @@ export const isUnfilled = (rowsToFillCount: number): boolean => rowsToFillCount 
 /**
  * Grouped right where users are read, because only then several processes do it. Where users are told apart by what they have in
  * rows of their own, they are counted once for each value, and those whom a filter keeps are found first (`matching`), so that
- * nobody else's rows are read. `total`: how many users there are.
+ * nobody else's rows are read. Where days of activity are a key, each group is cut by words, and has who is in it as bits.
+ * `total`: how many users there are.
  */
 function groupedSteps(keys: readonly Key[], context: AggregateContext): { steps: string[]; total: string } {
   const { conditions } = context.where;
@@ -81,8 +74,17 @@ function groupedSteps(keys: readonly Key[], context: AggregateContext): { steps:
     const rows = elementsOf(group);
     return rows === null ? [] : [{ n, rows }];
   });
-  const grouped = (columns: readonly string[], rows: string) => `grouped as materialized (
-      select ${columns.join(", ")}, count(*) as users from ${rows} group by ${ordinals(columns.length)})`;
+  const isOfDays = keys.some(isDays);
+  const number = { sql: `${ALIASES.activity}.number`, name: "number" };
+  const grouped = (columns: readonly string[], rows: string, numberIn = number.sql) => {
+    const [read, counted] = [[...columns], ["count(*) as users"]];
+    if (isOfDays) {
+      read.push(`${wordOf(numberIn)} as word`);
+      counted.push(`${bitsOfWord(numberIn)} as bits`);
+    }
+    return `grouped as materialized (
+      select ${[...read, ...counted].join(", ")} from ${rows} group by ${ordinals(read.length)})`;
+  };
   if (apart.length === 0) {
     const steps = [grouped(beside.map(named), `${from} ${whereClause(conditions)}`)];
     return { steps, total: "(select sum(users) from grouped)" };
@@ -97,11 +99,11 @@ function groupedSteps(keys: readonly Key[], context: AggregateContext): { steps:
     const steps = [grouped([...beside.map(named), ...values], from + joined(id, "").join(""))];
     return { steps, total: `(select count(*) from ${from})` };
   }
-  const found = [`${id} as id`, ...beside.map(named)].join(", ");
+  const found = [`${id} as id`, ...[...beside, ...(isOfDays ? [number] : [])].map(named)].join(", ");
   const theirs = joined("matching.id", "where user_id in (select id from matching)");
   const steps = [
     `matching as materialized (select ${found} from ${from} ${whereClause(conditions)})`,
-    grouped([...beside.map(({ name }) => name), ...values], `matching${theirs.join("")}`),
+    grouped([...beside.map(({ name }) => name), ...values], `matching${theirs.join("")}`, number.name),
   ];
   return { steps, total: "(select count(*) from matching)" };
 }
@@ -123,8 +125,7 @@ function columnsBeside(
   const table = grouping.in.find((known) => tables.has(known)) ?? "search";
   const [value, type] = grouping.read({ alias: ALIASES[table], id, params, nowMs });
   if (value === undefined) return [];
-  // A constant and no parameter: what Postgres has to read from a text, it would read anew for each user.
-  const sql = series ? `width_bucket(${value}, '{${endsOf(series)}}'::bigint[])` : value;
+  const sql = series ? pieceOf(value, series) : value;
   return [{ sql, name: `g${n}` }, ...(type === undefined ? [] : [{ sql: type, name: `t${n}` }])];
 }
 
@@ -141,41 +142,6 @@ function tablesFor(keys: readonly Key[], where: Where): ReadonlySet<Table> {
     if (fastest && !grouping.in.some((table) => tables.has(table))) tables.add(fastest);
   }
   return tables;
-}
-
-/** The starts of all pieces, and where the last of them ends. */
-const endsOf = ({ starts, endMs }: BoundedSeries) => (starts.length > 0 ? [...starts, endMs] : []).join(",");
-
-/** A time that is in no bucket is in the bucket -1. */
-function spreadKey({ n, grouping, series }: Key): string {
-  switch (grouping.kind) {
-    case "time":
-      return `case when g${n} is not null then coalesce(('{${series?.numbers.join(",") ?? ""}}'::int[])[g${n}], -1) end as k${n}`;
-    case "json":
-    case "texts":
-      return `v${n}.v as k${n}`;
-    default:
-      return `g${n} as k${n}`;
-  }
-}
-
-/**
- * A user has each value once. Whoever has none is joined to null. Only where there can be several are they looked for twins, which
- * takes ten times as long.
- */
-function spreadJoin({ n, grouping }: Key): string {
-  switch (grouping.kind) {
-    case "texts":
-      return `left join lateral unnest(case when cardinality(g${n}) < 2 then g${n}
-        else array(select distinct v from unnest(g${n}) as e(v)) end) as v${n}(v) on true`;
-    case "json":
-      return `left join lateral unnest(case t${n}
-        when 'array' then array(select distinct nullif(v, 'null') from jsonb_array_elements(g${n}::jsonb) as e(v))
-        when 'string' then array[to_jsonb(g${n})]
-        else array[g${n}::jsonb] end) as v${n}(v) on true`;
-    default:
-      return "";
-  }
 }
 
 /** A row with no users for each bucket and each of the other keys; it is summed up with the others. */
@@ -245,5 +211,3 @@ function orderOfKey({ n, grouping }: Key, direction: string): string[] {
       return [isNull, `k${n} ${direction}`];
   }
 }
-
-const ordinals = (count: number) => Array.from({ length: count }, (_, n) => n + 1).join(", ");

@@ -1,4 +1,4 @@
-// Covers src/query/aggregate/{aggregates,statement,groupings,spans,present,request}.ts
+// Covers src/query/aggregate/{aggregates,statement,groupings,spread,spans,known-spans,present,request}.ts
 
 import fc from "fast-check";
 import { describe, expect, vi } from "vitest";
@@ -6,7 +6,7 @@ import { SCOPES } from "../../../src/auth/scopes.js";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { OURSELVES } from "../../../src/lib/shares.js";
 import { type Aggregates, createAggregates } from "../../../src/query/aggregate/aggregates.js";
-import { BUCKETS } from "../../../src/query/aggregate/buckets.js";
+import { BUCKETS, type Bucket } from "../../../src/query/aggregate/buckets.js";
 import { parseAggregate } from "../../../src/query/aggregate/request.js";
 import { createQueryEngine } from "../../../src/query/engine.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
@@ -56,7 +56,14 @@ const timeGroup = fc.record({
 const valueGroup = fc.constantFrom(...VALUES).map((field): ModelGroup => ({ field }));
 const longTimeGroup = timeGroup.map((group) => ({ ...group, bucket: "week" as const }));
 const dayGroup = timeGroup.map((group) => ({ ...group, bucket: "day" as const }));
+const activeGroup = fc
+  .constantFrom("day", "week", "month")
+  .map((bucket): ModelGroup => ({ field: "active_day", bucket: bucket as Bucket }));
 const groups: fc.Arbitrary<ModelGroup[]> = fc.oneof(
+  fc.tuple(activeGroup),
+  fc.tuple(activeGroup, valueGroup),
+  fc.tuple(valueGroup, activeGroup, valueGroup),
+  fc.tuple(activeGroup, longTimeGroup),
   fc.tuple(timeGroup),
   fc.tuple(valueGroup),
   fc.tuple(dayGroup, valueGroup),
@@ -233,6 +240,39 @@ describe("an aggregate", () => {
       ["2026-05-03", 1],
     ]);
     expect(total).toBe(2);
+  });
+
+  test("of days of activity is made anew when a day comes to light of somebody who is as before", async ({
+    db,
+  }) => {
+    const weeks = { group_by: [{ field: "active_day", bucket: "week" }] };
+    const seen = (id: string, last_active_at: string, updated_at = 1) =>
+      add(db, { id, updated_at, last_active_at: Date.parse(last_active_at) });
+    await seen("user_1", "2026-05-13");
+    await add(db, { id: "user_2" });
+    const aggregates = aggregatesOf(db);
+    expect(await ask(aggregates, weeks)).toEqual({
+      data: [
+        { keys: ["2026-05-11"], count: 1 },
+        { keys: [null], count: 1 },
+      ],
+      ...{ other: 0, total: 2 },
+    });
+    const [before] = await db.sql`select max(position) as position from mirror_data.changes`;
+    await seen("user_1", "2026-04-30", 0);
+    expect(await db.sql`select max(position) as position from mirror_data.changes`).toEqual([before]);
+    expect(await ask(aggregates, weeks)).toEqual({
+      data: [
+        { keys: ["2026-04-27"], count: 1 },
+        { keys: ["2026-05-04"], count: 0 },
+        { keys: ["2026-05-11"], count: 1 },
+        { keys: [null], count: 1 },
+      ],
+      ...{ other: 0, total: 2 },
+    });
+    expect((await ask(aggregates, { ...weeks, filter: { id: "user_2" } })).data).toEqual([
+      { keys: [null], count: 1 },
+    ]);
   });
 
   test("tells who is locked at this moment", async ({ db }) => {

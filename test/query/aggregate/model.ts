@@ -83,14 +83,18 @@ export function modelAggregate(users: readonly ModelUser[], request: ModelReques
 function valuesOf(user: ModelUser, group: ModelGroup): unknown[] {
   const { field } = group;
   if (group.bucket) {
-    const ms = user.fields[field];
-    return [typeof ms === "number" ? labelOf(group, ms) : null];
+    const labels = timesOf(user, field).map((ms) => labelOf(group, ms));
+    return labels.length > 0 ? [...new Set(labels)] : [null];
   }
   const value = field.includes(".") ? atPath(user.fields, keysOf(field)) : user.fields[field];
   const values = user.lists[field] ?? (Array.isArray(value) && field.includes(".") ? value : [value ?? null]);
   const distinct = [...new Map(values.map((one) => [canonical(one ?? null), one ?? null])).values()];
   return distinct.length > 0 ? distinct : [null];
 }
+
+/** The time that a user has, or the days on which it was active. */
+const timesOf = ({ fields, lists }: ModelUser, field: string): number[] =>
+  [fields[field], ...(lists[field] ?? [])].filter((ms) => typeof ms === "number");
 
 const keysOf = (path: string) => (path.match(/"[^"]*"|[^.]+/g) ?? []).map((key) => key.replaceAll('"', ""));
 
@@ -103,7 +107,7 @@ function atPath(value: unknown, path: readonly string[]): unknown {
 
 /** The buckets that are shown, in the order of time. */
 function seriesOf(kept: readonly ModelUser[], group: ModelGroup, [from, to]: [number | null, number | null]) {
-  const times = kept.map(({ fields }) => fields[group.field]).filter((ms) => typeof ms === "number");
+  const times = kept.flatMap((user) => timesOf(user, group.field));
   if (times.length === 0 && (from === null || to === null)) return [];
   const [first, last] = [from ?? Math.min(...times), to ?? Math.max(...times)];
   const labels = new Set<string>();

@@ -6,6 +6,7 @@ import type { TestDatabase } from "../../support/database.js";
 import type { ModelUser } from "./model.js";
 
 const QUARTER_MS = 900_000;
+const DAY_MS = 86_400_000;
 const at = (text: string) => Date.parse(text);
 
 /** Clocks are changed in Europe on the 29th, on Lord Howe on the 4th of April. */
@@ -59,6 +60,7 @@ const person = fc.record({
     within(at("2026-04-04T13:00Z"), at("2026-04-04T17:00Z")),
   ),
   last_active_at: maybe(within(ACTIVE.fromMs, ACTIVE.toMs)),
+  visits: fc.array(within(ACTIVE.fromMs - 60 * DAY_MS, ACTIVE.toMs), { maxLength: 4 }),
   banned: fc.boolean(),
   two_factor_enabled: fc.boolean(),
   first_name: maybe(fc.constantFrom("Ann", "ANN", "Ünï")),
@@ -80,8 +82,16 @@ export async function storePeople({ sql }: TestDatabase, count: number): Promise
   const made = fc.sample(person, { numRuns: count, seed: 11 });
   const named = made.map((one, n) => ({ ...one, id: `user_${String(n).padStart(4, "0")}` }));
   await applyItems(sql, named.map(snapshotsOf), { lagMs: 60_000 });
+  await applyItems(sql, named.flatMap(earlierVisits), { lagMs: 60_000 });
   return named.map(modelOf);
 }
+
+/** What was seen of them before they were last active. */
+const visitsOf = ({ visits, last_active_at }: Person) => visits.filter((ms) => ms < (last_active_at ?? 0));
+const earlierVisits = (made: Person & { id: string }) =>
+  visitsOf(made).map((last_active_at) => ({
+    users: [userSnapshot(clerkUser({ id: made.id, last_active_at, updated_at: 0 }), "page", 0)],
+  }));
 
 const metadataOf = ({ plan }: Person) => ({
   public_metadata: plan === undefined ? {} : { plan, deep: { "a.b": plan } },
@@ -90,7 +100,7 @@ const metadataOf = ({ plan }: Person) => ({
 });
 
 function snapshotsOf(made: Person & { id: string }) {
-  const { id, emails, hasPrimary, phones, providers, memberships, plan: _, ...fields } = made;
+  const { id, emails, hasPrimary, phones, providers, memberships, plan: _, visits: __, ...fields } = made;
   const list = (values: readonly string[], name: string) =>
     values.map((value, n) => ({ id: `${name}_${id}_${n}`, [name]: value }));
   const user = clerkUser({
@@ -146,6 +156,9 @@ function modelOf(made: Person & { id: string }): ModelUser {
       provider: providers.map((provider) => provider.replace("oauth_", "")),
       organization_id: memberships.map(([organization]) => organization),
       organization_role: memberships.map(([, role]) => role),
+      active_day: [...visitsOf(made), ...(last_active_at === null ? [] : [last_active_at])].map(
+        (ms) => Math.floor(ms / DAY_MS) * DAY_MS,
+      ),
     },
   };
 }

@@ -42,7 +42,18 @@ test("a group is a field, or a time with a bucket in UTC or another zone", () =>
   ]);
 });
 
+test("days of activity are UTC days", () => {
+  for (const time_zone of ["UTC", null]) {
+    const { groups } = parse({
+      group_by: [{ field: "active_day", bucket: "week", time_zone }],
+      cumulative: true,
+    });
+    expect(groups).toMatchObject([{ kind: "time", field: "active_day", bucket: "week", zone: "UTC" }]);
+  }
+});
+
 const DAY = { field: "created_at", bucket: "day" };
+const ACTIVE = { field: "active_day", bucket: "day" };
 const refused: [object, string][] = [
   [{ filters: {} }, "filters"],
   [{ filter: null }, "filter"],
@@ -57,7 +68,11 @@ const refused: [object, string][] = [
   [{ group_by: ["public_metadata"] }, "group_by[0]"],
   [{ group_by: ["public_metadata.a..b"] }, "group_by[0]"],
   [{ group_by: ["active_day"] }, "group_by[0]"],
-  [{ group_by: [{ field: "active_day", bucket: "day" }] }, "group_by[0].field"],
+  [{ group_by: [{ field: "active_day" }] }, "group_by[0].bucket"],
+  [{ group_by: [{ field: "active_day", bucket: "hour" }] }, "group_by[0].bucket"],
+  [{ group_by: [{ ...ACTIVE, time_zone: "Europe/Berlin" }] }, "group_by[0].time_zone"],
+  [{ group_by: [{ ...ACTIVE, time_zone: 1 }] }, "group_by[0].time_zone"],
+  [{ group_by: [ACTIVE, "banned", { ...ACTIVE, bucket: "week" }] }, "group_by[2]"],
   [{ group_by: [{}] }, "group_by[0].field"],
   [{ group_by: [{ field: 1 }] }, "group_by[0].field"],
   [{ group_by: [{ field: "colour" }] }, "group_by[0].field"],
