@@ -40,6 +40,7 @@ export type {
   Change,
   ChangeKind,
   ChangesOptions,
+  Cohort,
   CursorStore,
   FollowOptions,
   Grouping,
@@ -48,6 +49,8 @@ export type {
   LookupOptions,
   QueryOptions,
   QueryPage,
+  Retention,
+  RetentionOptions,
   Selection,
   User,
 } from "./types.js";

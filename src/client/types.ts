@@ -108,7 +108,10 @@ export interface LookupOptions extends Cancellable {
 
 export type Bucket = "hour" | "day" | "week" | "month";
 
-/** A field, or a time in buckets of a time zone (`Europe/Berlin`; the default is UTC). */
+/**
+ * A field, or a time in buckets of a time zone (`Europe/Berlin`; the default is UTC). `active_day` in buckets `day`, `week`, `month`
+ * counts who was active.
+ */
 export type Grouping = string | { field: string; bucket?: Bucket; timeZone?: string };
 
 export interface AggregateOptions extends Cancellable {
@@ -132,6 +135,28 @@ export interface AggregateRow {
   /** One for each grouping, in their order. Absent without a grouping. */
   keys?: (string | number | boolean | null)[];
   count: number;
+}
+
+export interface RetentionOptions extends Cancellable {
+  filter?: Filter;
+  /** Users created in the same week, the default, or month. */
+  cohort?: "week" | "month";
+  /** How many weeks or months are told of each cohort, its own first; the default is 12. */
+  periods?: number;
+  /** Whose weeks or months; the default is UTC. */
+  timeZone?: string;
+}
+
+export interface Retention {
+  data: Cohort[];
+}
+
+export interface Cohort {
+  /** Its first day: `2026-09-07`. */
+  cohort: string;
+  users: number;
+  /** How many were active in each period from the cohort's own on. Null: the history doesn't reach there, or it hasn't begun. */
+  active: (number | null)[];
 }
 
 export type ChangeKind = "user" | "organization" | "membership";

@@ -9,6 +9,8 @@ import type {
   LookupOptions,
   QueryOptions,
   QueryPage,
+  Retention,
+  RetentionOptions,
   Selection,
   User,
 } from "./types.js";
@@ -29,6 +31,8 @@ export interface Users {
   lookup(options: LookupOptions & { fields?: never }): Promise<(User | null)[]>;
   lookup(options: LookupOptions): Promise<(Shown | null)[]>;
   aggregate(options?: AggregateOptions): Promise<Aggregate>;
+  /** Of those created in each week or month, how many were active then and later. */
+  retention(options?: RetentionOptions): Promise<Retention>;
 }
 
 export function createUsers(transport: Transport): Users {
@@ -72,7 +76,14 @@ export function createUsers(transport: Transport): Users {
     return answer as unknown as Aggregate;
   }
 
-  return { query, iterate, export: exported, lookup, aggregate };
+  async function retention({ signal, ...options }: RetentionOptions = {}): Promise<Retention> {
+    const { filter, cohort, periods, timeZone } = options;
+    const body = { filter, cohort, periods, time_zone: timeZone };
+    const answer = await transport.json({ method: "POST", path: "/mirror/users/retention", body, signal });
+    return answer as unknown as Retention;
+  }
+
+  return { query, iterate, export: exported, lookup, aggregate, retention };
 }
 
 /** What isn't known here goes along: the mirror says what is wrong with it. */

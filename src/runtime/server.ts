@@ -15,6 +15,7 @@ import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
 import { createAggregates } from "../query/aggregate/aggregates.js";
+import { createCohorts } from "../query/aggregate/cohorts.js";
 import { createCurrentObjects } from "../query/current-objects.js";
 import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
@@ -162,6 +163,7 @@ async function serve(
     },
     aggregate: {
       aggregates: createAggregates(engine, { guard, nowMs: clock.now }),
+      cohorts: createCohorts(engine, { guard, nowMs: clock.now }),
       ...{ nowMs: clock.now, asOfMs: completeness.asOfMs },
     },
     users: {

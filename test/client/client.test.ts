@@ -195,6 +195,20 @@ test("lookups and aggregates are sent as the API names things", async () => {
   ]);
 });
 
+test("retention is asked for as the API names things", async () => {
+  const retention = { data: [{ cohort: "2026-09-07", users: 3, active: [2, null] }] };
+  const { users } = await clientOf([json(retention), json(retention)]);
+  expect(await users.retention()).toEqual(retention);
+  await users.retention({ filter: { banned: false }, cohort: "month", periods: 2, timeZone: "Asia/Tokyo" });
+  expect(requests().map(({ url, body }) => ({ url, body }))).toEqual([
+    { url: "/mirror/users/retention", body: {} },
+    {
+      url: "/mirror/users/retention",
+      body: { filter: { banned: false }, cohort: "month", periods: 2, time_zone: "Asia/Tokyo" },
+    },
+  ]);
+});
+
 test("a grouping goes to the mirror with all its members, so that none is overlooked without a word", async () => {
   const { users } = await clientOf([json({ data: [], other: 0, total: 0 })]);
   const misspelled = { field: "created_at", bucket: "day", timezone: "Europe/Berlin" } as const;

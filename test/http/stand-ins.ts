@@ -158,6 +158,12 @@ export function standInApp(overrides: Overrides = {}) {
           return '{"data":[],"other":0,"total":0}';
         },
       },
+      cohorts: {
+        async of(request) {
+          asked.push(["retention", request]);
+          return '{"data":[]}';
+        },
+      },
       nowMs: () => 1_800_000_000_000,
       asOfMs: () => 1_700_000_000_000,
     },

@@ -2,9 +2,9 @@ import { expect, test } from "vitest";
 import type { Scope } from "../../../src/auth/scopes.js";
 import { principalWith, standInApp } from "../stand-ins.js";
 
-async function ask(body: string, scopes: Scope[] = ["users:read"]) {
+async function ask(body: string, scopes: Scope[] = ["users:read"], path = "/mirror/users/aggregate") {
   const { app, asked } = standInApp({ authenticate: principalWith(...scopes) });
-  const response = await app.request("/mirror/users/aggregate", { method: "POST", body });
+  const response = await app.request(path, { method: "POST", body });
   return { status: response.status, body: JSON.parse(await response.text()), asked };
 }
 
@@ -44,4 +44,20 @@ test("says where a body is wrong", async () => {
   expect((await ask("group_by=banned")).status).toBe(400);
   const longer = await ask(" ".repeat(512 * 1024 + 1));
   expect([longer.status, longer.body.errors[0].meta]).toEqual([422, { param_name: "filter" }]);
+});
+
+test("tells who came back, with the same scopes and limits", async () => {
+  const path = "/mirror/users/retention";
+  const { status, body, asked } = await ask('{"cohort":"month","filter":{"banned":true}}', undefined, path);
+  expect([status, body]).toEqual([200, { data: [] }]);
+  expect(asked).toMatchObject([["retention", { cohort: "month", periods: 12, filter: { field: "banned" } }]]);
+  const hidden = '{"filter":{"private_metadata.plan":1}}';
+  expect((await ask(hidden, undefined, path)).body.errors[0].meta).toEqual({
+    scope: "private_metadata:read",
+  });
+  expect((await ask("{}", ["admin", "changes:read"], path)).status).toBe(403);
+  expect((await ask('{"periods":0}', undefined, path)).body.errors[0].meta).toEqual({
+    param_name: "periods",
+  });
+  expect((await ask(" ".repeat(512 * 1024 + 1), undefined, path)).status).toBe(422);
 });

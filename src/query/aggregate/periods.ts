@@ -1,0 +1,38 @@
+import type { Cohort } from "./cohorts-request.js";
+
+const DAY_MS = 86_400_000;
+
+/** Weeks and months of UTC days, numbered on from that of the first of January 1970. Days are numbered from there, too. */
+export interface Periods {
+  /** In which one a day is. */
+  of(day: number): number;
+  firstDayOf(period: number): number;
+  /** The same in SQL, of a date. */
+  sql(date: string): string;
+}
+
+/** The day 0 was a Thursday: its week began three days before. */
+const FIRST_MONDAY = -3;
+
+const PERIODS: Readonly<Record<Cohort, Periods>> = {
+  week: {
+    of: (day) => Math.floor((day - FIRST_MONDAY) / 7),
+    firstDayOf: (week) => week * 7 + FIRST_MONDAY,
+    sql: (date) => `(${date} - date '1969-12-29') / 7`,
+  },
+  month: {
+    of(day) {
+      const date = new Date(day * DAY_MS);
+      return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
+    },
+    firstDayOf: (month) => Date.UTC(1970, month, 1) / DAY_MS,
+    sql: (date) => `((extract(year from ${date}) - 1970) * 12 + extract(month from ${date}) - 1)::integer`,
+  },
+};
+
+export const periodsOf = (cohort: Cohort): Periods => PERIODS[cohort];
+
+/** Of a date as buckets are called. */
+export const dayNamed = (label: string): number => Date.parse(label) / DAY_MS;
+
+export const dayAt = (ms: number): number => Math.floor(ms / DAY_MS);
