@@ -53,9 +53,14 @@ async function store({ sql }: TestDatabase, people: readonly Person[]) {
   await applyItems(sql, all, { lagMs: 0 });
 }
 
+const ZONES = ["UTC", "Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"];
+/** To make a format takes a hundred times as long as to use it. */
+const formats = new Map(
+  ZONES.map((timeZone) => [timeZone, new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short" })]),
+);
+
 /** What a zone's clocks show of a moment, as a date. */
-const localDate = (zone: string, ms: number) =>
-  new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short" }).format(ms);
+const localDate = (zone: string, ms: number) => formats.get(zone)?.format(ms) ?? "";
 
 /** The first date of the week or month that a date is in. */
 function startOf(cohort: string, date: string): string {
@@ -81,15 +86,15 @@ interface Asked {
 
 /** Counts person by person and date by date. */
 function model(people: readonly Person[], { cohort, periods, zone, from, to }: Asked, sinceMs: number) {
-  const cohortOf = ({ created_at }: Person) => startOf(cohort, localDate(zone, created_at));
   const named = (ms: number) => startOf(cohort, localDate(zone, ms));
-  const starts = people.map(cohortOf).sort();
+  const cohortOf = new Map(people.map((person) => [person, named(person.created_at)]));
+  const starts = [...cohortOf.values()].sort();
   if (starts.length === 0 && (from === null || to === null)) return { data: [] };
   if (from !== null && to !== null && from > to) return { data: [] };
   const [first, last] = [from === null ? starts[0] : named(from), to === null ? starts.at(-1) : named(to)];
   const data = [];
   for (let start = first ?? ""; start <= (last ?? ""); start = next(cohort, start)) {
-    const those = people.filter((person) => cohortOf(person) === start);
+    const those = people.filter((person) => cohortOf.get(person) === start);
     const active: (number | null)[] = [];
     for (let period = start; active.length < periods; period = next(cohort, period)) {
       const end = next(cohort, period);
@@ -125,7 +130,7 @@ describe("retention", () => {
     const asked = fc.record({
       cohort: fc.constantFrom("week", "month"),
       periods: fc.integer({ min: 1, max: 20 }),
-      zone: fc.constantFrom("UTC", "Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"),
+      zone: fc.constantFrom(...ZONES),
       banned: fc.constantFrom(true, false, null),
       from: fc.option(within("2026-02-01", "2026-06-01")),
       to: fc.option(within("2026-05-01", "2026-07-15")),
@@ -151,7 +156,7 @@ describe("retention", () => {
       }),
       { numRuns: 60 },
     );
-  }, 120_000);
+  });
 
   test("of nobody has no cohorts, but the empty ones between two bounds", async ({ db }) => {
     await keepSince(db, at("2026-05-01"));
