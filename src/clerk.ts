@@ -12,6 +12,10 @@ const id = z.string().regex(/^[!-~]{1,200}$/, "is no id");
 const MAX_TIME_MS = 8.64e15;
 const timeMs = z.number().int().min(0).max(MAX_TIME_MS);
 
+/** Whether it can be stored as a time: both JavaScript's dates and Postgres' know it. */
+export const isTimeMs = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= MAX_TIME_MS;
+
 const userSchema = z.object({ id, created_at: timeMs, updated_at: timeMs });
 const organizationSchema = z.object({ id, created_at: timeMs, updated_at: timeMs });
 const membershipSchema = z.object({

@@ -1,4 +1,4 @@
-import type { ClerkUser, Json } from "../../clerk.js";
+import { type ClerkUser, isTimeMs, type Json } from "../../clerk.js";
 import { accountKey, domainOf, exactKey, foldedKey, plainProvider, searchText } from "../../lib/text.js";
 import { safeJson } from "./safe-json.js";
 import type { ActivityRow, IdentifierRow, MetadataRow, SearchRow, StoredUser } from "./tables.js";
@@ -198,7 +198,7 @@ export function text(value: unknown): string | null {
 }
 
 function time(value: unknown): number | null {
-  return typeof value === "number" && Number.isSafeInteger(value) ? value : null;
+  return isTimeMs(value) ? value : null;
 }
 
 function objects(value: unknown): Json[] {

@@ -1,4 +1,4 @@
-import type { Json } from "../../clerk.js";
+import { isTimeMs, type Json } from "../../clerk.js";
 import { LOCKED_FOR_EVER } from "../../lib/lockout.js";
 import { digestOf } from "./content-hash.js";
 import { type Activity, type Gone, type Live, RANK } from "./snapshot.js";
@@ -248,7 +248,7 @@ export function orderKey(updatedAtMs: number, rank: number, observedAtMs: number
 const pad = (ms: number) => String(Math.trunc(ms)).padStart(16, "0");
 
 function timeOf(value: unknown): number | null {
-  return typeof value === "number" && Number.isSafeInteger(value) ? value : null;
+  return isTimeMs(value) ? value : null;
 }
 
 function greatest(a: number | null, b: number | null): number | null {
