@@ -2,7 +2,7 @@ import type postgresType from "postgres";
 import { textArray } from "../connection/bulk.js";
 import { betweenLocks, type Patience } from "./migration-locks.js";
 
-// What the fillings of large tables between two migrations share.
+// What the work between two migrations shares that fills large tables or builds their indexes.
 
 export interface Filling {
   patience: Patience;
@@ -64,6 +64,7 @@ const completeBatch = (sql: postgresType.Sql, complete: string, ids: string) =>
 export const vacuum = (sql: postgresType.Sql, tables: readonly string[], analyze = "") =>
   sql.unsafe(`vacuum (${analyze}parallel 0) ${tables.map((table) => `mirror_data.${table}`).join(", ")}`);
 
+/** Does work that may wait for others for longer than a migration may. */
 export async function unhurried(
   sql: postgresType.Sql,
   patience: Patience,
@@ -75,6 +76,7 @@ export async function unhurried(
   await sql`select set_config('lock_timeout', ${before?.timeout ?? "0"}, false)`;
 }
 
+/** Passes on what it is told, but seldom, and nothing of what is over soon. */
 export function everySoOften(tell: (text: string) => void): (text: string) => void {
   let toldAtMs = performance.now();
   return (text) => {

@@ -11,9 +11,11 @@ import { createConnections, withLimit } from "../connection/connections.js";
 import { whileServerWorks } from "../connection/long-statements.js";
 import { UNHURRIED } from "../connection/session.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
+import { buildIndexes } from "./build-indexes.js";
 import { fillColumns } from "./fill-columns.js";
+import type { Filling } from "./filling.js";
 import { createReaderRoles } from "./grants.js";
-import { betweenLocks, type Patience, takeTurn } from "./migration-locks.js";
+import { betweenLocks, takeTurn } from "./migration-locks.js";
 import { numberUsers } from "./number-users.js";
 import { refuseTransactionPooler } from "./pooler.js";
 import { createSearchIndex } from "./search-index.js";
@@ -66,10 +68,8 @@ export async function migrateDatabase(options: MigrateOptions): Promise<{ isWrit
   }
 }
 
-interface Migrating {
-  patience: Patience;
+interface Migrating extends Filling {
   folder: string;
-  onProgress: (progress: string) => void;
 }
 
 async function prepare(
@@ -210,7 +210,8 @@ const BEFORE: Readonly<Record<string, typeof fillColumns>> = {
 
 /**
  * Each in a transaction of its own, where Drizzle would take one for all that are due: what one of them locks for a moment
- * would stay locked while the next looks through a million users.
+ * would stay locked while the next looks through a million users. Of one that only makes indexes, nothing but its mark in the
+ * journal is left for its transaction in a database that somebody may use.
  */
 async function migrateOneByOne(
   sql: postgresType.Sql,
@@ -220,11 +221,14 @@ async function migrateOneByOne(
   const migrations = readMigrationFiles({ migrationsFolder: folder });
   const tags = new Map(journalOf(folder).map(({ when, tag }) => [when, tag]));
   const current = await currentMigration(sql);
-  for (const [n, { folderMillis }] of migrations.entries()) {
+  for (const [n, migration] of migrations.entries()) {
+    const { folderMillis } = migration;
     if (current !== null && folderMillis <= current) continue;
     await BEFORE[tags.get(folderMillis) ?? ""]?.(sql, { patience, onProgress });
+    const isDone = current !== null && (await buildIndexes(sql, migration.sql, { patience, onProgress }));
+    const due = [...migrations.slice(0, n), isDone ? { ...migration, sql: [] } : migration];
     await betweenLocks(sql, patience, () =>
-      dialect.migrate(migrations.slice(0, n + 1), session, { migrationsSchema: "mirror_data" }),
+      dialect.migrate(due, session, { migrationsSchema: "mirror_data" }),
     );
   }
 }
