@@ -1,4 +1,4 @@
-import { boolean, date, integer, jsonb, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
+import { bigint, boolean, date, integer, jsonb, pgSchema, text, timestamp } from "drizzle-orm/pg-core";
 
 /**
  * The views of the schema `mirror` for Drizzle: live rows only, stable across versions. Join them with your own tables:
@@ -21,6 +21,8 @@ export const mirrorUsers = mirrorSchema
     lastName: text("last_name"),
     /** The primary one; all of them: `mirrorEmailAddresses`. */
     emailAddress: text("email_address"),
+    /** The primary address's, in lower case. */
+    emailDomain: text("email_domain"),
     phoneNumber: text("phone_number"),
     web3Wallet: text("web3_wallet"),
     imageUrl: text("image_url"),
@@ -61,7 +63,7 @@ export const mirrorEmailAddresses = mirrorSchema
     ...identifier,
     emailAddress: text("email_address").notNull(),
     /** What follows the last @, in lower case. */
-    domain: text("domain").notNull(),
+    domain: text("domain"),
     isPrimary: boolean("is_primary").notNull(),
   })
   .existing();
@@ -147,5 +149,31 @@ export const mirrorDailyUsers = mirrorSchema
     active: integer("active"),
     /** Whether `active` agrees with Clerk's own number. */
     activeComplete: boolean("active_complete").notNull(),
+  })
+  .existing();
+
+/** Whom Clerk has deleted, and when the mirror learnt of it: for copies that must forget them too. */
+export const mirrorDeletedUsers = mirrorSchema
+  .view("deleted_users", { id: text("id").notNull(), deletedAt: time("deleted_at").notNull() })
+  .existing();
+
+/** What has changed, in the order of commits: whoever has read up to a position misses nothing behind it. */
+export const mirrorChanges = mirrorSchema
+  .view("changes", {
+    position: bigint("position", { mode: "number" }).notNull(),
+    type: text("type", {
+      enum: [
+        "user.upserted",
+        "user.deleted",
+        "organization.upserted",
+        "organization.deleted",
+        "membership.upserted",
+        "membership.deleted",
+      ],
+    }).notNull(),
+    id: text("id").notNull(),
+    /** Clerk's `updated_at` of what was stored, in milliseconds; 0 for a deletion. */
+    version: bigint("version", { mode: "number" }).notNull(),
+    changedAt: time("changed_at").notNull(),
   })
   .existing();

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
 import { boolean, index, integer, jsonb, primaryKey, smallint, text } from "drizzle-orm/pg-core";
-import { key, keys, mirrorData, ms } from "./columns.js";
+import { key, keys, mirrorData, ms, timeOf } from "./columns.js";
 
 /** Gives `users.number`. */
 export const userNumbers = mirrorData.sequence("user_numbers", {
@@ -11,7 +11,7 @@ export const userNumbers = mirrorData.sequence("user_numbers", {
 
 /**
  * One row per user id ever seen: the user as Clerk last described it, or its tombstone. Written by `sync/apply/apply.ts`
- * only. Nothing but the primary key is indexed, so that most updates stay on their page; filters use `user_search`.
+ * only. Nothing is indexed but what seldom changes, so that most updates stay on their page; filters use `user_search`.
  *
  * `payload` is the user's JSON without `private_metadata`, which stands in a column of its own and is spliced in at
  * `private_place` for those who may read it. Where `time_places` isn't null, the times that a visit changes are placeholders there:
@@ -79,10 +79,15 @@ export const users = mirrorData.table(
     deletedDay: integer("deleted_day"),
   },
   (t) => [
-    // The users of a chunk of `active_days`. Neither changes with a visit, so that most updates still write no index.
-    index("users_chunk").on(sql`(${t.number} / 1024)`),
     index("users_locked_until").on(t.lockedUntil).where(sql`${t.lockedUntil} is not null`),
     index("users_deleted_at").on(t.deletedAt).where(sql`${t.deletedAt} is not null`),
+    // What SQL asks for. An index of an expression has statistics only if it is of all rows, and without them a join by it is planned
+    // as if it found thousands; `users_deleted_time` has some of its own (migration 0021).
+    index("users_deleted_time").on(timeOf(t.deletedAt)).where(sql`${t.deletedAt} is not null`),
+    index("users_email_address").on(t.emailAddress).where(sql`${t.emailAddress} is not null`),
+    index("users_lower_email_address").on(sql`lower(${t.emailAddress})`),
+    index("users_username").on(t.username).where(sql`${t.username} is not null`),
+    index("users_phone_number").on(t.phoneNumber).where(sql`${t.phoneNumber} is not null`),
   ],
 );
 
@@ -133,6 +138,10 @@ export const userSearch = mirrorData.table(
     index("user_search_banned").on(t.createdAt, t.id).where(sql`${t.banned}`),
     index("user_search_email_domains").using("gin", t.emailDomains),
     index("user_search_providers").using("gin", t.providers),
+    // For SQL: the primary address's domain, as `mirror.users` shows it.
+    index("user_search_email_domain").on(
+      sql`split_part(${t.emailKey}, '@', case when ${t.emailKey} like '%@%' and ${t.emailKey} not like '%@' then -1 end)`,
+    ),
   ],
 );
 
@@ -171,6 +180,11 @@ export const userActivity = mirrorData.table(
     index("user_activity_updated_at").on(t.updatedAt, t.id),
     index("user_activity_last_active_at").on(t.lastActiveAt, t.id),
     index("user_activity_last_sign_in_at").on(t.lastSignInAt, t.id),
+    // For SQL, whose times are `timestamptz`.
+    index("user_activity_created_time").on(timeOf(t.createdAt)),
+    index("user_activity_updated_time").on(timeOf(t.updatedAt)),
+    index("user_activity_last_active_time").on(timeOf(t.lastActiveAt)),
+    index("user_activity_last_sign_in_time").on(timeOf(t.lastSignInAt)),
   ],
 );
 
@@ -223,6 +237,9 @@ export const userIdentifiers = mirrorData.table(
   (t) => [
     primaryKey({ columns: [t.userId, t.kind, t.value] }),
     index("user_identifiers_folded").on(t.kind, t.folded, t.userId),
+    // For SQL. `lower(value)` has statistics of its own (migration 0021).
+    index("user_identifiers_lower_email").on(sql`lower(${t.value})`).where(sql`${t.kind} = 'email'`),
+    index("user_identifiers_domain").on(t.domain).where(sql`${t.kind} = 'email'`),
   ],
 );
 

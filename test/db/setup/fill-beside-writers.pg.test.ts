@@ -87,8 +87,11 @@ async function expectNoProblems(sql: Sql): Promise<void> {
   expect(await historyProblems(sql)).toEqual([]);
 }
 
+/** Without the column that a later migration adds. */
 const shown = (sql: Sql, where = "true") =>
-  sql.unsafe<{ row: string }[]>(`select u::text as row from mirror.users u where ${where} order by id`);
+  sql.unsafe<{ row: string }[]>(
+    `select (to_jsonb(u) - 'email_domain')::text as row from mirror.users u where ${where} order by id`,
+  );
 
 describe("a database that a process of the version before uses", () => {
   test("shows in SQL what it showed before, is filled while that process writes, and made right behind it", async () => {
