@@ -1,31 +1,80 @@
 import type postgres from "postgres";
 import { codeOf } from "../connection/trouble.js";
 
-const STATEMENTS = [
+const ROLES = ["mirror_reader", "mirror_reader_private"] as const;
+
+/** Of `user_private_metadata` only `mirror_reader_private` may know. */
+const VIEWS = [
+  "users",
+  "email_addresses",
+  "phone_numbers",
+  "web3_wallets",
+  "external_accounts",
+  "organizations",
+  "organization_memberships",
+  "deleted_users",
+  "changes",
+  "user_activity_days",
+  "daily_users",
+] as const;
+
+const GRANTS = [
   "CREATE ROLE mirror_reader NOLOGIN",
   "CREATE ROLE mirror_reader_private NOLOGIN IN ROLE mirror_reader",
   "GRANT USAGE ON SCHEMA mirror TO mirror_reader",
-  "GRANT SELECT ON mirror.users, mirror.email_addresses, mirror.phone_numbers, mirror.web3_wallets, mirror.external_accounts, mirror.organizations, mirror.organization_memberships TO mirror_reader",
-  "GRANT SELECT ON mirror.user_activity_days TO mirror_reader",
-  "GRANT SELECT ON mirror.daily_users TO mirror_reader",
+  ...VIEWS.map((view) => `GRANT SELECT ON mirror.${view} TO mirror_reader`),
   "GRANT SELECT ON mirror.user_private_metadata TO mirror_reader_private",
+];
+
+/**
+ * What keeps a reader's mistake from the mirror's own work: no statement runs for long, takes much memory or more than one
+ * core, and no transaction is left open, which would keep vacuum from all tables. Postgres gives a role's settings to whoever logs in
+ * as that role, not to its members.
+ */
+const SETTINGS = {
+  statement_timeout: "60s",
+  idle_in_transaction_session_timeout: "60s",
+  work_mem: "16MB",
+  max_parallel_workers_per_gather: "0",
+  default_transaction_read_only: "on",
+} as const;
+
+const settingsFor = (role: string) => [
+  `ALTER ROLE ${role} CONNECTION LIMIT 16`,
+  ...Object.entries(SETTINGS).map(([name, value]) => `ALTER ROLE ${role} SET ${name} = '${value}'`),
 ];
 
 /** What a DBA runs where the mirror's own role may not create roles. */
 export function grantsSql(): string {
-  return `${STATEMENTS.join(";\n")};\n`;
+  return `${[...GRANTS, ...ROLES.flatMap(settingsFor)].join(";\n")};\n`;
 }
 
 /**
  * Creates the reader roles where the right exists and says whether it did; roles belong to the whole server, so
- * they may be there already.
+ * they may be there already. Settings that somebody has chosen stay.
  */
 export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
   const [right] = await sql<{ may: boolean }[]>`
     select rolcreaterole or rolsuper as may from pg_roles where rolname = current_user`;
   if (!right?.may) return false;
-  if (await hasAll(sql)) return true;
-  for (const statement of STATEMENTS) {
+  if (!(await hasAll(sql)) && !(await runAll(sql, GRANTS))) return false;
+  const bare = await sql<{ name: string }[]>`
+    select rolname as name from pg_roles where rolname in ${sql(ROLES)} and rolconfig is null`;
+  return runAll(
+    sql,
+    bare.flatMap(({ name }) => settingsFor(name)),
+  );
+}
+
+/**
+ * Another database of this server has made the role (42710, 23505) or sets the same (XX000), perhaps this very moment; or a schema
+ * of an earlier version lacks the view (42P01).
+ */
+const HARMLESS: ReadonlySet<string> = new Set(["42710", "23505", "XX000", "42P01"]);
+
+/** False: a right is missing. */
+async function runAll(sql: postgres.Sql, statements: readonly string[]): Promise<boolean> {
+  for (const statement of statements) {
     try {
       await sql.unsafe(statement);
     } catch (error) {
@@ -37,16 +86,10 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
   return true;
 }
 
-/**
- * The role exists (42710, 23505), made by another database of this server, perhaps this very moment; or the schema is of an earlier
- * version and lacks the view (42P01).
- */
-const HARMLESS: ReadonlySet<string> = new Set(["42710", "23505", "42P01"]);
-
 /** A grant that is there already would still be written again, and whoever else grants at that moment would fail. */
 async function hasAll(sql: postgres.Sql): Promise<boolean> {
   const [roles] = await sql`
-    select from pg_roles where rolname in ('mirror_reader', 'mirror_reader_private') having count(*) = 2`;
+    select from pg_roles where rolname in ${sql(ROLES)} having count(*) = ${ROLES.length}`;
   if (!roles) return false;
   const [missing] = await sql`
     select from pg_class c join pg_namespace n on n.oid = c.relnamespace
