@@ -1,11 +1,12 @@
 // Covers src/client/client.ts
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { promisify } from "node:util";
 import Database from "libsql";
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { createNearCache } from "../../examples/near-cache.js";
@@ -112,6 +113,35 @@ describe("the spreadsheet", () => {
     );
     expect(rows.filter((row) => row.startsWith("user_"))).toHaveLength(totalCount ?? -1);
     expect(await readdir(folder)).toEqual(["users.csv"]);
+  });
+});
+
+describe("the application with orders of its own", () => {
+  test("joins them with users, memberships and the deleted, in its own Drizzle project", async ({ db }) => {
+    await start(db);
+    const orders = async (...args: string[]) => {
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["--import", "tsx", "examples/orders/main.ts", ...args],
+        { env: { PATH: process.env.PATH ?? "", DATABASE_URL: db.url } },
+      );
+      return stdout === "" ? null : JSON.parse(stdout);
+    };
+    const [member] = await db.sql<{ user_id: string; organization_id: string }[]>`
+      select user_id, organization_id from mirror.organization_memberships m
+      where not exists (select from mirror.organization_memberships o where o.user_id = m.user_id and o.id <> m.id) limit 1`;
+    const [user] = await db.sql`
+      select email_address as email, public_metadata->>'plan' as plan from mirror.users where id = ${member?.user_id ?? ""}`;
+    const [other = ""] = idsInClerk().filter((id) => id !== member?.user_id);
+    await orders("order", member?.user_id ?? "", "40");
+    await orders("order", member?.user_id ?? "", "2");
+    await orders("order", other, "7");
+    await remove(other);
+    expect(await orders("report")).toEqual({
+      best: [{ ...user, paid: 42 }],
+      organizations: [{ organization: member?.organization_id, orders: 2, paid: 42 }],
+      ofNobody: [{ order: 3, user: other }],
+    });
   });
 });
 

@@ -93,6 +93,18 @@ describe("the package, packed from a checkout that was never built", () => {
     expect(made).not.toMatch(/mirror|SCHEMA|VIEW/);
   });
 
+  test("is joined by the example's own Drizzle project, whose migrations are complete", async () => {
+    const orders = join(app, "orders");
+    cpSync(join(root, "examples", "orders"), orders, { recursive: true });
+    const kit = join(root, "node_modules", "drizzle-kit", "bin.cjs");
+    const { stdout } = await run(process.execPath, [kit, "generate"], { cwd: orders });
+    expect(stdout).toContain("No schema changes");
+    const tsc = join(root, "node_modules", "typescript", "bin", "tsc");
+    const flags = ["--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--target", "es2023"];
+    const typed = run(process.execPath, [tsc, ...flags, "--types", "node", "main.ts"], { cwd: orders });
+    await expect(typed).resolves.toBeDefined();
+  });
+
   test("brings the types of its views", async () => {
     writeFileSync(
       join(app, "query.ts"),
