@@ -152,9 +152,8 @@ describe("a database that a process of the version before uses", () => {
     expect([...(await shown(primary.sql))]).toEqual([...(await shown(fresh.primary.sql))]);
     const [index] = await primary.sql<{ valid: number }[]>`
       select count(*)::int as valid from pg_index
-      where indisvalid and indexrelid in ('mirror_data.user_search_email_domains'::regclass,
-        'mirror_data.user_search_providers'::regclass, 'mirror_data.users_chunk'::regclass)`;
-    expect(index?.valid).toBe(3);
+      where indisvalid and indexrelid in ('mirror_data.user_search_email_domains'::regclass, 'mirror_data.user_search_providers'::regclass)`;
+    expect(index?.valid).toBe(2);
     await expectNoProblems(primary.sql);
   }, 180_000);
 

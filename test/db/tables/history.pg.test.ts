@@ -45,13 +45,13 @@ describe("mirror.user_activity_days at a hundred thousand users", () => {
     database = connect({ url: own.url });
     const { sql } = database.primary;
     await sql`
-      insert into mirror_data.users (id, payload, payload_hash, number)
-      select 'user_' || n, repeat('x', 200), 'x', n from generate_series(0, 99999) as n`;
+      insert into mirror_data.user_activity (id, updated_at, number)
+      select 'user_' || n, 0, n from generate_series(0, 99999) as n`;
     await sql`
       insert into mirror_data.active_days
       select date '2026-01-01' + d, n / 1024, bit_or(set_bit(0::bit(1024), n % 1024, 1))
       from generate_series(0, 89) as d, generate_series(0, 99999, 7) as n group by 1, 2`;
-    await sql`vacuum (analyze) mirror_data.users, mirror_data.active_days`;
+    await sql`vacuum (analyze) mirror_data.user_activity, mirror_data.active_days`;
     return async () => {
       await database.close();
       await own.drop();
@@ -76,7 +76,7 @@ describe("mirror.user_activity_days at a hundred thousand users", () => {
 
   test("finds the days of a user by the user's chunk", async () => {
     const plan = await planOf("user_id = 'user_777'");
-    expect(plan).toContain("users_pkey");
+    expect(plan).toContain("user_activity_pkey");
     expect(plan).toContain("active_days_chunk");
     expect(plan).not.toContain("Seq Scan");
   });
