@@ -5,6 +5,7 @@ import { connect, type Database } from "../src/db/connection/client.js";
 import type { Sql } from "../src/db/connection/sql.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/ledger/upstream-identity.js";
+import { measureHistory } from "./history/part.js";
 import { loadGenerator } from "./http/load.js";
 import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http/measure.js";
 import { startMirror, startReference, type Target } from "./http/processes.js";
@@ -40,7 +41,7 @@ interface Report {
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
-const PARTS = ["http", "sql", "queries", "writes", "loop"];
+const PARTS = ["http", "sql", "queries", "history", "writes", "loop"];
 /** `peers` only where it is asked for: it installs others' code. */
 const ALL_PARTS = [...PARTS, "peers"];
 
@@ -100,6 +101,11 @@ async function bench(options: Options): Promise<void> {
     if (options.parts.includes("http")) await benchHttp(store.database, env, options, report);
     if (options.parts.includes("queries")) {
       const { sections, lines } = await measureQueries({ ...options, sql, env, webhookSecret: SECRET, say });
+      report.sections.push(...sections);
+      report.lines.push(...lines);
+    }
+    if (options.parts.includes("history")) {
+      const { sections, lines } = await measureHistory({ ...options, sql, env, webhookSecret: SECRET, say });
       report.sections.push(...sections);
       report.lines.push(...lines);
     }

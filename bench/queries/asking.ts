@@ -72,3 +72,9 @@ export async function timed(work: () => Promise<unknown>): Promise<number> {
   await work();
   return performance.now() - begun;
 }
+
+export async function fiftyTimes(work: () => Promise<unknown>): Promise<number[]> {
+  const times: number[] = [];
+  for (let run = 0; run < 50; run++) times.push(await timed(work));
+  return times;
+}

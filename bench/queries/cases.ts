@@ -1,9 +1,9 @@
-/** What a case may take at most: so many milliseconds, or so many times a `count(*)` of all users. */
-export type Limit = { ms: number } | { counts: number };
+/** What a case may take at most: so many milliseconds, or so many times a `count(*)` of all users, perhaps more than another case. */
+export type Limit = { ms: number } | { counts: number; over?: string };
 
 export interface Case {
   what: string;
-  path: "query" | "aggregate";
+  path: "query" | "aggregate" | "retention";
   body: Record<string, unknown>;
   limit: Limit;
 }
@@ -33,13 +33,13 @@ const pages = (
     })),
   );
 
-const count = (what: string, filter: object, limit: Limit, how: true | "estimated" = true): Case => ({
+export const count = (what: string, filter: object, limit: Limit, how: true | "estimated" = true): Case => ({
   ...{ what: `${how === true ? "count" : "estimate"}, ${what}`, path: "query", limit },
   // One user, by an index: what is left is the count.
   body: { filter, limit: 1, count: how },
 });
 
-const groups = (what: string, body: Record<string, unknown>, limit: Limit): Case => ({
+export const groups = (what: string, body: Record<string, unknown>, limit: Limit): Case => ({
   ...{ what: `aggregate, ${what}`, path: "aggregate", body, limit },
 });
 

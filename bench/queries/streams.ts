@@ -1,8 +1,8 @@
 import { peakMegabytes } from "../http/measure.js";
 import type { Target } from "../http/processes.js";
 import { sampleIds, webhooks } from "../http/requests.js";
-import { type Line, median, percentile } from "../report/table.js";
-import { ask, commitSomething, KEY, type QueriesOptions, send, timed } from "./asking.js";
+import { type Line, median, percentile, spread, within } from "../report/table.js";
+import { ask, commitSomething, fiftyTimes, KEY, type QueriesOptions, send, timed } from "./asking.js";
 
 const EXPORT_GOAL = 30_000;
 const EXPORT_MB = 150;
@@ -27,12 +27,6 @@ async function measureFloor(mirror: Target, { say }: QueriesOptions): Promise<Li
   say("an answer that reads nothing");
   const times = await fiftyTimes(() => send(mirror, "/healthz", {}));
   return { ...spread("/healthz, which reads nothing", times), goals: [] };
-}
-
-async function fiftyTimes(work: () => Promise<unknown>): Promise<number[]> {
-  const times: number[] = [];
-  for (let run = 0; run < 50; run++) times.push(await timed(work));
-  return times;
 }
 
 async function measureExport(mirror: Target, { rounds, say }: QueriesOptions): Promise<Line> {
@@ -133,14 +127,3 @@ async function* arrivalsIn(answer: Response): AsyncGenerator<number, undefined, 
   }
   return undefined;
 }
-
-const within = (what: string, times: readonly number[], goalMs: number): Line => ({
-  ...spread(what, times),
-  goals: [{ text: `≤ ${goalMs} ms`, met: median(times) <= goalMs }],
-});
-
-const spread = (what: string, times: readonly number[]) => ({
-  ...{ what, unit: "ms" as const, reference: null, ratio: null },
-  median: median(times),
-  p99Ms: percentile(times, 0.99),
-});

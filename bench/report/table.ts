@@ -73,3 +73,16 @@ export function percentile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
+
+/** A line of times without a goal. */
+export const spread = (what: string, times: readonly number[]) => ({
+  ...{ what, unit: "ms" as const, reference: null, ratio: null },
+  median: median(times),
+  p99Ms: percentile(times, 0.99),
+});
+
+/** A line of times with a goal for their median. */
+export const within = (what: string, times: readonly number[], goalMs: number): Line => ({
+  ...spread(what, times),
+  goals: [{ text: `≤ ${goalMs} ms`, met: median(times) <= goalMs }],
+});
