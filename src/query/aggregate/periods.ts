@@ -26,7 +26,9 @@ const PERIODS: Readonly<Record<Cohort, Periods>> = {
       return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth();
     },
     firstDayOf: (month) => Date.UTC(1970, month, 1) / DAY_MS,
-    sql: (date) => `((extract(year from ${date}) - 1970) * 12 + extract(month from ${date}) - 1)::integer`,
+    // Not by `extract`, which computes in decimals and takes twice as long.
+    sql: (date) =>
+      `(date_part('year', ${date}) * 12 + date_part('month', ${date}) - ${1970 * 12 + 1})::integer`,
   },
 };
 

@@ -1,3 +1,4 @@
+import { USER_COUNT } from "../../changes/counters.js";
 import { bitsOfChunk, chunkOf, MS_OF_DAY, NO_BITS } from "./active-bits.js";
 import type { Series } from "./buckets.js";
 import type { Grouping } from "./groupings.js";
@@ -42,19 +43,39 @@ export function spreadSteps(keys: readonly Key[]): string[] {
     `sets as materialized (
       select ${[...own.map(spreadKey), `${chunkOf("word")} as chunk`].join(", ")}, ${bitsOfChunk("word", "bits")} as bits
       from grouped ${joins} group by ${ordinals(own.length + 1)})`,
-    `active as (${activeIn(days)})`,
-    `ever as (select a.chunk, bit_or(a.bits) as bits from mirror_data.active_days a group by 1)`,
+    ...activeSteps(days),
     `spread as materialized (${counted("active.bucket", "sets.bits & active.bits", "sets join active using (chunk)")}
       union all${counted("null::integer", `sets.bits & ~coalesce(ever.bits, ${NO_BITS})`, "sets left join ever using (chunk)")})`,
   ];
 }
 
-/** Who was active in each bucket, a row for each chunk. Days are those of UTC, so that a bucket of one day has one row already. */
-function activeIn({ group, series }: Key): string {
+/** The same of all users by their days alone. Bits are of those who exist: whoever is deleted takes them along. */
+export function everybodysDays(days: Key): string[] {
+  return [
+    ...activeSteps(days),
+    `never as (select (${USER_COUNT}) - coalesce(sum(bit_count(bits)), 0) as users from ever)`,
+    `spread as materialized (
+      select bucket as k${days.n}, sum(bit_count(bits))::bigint as users from active group by 1 having sum(bit_count(bits)) > 0
+      union all select null::integer, users::bigint from never where users > 0)`,
+  ];
+}
+
+/**
+ * `active`: who was active in each bucket, a row for each chunk. Days are those of UTC, so that a bucket of one day has one row
+ * already; longer ones are far fewer rows, of which the rest is made. `ever`: who was active in any.
+ */
+function activeSteps({ group, series }: Key): string[] {
   const bucket = series ? bucketOf(pieceOf(MS_OF_DAY, series), series) : "-1";
+  const days = "from mirror_data.active_days a";
   return group.kind === "time" && group.bucket === "day"
-    ? `select ${bucket} as bucket, a.chunk, a.bits from mirror_data.active_days a`
-    : `select ${bucket} as bucket, a.chunk, bit_or(a.bits) as bits from mirror_data.active_days a group by 1, 2`;
+    ? [
+        `active as (select ${bucket} as bucket, a.chunk, a.bits ${days})`,
+        `ever as (select a.chunk, bit_or(a.bits) as bits ${days} group by 1)`,
+      ]
+    : [
+        `active as materialized (select ${bucket} as bucket, a.chunk, bit_or(a.bits) as bits ${days} group by 1, 2)`,
+        "ever as (select chunk, bit_or(bits) as bits from active group by 1)",
+      ];
 }
 
 function spreadKey({ n, grouping, series }: Key): string {

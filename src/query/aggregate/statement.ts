@@ -1,3 +1,4 @@
+import { USER_COUNT } from "../../changes/counters.js";
 import type { Table } from "../columns.js";
 import type { Parameters } from "../parameters.js";
 import type { Statement } from "../run.js";
@@ -6,7 +7,7 @@ import { bitsOfWord, wordOf } from "./active-bits.js";
 import { elementsOf, groupingOf } from "./groupings.js";
 import type { AggregateOrder, AggregateRequest, Group } from "./request.js";
 import type { BoundedSeries } from "./spans.js";
-import { isDays, type Key, ordinals, pieceOf, spreadSteps } from "./spread.js";
+import { everybodysDays, isDays, type Key, ordinals, pieceOf, spreadSteps } from "./spread.js";
 
 /** Rows that empty buckets may add: groups times buckets. Beyond this, filling takes a second and more. */
 const MOST_FILLED = 1_000_000;
@@ -31,10 +32,9 @@ export function aggregateStatement(request: AggregateRequest, context: Aggregate
   });
   const names = keys.map(({ n }) => `k${n}`).join(", ");
   const others = keys.filter(({ series }) => series === null);
-  const grouped = groupedSteps(keys, context);
+  const counted = countedSteps(keys, context);
   const steps = [
-    ...grouped.steps,
-    ...spreadSteps(keys),
+    ...counted.steps,
     ...(others.length > 0
       ? [`others as materialized (select distinct ${others.map(({ n }) => `k${n}`).join(", ")} from spread)`]
       : []),
@@ -46,7 +46,7 @@ export function aggregateStatement(request: AggregateRequest, context: Aggregate
   ];
   const text = `with ${steps.join(",\n    ")}
     select ${keys.map(({ n }) => `k${n}::text as key${n}`).join(", ")}, shown, users,
-      (select sum(users) from spread)::bigint as in_groups, ${grouped.total}::bigint as total,
+      (select sum(users) from spread)::bigint as in_groups, ${counted.total}::bigint as total,
       ${rowsToFill(keys)} as rows_to_fill, ${isOutside(keys)} as is_outside
     from shown order by ${orderOf(request.orders, keys).join(", ")} limit ${params.add(request.limit)}::bigint`;
   return { text, params };
@@ -59,13 +59,27 @@ export const isOfTheMoment = (group: Group): boolean =>
 /** Whether filling was left undone, since there would be too many rows. */
 export const isUnfilled = (rowsToFillCount: number): boolean => rowsToFillCount > MOST_FILLED;
 
+/** `total`: how many users there are. */
+interface Counted {
+  steps: string[];
+  total: string;
+}
+
+/** Up to `spread`. Of everybody's days alone, no user has to be read. */
+function countedSteps(keys: readonly Key[], context: AggregateContext): Counted {
+  const [first] = keys;
+  const readsNobody = first && keys.length === 1 && isDays(first) && context.where.conditions.length === 0;
+  if (readsNobody) return { steps: everybodysDays(first), total: `(${USER_COUNT})` };
+  const { steps, total } = groupedSteps(keys, context);
+  return { steps: [...steps, ...spreadSteps(keys)], total };
+}
+
 /**
  * Grouped right where users are read, because only then several processes do it. Where users are told apart by what they have in
  * rows of their own, they are counted once for each value, and those whom a filter keeps are found first (`matching`), so that
  * nobody else's rows are read. Where days of activity are a key, each group is cut by words, and has who is in it as bits.
- * `total`: how many users there are.
  */
-function groupedSteps(keys: readonly Key[], context: AggregateContext): { steps: string[]; total: string } {
+function groupedSteps(keys: readonly Key[], context: AggregateContext): Counted {
   const { conditions } = context.where;
   const tables = tablesFor(keys, context.where);
   const { from, id } = fromOf(context.where, ...tables);
