@@ -54,7 +54,15 @@ const ROOMS: Readonly<Record<string, Rows>> = {
   "src/sync": [["schedule", "answers"], ["reconcile", "webhooks", "upkeep"], ["apply"], ["ledger"], ["fold"]],
   "src/db": [["."], ["setup", "embedded"], ["connection"], ["tables"]],
   "src/sandbox": [["."], ["api"], ["faults"], ["world"]],
-  bench: [["."], ["loop", "peers", "queries"], ["http"], ["sync", "sql"], ["people"], ["report"]],
+  bench: [
+    ["."],
+    ["history"],
+    ["loop", "peers", "queries"],
+    ["http"],
+    ["sync", "sql"],
+    ["people"],
+    ["report"],
+  ],
 };
 
 /** `src/sync/apply/rows.ts` → `sync`; `src/config.ts` → `config`. */
