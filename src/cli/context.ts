@@ -35,10 +35,14 @@ export function commandLogger(config: Config): Logger {
   return createLogger({ level, format: process.stderr.isTTY ? "pretty" : config.log.format }, process.stderr);
 }
 
+/** Opens the database for a command. A million users are migrated in minutes, so that people are told how far it is. */
+export const openForCommand = (config: Config, log: Logger): Promise<Store> =>
+  openStore(config.database, log, (progress) => process.stderr.write(`${progress}\n`));
+
 /** Opens the database for a command that doesn't ask Clerk, and closes it when the work has ended or failed. */
 export async function withStore(work: (store: Store, config: Config) => Promise<void>): Promise<void> {
   const config = configWithoutKey();
-  const store = await openStore(config.database, commandLogger(config));
+  const store = await openForCommand(config, commandLogger(config));
   try {
     await work(store, config);
   } finally {

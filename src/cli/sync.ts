@@ -1,10 +1,9 @@
 import { Command } from "commander";
 import { AppError } from "../lib/errors.js";
 import { openMirror } from "../runtime/mirror.js";
-import { openStore } from "../runtime/store.js";
 import { kindOf, type RunMode } from "../sync/ledger/run-kinds.js";
 import { REASONS, type Run } from "../sync/ledger/runs.js";
-import { commandLogger, configWithKey, untilInterrupted } from "./context.js";
+import { commandLogger, configWithKey, openForCommand, untilInterrupted } from "./context.js";
 import { print } from "./output.js";
 import { createProgress } from "./progress.js";
 
@@ -66,7 +65,7 @@ async function execute(mode: RunMode, flags: Flags): Promise<void> {
   const log = commandLogger(config);
   const { signal } = untilInterrupted();
   const progress = createProgress(process.stderr, flags.json);
-  const store = await openStore(config.database, log);
+  const store = await openForCommand(config, log);
   try {
     const { leader } = await openMirror(config, store, log);
     const run = await leader.execute(mode, {

@@ -20,8 +20,15 @@ export interface Store {
 /** The embedded server takes 200 connections from all processes. With more than this, one process gains nothing. */
 const EMBEDDED_POOL_MAX = 32;
 
-/** Connects and migrates. Without a `DATABASE_URL` it starts the embedded Postgres first, or attaches to a running one. */
-export async function openStore(config: Config["database"], log: Logger): Promise<Store> {
+/**
+ * Connects and migrates. Without a `DATABASE_URL` it starts the embedded Postgres first, or attaches to a running one. `onMigrating` is
+ * told how far a migration has come that takes long.
+ */
+export async function openStore(
+  config: Config["database"],
+  log: Logger,
+  onMigrating = (progress: string) => log.info(progress),
+): Promise<Store> {
   const embedded = config.url === null ? await startEmbedded(config.dataDir, log) : null;
   const url = config.url ?? embedded?.url ?? "";
   for (const note of config.notes) log.warn(note);
@@ -30,7 +37,7 @@ export async function openStore(config: Config["database"], log: Logger): Promis
     let { isWritable } = await migrateDatabase({
       url,
       onWait: (reason) => log.warn(reason),
-      onProgress: (progress) => log.info(progress),
+      onProgress: onMigrating,
     });
     if (!isWritable) {
       log.error(
