@@ -5,10 +5,11 @@ import { fenced } from "../ledger/lease.js";
 import { advanceAsOf, loadProof, provedBy, saveCounted, saveWatermark } from "../ledger/proof.js";
 import { type Bounds, EVERYBODY, START } from "../ledger/windows.js";
 import { applyPage, type PageChanges } from "./apply-page.js";
-import { countWithin, keepsToBounds } from "./bounds.js";
-import { boundsQuery, createdAtOf, idOf, PAGE_SIZE, pagesByOffset, updatedAtOf } from "./clerk-pages.js";
+import { keepsToBounds } from "./bounds.js";
+import { type ClerkCount, countAtClerk } from "./clerk-count.js";
+import { createdAtOf, idOf, PAGE_SIZE, pagesByOffset, updatedAtOf } from "./clerk-pages.js";
 import type { ConfirmedGone } from "./deletions.js";
-import { refuseWrongInstance } from "./guards.js";
+import { refuseUnlessKnown } from "./guards.js";
 import { locateDrift } from "./locate-drift.js";
 import { applyOptionsOf, type RunContext } from "./run-context.js";
 import { deleteConfirmed, verifyBounds } from "./verify.js";
@@ -81,44 +82,6 @@ export async function runCheck(run: RunContext): Promise<CheckEnd> {
   return end;
 }
 
-interface ClerkCount {
-  /** Clerk's count, less the deleted users whom it still counts. */
-  theirs: number;
-  /** How many deleted users Clerk still counts. Null: too many to ask about, or Clerk doesn't count by id. */
-  lingering: number | null;
-  /** Where the feed stood before Clerk was asked. */
-  position: number;
-}
-
-/**
- * Clerk's counts trail its deletions: a user who was just deleted and is still counted would hide a missed deletion.
- * So these are counted first: whoever still counts among all did so then.
- */
-async function countAtClerk(run: RunContext, bounds: Bounds): Promise<ClerkCount> {
-  const position = await feedPosition(run.sql);
-  const lingering = await countLingering(run, bounds);
-  return { theirs: (await countWithin(run, bounds)) - (lingering ?? 0), lingering, position };
-}
-
-/** How many ids Clerk takes in one question, and how many are worth asking about. */
-const IDS_PER_COUNT = 100;
-const MOST_LINGERING = 1000;
-
-async function countLingering({ sql, clerk, clock, lagMs }: RunContext, bounds: Bounds) {
-  // Twice the lag, because a refetch dates a deletion by when its request began, and a webhook by Clerk's clock.
-  const sinceMs = clock.now() + Math.min(0, clerk.clockOffsetMs()) - 2 * lagMs;
-  const rows = await sql<{ id: string }[]>`
-    select id from mirror_data.users where deleted_at > ${sinceMs}
-    order by id limit ${MOST_LINGERING + 1}`;
-  if (rows.length > MOST_LINGERING) return null;
-  let counted = 0;
-  for (let from = 0; from < rows.length; from += IDS_PER_COUNT) {
-    const userIds = rows.slice(from, from + IDS_PER_COUNT).map(({ id }) => id);
-    counted += await clerk.countUsers({ ...boundsQuery(bounds), userIds });
-  }
-  return counted > rows.length ? null : counted;
-}
-
 /**
  * Reads users by `-updated_at`, back to `sinceMs` and further by what Clerk's lists may not have shown yet at that
  * time.
@@ -137,7 +100,7 @@ async function readChanges(
     signal.throwIfAborted();
     if (pages === 0) {
       newest = updatedAtOf(page.items[0]);
-      if (!(await showsSomebodyKnown(run, page.items))) await refuseWrongInstance(sql, clerk);
+      await refuseUnlessKnown(sql, clerk, page.items);
     }
     const effects = await applyPage(sql, "users", page, applyOptionsOf(run));
     findings.countMissed(effects);
@@ -155,14 +118,6 @@ function foresee({ findings }: RunContext, items: readonly unknown[], effects: P
     const id = idOf(item) ?? "";
     if (effects.get(id) === "created") findings.foresee(id, createdAtOf(item) ?? 0);
   }
-}
-
-/** Then this is the Clerk that the mirror holds, and no request is needed to find that out. */
-async function showsSomebodyKnown({ sql }: RunContext, items: readonly unknown[]): Promise<boolean> {
-  const ids = items.flatMap((item) => idOf(item) ?? []);
-  const [known] = await sql`
-    select from mirror_data.users where id in ${sql(ids.length > 0 ? ids : [""])} and payload is not null limit 1`;
-  return known !== undefined;
 }
 
 /** The counts, if they differ. `changed`: something happened meanwhile. `untold`: they can't be compared. */

@@ -1,6 +1,7 @@
 import { userCount } from "../../changes/counters.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
+import { idOf } from "./clerk-pages.js";
 import type { ClerkReader } from "./clerk-reader.js";
 import { knownUsers } from "./deletions.js";
 
@@ -19,6 +20,18 @@ export async function refuseWrongInstance(sql: Sql, clerk: ClerkReader): Promise
     `None of ${known.length} users known here exists in the Clerk that CLERK_SECRET_KEY and CLERK_API_URL lead to: ` +
       "it must be another instance. Nothing was changed.",
   );
+}
+
+/** The same for a page of Clerk's: where it shows somebody known, no request is needed to find that out. */
+export async function refuseUnlessKnown(
+  sql: Sql,
+  clerk: ClerkReader,
+  items: readonly unknown[],
+): Promise<void> {
+  const ids = items.flatMap((item) => idOf(item) ?? []);
+  const [known] = await sql`
+    select from mirror_data.users where id in ${sql(ids.length > 0 ? ids : [""])} and payload is not null limit 1`;
+  if (known === undefined) await refuseWrongInstance(sql, clerk);
 }
 
 /**
