@@ -71,10 +71,12 @@ export async function startSandbox(options: SandboxOptions = {}) {
     instanceId,
     retryScheduleMs: options.retryScheduleMs ?? SVIX_SCHEDULE_MS,
   });
-  const store = createStore(clock, random, (event) => {
-    listed.note(event);
-    counted.note(event);
-    sender.send(event);
+  const store = createStore(clock, random, {
+    onEvent: sender.send,
+    onChange(userId) {
+      listed.note(userId);
+      counted.note(userId);
+    },
   });
   const listed = createListedUsers(store);
   const counted = createListedUsers(store);

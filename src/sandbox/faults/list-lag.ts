@@ -1,5 +1,5 @@
 import type { Store } from "../world/store.js";
-import type { ClerkEvent, User } from "../world/types.js";
+import type { User } from "../world/types.js";
 
 /** The users as lists and counts show them: the current ones or, with a lag, those of that long ago. */
 export interface ListedUsers {
@@ -8,7 +8,7 @@ export interface ListedUsers {
   version(): number;
   setLag(ms: number): void;
   /** To be called after each change. */
-  note(event: ClerkEvent): void;
+  note(userId: string): void;
 }
 
 export function createListedUsers(store: Store): ListedUsers {
@@ -46,10 +46,8 @@ export function createListedUsers(store: Store): ListedUsers {
       }
       lagMs = ms;
     },
-    note({ type, data }) {
+    note(id) {
       if (lagMs === 0) return;
-      const id = String(type.startsWith("session.") ? data.user_id : data.id);
-      if (!type.startsWith("session.") && !type.startsWith("user.")) return;
       const user = store.users.get(id);
       due.push({ atMs: store.clock.now() + lagMs, id, user: user ? structuredClone(user) : null });
     },

@@ -13,11 +13,19 @@ export interface Store {
   readonly memberships: Map<string, Membership>;
   /** Sends an event to the listener, which is the webhook sender. */
   emit(event: ClerkEvent): void;
+  /** Tells of a change of a user that makes no event. */
+  changed(userId: string): void;
   /** The number of changes so far, for answers that are kept until the next change. */
   version: number;
 }
 
-export function createStore(clock: SandboxClock, random: Random, emit: (event: ClerkEvent) => void): Store {
+export interface Listener {
+  onEvent(event: ClerkEvent): void;
+  /** Also of changes that make an event. */
+  onChange(userId: string): void;
+}
+
+export function createStore(clock: SandboxClock, random: Random, { onEvent, onChange }: Listener): Store {
   const store: Store = {
     clock,
     random,
@@ -27,8 +35,15 @@ export function createStore(clock: SandboxClock, random: Random, emit: (event: C
     memberships: new Map(),
     version: 0,
     emit(event) {
+      const { type, data } = event;
+      if (type.startsWith("user.")) store.changed(String(data.id));
+      else if (type.startsWith("session.")) store.changed(String(data.user_id));
+      else store.version++;
+      onEvent(event);
+    },
+    changed(userId) {
       store.version++;
-      emit(event);
+      onChange(userId);
     },
   };
   return store;

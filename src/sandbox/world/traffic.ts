@@ -3,7 +3,7 @@ import { addPerson } from "./seed.js";
 import type { Store } from "./store.js";
 import type { Users } from "./users.js";
 
-/** Simulates traffic: sign-ups, visits, changes and now and then a deletion. Each sends its webhook. */
+/** Simulates traffic: sign-ups, visits, changes and now and then a deletion. Each sends its webhook, but for a visit without a sign-in. */
 export function createTraffic(store: Store, users: Users, organizations: Organizations) {
   let timer: NodeJS.Timeout | null = null;
   let made = 0;
@@ -29,7 +29,8 @@ export function createTraffic(store: Store, users: Users, organizations: Organiz
     if (kind < 0.35 || id === undefined) {
       const now = clock.now();
       addPerson(store, users, 1_000_000 + made++, now, now);
-    } else if (kind < 0.6) users.signIn(id);
+    } else if (kind < 0.5) users.signIn(id);
+    else if (kind < 0.6) users.touchActivity(id);
     else if (kind < 0.8)
       users.updateMetadata(id, { public_metadata: { plan: random.pick(["free", "pro", "enterprise"]) } });
     else if (kind < 0.9) users.update(id, { first_name: random.pick(["Alex", "Sam", "Zoë", "さくら"]) });

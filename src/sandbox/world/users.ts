@@ -245,10 +245,11 @@ export function createUsers(store: Store) {
     return user;
   }
 
+  /** Somebody comes back with the session there is. Moves the day alone, and no event tells of it. */
   function touchActivity(id: string): User {
     const user = userOf(store, id);
     user.last_active_at = Math.floor(clock.tick() / DAY_MS) * DAY_MS;
-    store.version++;
+    store.changed(id);
     return user;
   }
 
