@@ -24,8 +24,13 @@ export interface UserListQuery {
   startingAfter?: string;
   createdAtAfter?: number;
   createdAtBefore?: number;
+  /** Strictly after: whoever was active at this very moment is left out. */
+  lastActiveAtAfter?: number;
   userIds?: readonly string[];
 }
+
+/** What a count takes: the filters alone. */
+export type UserCountQuery = Omit<UserListQuery, "limit" | "offset" | "orderBy" | "startingAfter">;
 
 export interface PageQuery {
   limit: number;
@@ -39,10 +44,7 @@ export interface PageQuery {
  */
 export interface ClerkApi {
   listUsers(query: UserListQuery, call: Call): Promise<Page>;
-  countUsers(
-    query: Pick<UserListQuery, "createdAtAfter" | "createdAtBefore" | "userIds">,
-    call: Call,
-  ): Promise<number>;
+  countUsers(query: UserCountQuery, call: Call): Promise<number>;
   /** `gone` only for a 404 with the code `resource_not_found`. Any other 404 is about the way to Clerk. */
   getUser(id: string, call: Call): Promise<One>;
   getOrganization(id: string, call: Call): Promise<One>;
@@ -111,6 +113,7 @@ function userParameters(query: Partial<UserListQuery>): Record<string, unknown> 
     starting_after: query.startingAfter,
     created_at_after: query.createdAtAfter,
     created_at_before: query.createdAtBefore,
+    last_active_at_after: query.lastActiveAtAfter,
     user_id: query.userIds,
   };
 }

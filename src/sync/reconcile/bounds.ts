@@ -1,13 +1,12 @@
 import { fenced } from "../ledger/lease.js";
-import type { Bounds } from "../ledger/windows.js";
-import { boundsQuery, createdAtOf, PAGE_SIZE } from "./clerk-pages.js";
+import { boundsQuery, createdAtOf, PAGE_SIZE, type UserBounds } from "./clerk-pages.js";
 import type { RunContext } from "./run-context.js";
 
 /** A count may change between two requests. A Clerk that ignores bounds is wrong each time. */
 const ATTEMPTS = 3;
 
 /** How many users Clerk counts within these bounds. */
-export const countWithin = ({ clerk }: RunContext, bounds: Bounds): Promise<number> =>
+export const countWithin = ({ clerk }: RunContext, bounds: UserBounds): Promise<number> =>
   clerk.countUsers(boundsQuery(bounds));
 
 /**

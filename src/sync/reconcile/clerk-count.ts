@@ -1,7 +1,6 @@
 import { feedPosition } from "../../changes/feed.js";
-import type { Bounds } from "../ledger/windows.js";
 import { countWithin } from "./bounds.js";
-import { boundsQuery } from "./clerk-pages.js";
+import { boundsQuery, type UserBounds } from "./clerk-pages.js";
 import type { RunContext } from "./run-context.js";
 
 export interface ClerkCount {
@@ -17,7 +16,7 @@ export interface ClerkCount {
  * Clerk's counts trail its deletions: a user who was just deleted and is still counted would hide a missed deletion.
  * So these are counted first: whoever still counts among all did so then.
  */
-export async function countAtClerk(run: RunContext, bounds: Bounds): Promise<ClerkCount> {
+export async function countAtClerk(run: RunContext, bounds: UserBounds): Promise<ClerkCount> {
   const position = await feedPosition(run.sql);
   const lingering = await countLingering(run, bounds);
   return { theirs: (await countWithin(run, bounds)) - (lingering ?? 0), lingering, position };
@@ -27,7 +26,7 @@ export async function countAtClerk(run: RunContext, bounds: Bounds): Promise<Cle
 const IDS_PER_COUNT = 100;
 const MOST_LINGERING = 1000;
 
-async function countLingering({ sql, clerk, clock, lagMs }: RunContext, bounds: Bounds) {
+async function countLingering({ sql, clerk, clock, lagMs }: RunContext, bounds: UserBounds) {
   // Twice the lag, because a refetch dates a deletion by when its request began, and a webhook by Clerk's clock.
   const sinceMs = clock.now() + Math.min(0, clerk.clockOffsetMs()) - 2 * lagMs;
   const rows = await sql<{ id: string }[]>`

@@ -10,6 +10,12 @@ export interface ClerkPage {
   checkpoint: Checkpoint;
 }
 
+/** Which users are listed or counted. */
+export interface UserBounds extends Bounds {
+  /** Only those who were active at this moment or later. */
+  activeSinceMs?: number;
+}
+
 /** Clerk's largest page. */
 export const PAGE_SIZE = 500;
 
@@ -23,7 +29,7 @@ const MOST_RESTARTS = 10;
  */
 export async function* userPages(
   clerk: ClerkReader,
-  bounds: Bounds,
+  bounds: UserBounds,
   start: Checkpoint,
 ): AsyncGenerator<ClerkPage> {
   if (start.offset > 0) yield* userPagesByOffset(clerk, bounds, start);
@@ -32,7 +38,7 @@ export async function* userPages(
 
 async function* userPagesByCursor(
   clerk: ClerkReader,
-  bounds: Bounds,
+  bounds: UserBounds,
   start: Checkpoint,
 ): AsyncGenerator<ClerkPage> {
   let { cursorId, cursorCreatedAtMs } = start;
@@ -86,7 +92,7 @@ async function* userPagesByCursor(
 
 async function* userPagesByOffset(
   clerk: ClerkReader,
-  bounds: Bounds,
+  bounds: UserBounds,
   start: Checkpoint,
 ): AsyncGenerator<ClerkPage> {
   const list = (query: { limit: number; offset: number }) =>
@@ -95,9 +101,11 @@ async function* userPagesByOffset(
 }
 
 /** The bounds as Clerk's parameters. */
-export const boundsQuery = ({ afterMs, beforeMs }: Bounds) => ({
+export const boundsQuery = ({ afterMs, beforeMs, activeSinceMs }: UserBounds) => ({
   ...(afterMs !== null && { createdAtAfter: afterMs }),
   ...(beforeMs !== null && { createdAtBefore: beforeMs }),
+  // A millisecond earlier, because Clerk's bound is strict. `last_active_at_since` isn't, but is deprecated.
+  ...(activeSinceMs !== undefined && { lastActiveAtAfter: activeSinceMs - 1 }),
 });
 
 /** How many rows a page shares with the one before it: so many may vanish in between without a gap. */
@@ -196,6 +204,7 @@ export function idOf(item: unknown): string | null {
 
 export const createdAtOf = (item: unknown) => timeOf(item, "created_at");
 export const updatedAtOf = (item: unknown) => timeOf(item, "updated_at");
+export const lastActiveAtOf = (item: unknown) => timeOf(item, "last_active_at");
 
 function timeOf(item: unknown, name: string): number | null {
   const time = fieldOf(item, name);

@@ -1,10 +1,10 @@
 import type { Call } from "../../upstream/client.js";
-import type { ClerkApi, One, Page, PageQuery, UserListQuery } from "../../upstream/users.js";
+import type { ClerkApi, One, Page, PageQuery, UserCountQuery, UserListQuery } from "../../upstream/users.js";
 
 /** What one run reads Clerk through: every request has the run's priority, and is given up when the run is stopped. */
 export interface ClerkReader {
   listUsers(query: UserListQuery): Promise<Page>;
-  countUsers(query: Pick<UserListQuery, "createdAtAfter" | "createdAtBefore" | "userIds">): Promise<number>;
+  countUsers(query: UserCountQuery): Promise<number>;
   getUser(id: string): Promise<One>;
   getOrganization(id: string): Promise<One>;
   listOrganizations(query: PageQuery): Promise<Page>;

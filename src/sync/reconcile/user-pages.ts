@@ -1,13 +1,13 @@
 import type { Tx } from "../../db/connection/sql.js";
-import type { Bounds, Checkpoint } from "../ledger/windows.js";
+import type { Checkpoint } from "../ledger/windows.js";
 import { applyPage } from "./apply-page.js";
-import { type ClerkPage, idOf, userPages } from "./clerk-pages.js";
+import { type ClerkPage, idOf, type UserBounds, userPages } from "./clerk-pages.js";
 import { applyOptionsOf, type RunContext } from "./run-context.js";
 
 /** All pages of the users within these bounds, from a checkpoint on. Throws when the run is stopped. */
 export async function* userPagesOf(
   { clerk, signal }: RunContext,
-  bounds: Bounds,
+  bounds: UserBounds,
   start: Checkpoint,
 ): AsyncGenerator<ClerkPage> {
   if (start.done) return;
@@ -26,7 +26,7 @@ export async function applyUserPage(
   const { sql, findings, onProgress } = run;
   const options = { ...applyOptionsOf(run), ...(within && { within }) };
   const effects = await run.applyGate(() => applyPage(sql, "users", page, options));
-  if (run.kind.task === "compare") findings.countMissed(effects);
+  if (run.kind.task !== "fill") findings.countMissed(effects);
   findings.sawUsers(page.items.length, idOf(page.items.at(-1)));
   await findings.save();
   onProgress({ phase: "users", done: findings.usersSeen, total: findings.usersExpected });
