@@ -3,7 +3,7 @@ import type { Sandbox } from "../../src/sandbox/server.js";
 import { createRefetcher } from "../../src/sync/answers/refetcher.js";
 import { createCompleteness } from "../../src/sync/ledger/proof.js";
 import { ensureUpstreamIdentity } from "../../src/sync/ledger/upstream-identity.js";
-import { createLeader } from "../../src/sync/schedule/leader.js";
+import { createLeader, type LeaderDeps } from "../../src/sync/schedule/leader.js";
 import { createUpstream } from "../../src/upstream/client.js";
 import { createLocalQuotaStore, createRequestQueue } from "../../src/upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../../src/upstream/users.js";
@@ -44,7 +44,7 @@ export async function walksOver(
     apiVersion: "2026-05-12",
     timeoutMs: 10_000,
     queue: createRequestQueue(createLocalQuotaStore({ limit: 100_000, backgroundShare: 1 })),
-    now: Date.now,
+    now,
     log,
   });
   const api = (options.api ?? ((same) => same))(createClerkApi(upstream));
@@ -53,7 +53,7 @@ export async function walksOver(
     environment: "test",
     instanceId: null,
   });
-  const walks = createLeader({
+  const deps: LeaderDeps = {
     ...{ primary: db.database.primary, api, clock: { now }, lagMs, purgeLimit, log },
     completeness: createCompleteness(db.sql),
     claimUpstream: async () => {},
@@ -62,11 +62,13 @@ export async function walksOver(
     recountAfterMs: 20,
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
-  });
+  };
+  const walks = createLeader(deps);
   const signal = AbortSignal.timeout(180_000);
   const refetcher = createRefetcher({ sql: db.sql, api, lagMs, log });
   return {
     walks,
+    deps,
     backfill: () => walks.execute("backfill", { signal }),
     full: (allowPurge = false) => walks.execute("full", { signal, allowPurge }),
     incremental: () => walks.execute("incremental", { signal }),

@@ -1,5 +1,5 @@
 import { boolean, customType, date, index, integer, primaryKey } from "drizzle-orm/pg-core";
-import { mirrorData } from "./columns.js";
+import { mirrorData, ms } from "./columns.js";
 
 const chunkBits = customType<{ data: string; driverData: string }>({ dataType: () => "bit(1024)" });
 
@@ -29,6 +29,10 @@ export const dailyUsers = mirrorData.table("daily_users", {
   deleted: integer("deleted").notNull().default(0),
   /** Bits that were ever set on this day, those of users deleted since too. */
   active: integer("active").notNull().default(0),
-  /** Whether they were compared with Clerk's own number for the day, and agreed. */
+  /** Whether they agree with Clerk's own number for the day, counted before its end, and with what Clerk showed after it. */
   activeComplete: boolean("active_complete").notNull().default(false),
+  /** How many `active` must become for that number. Null: Clerk wasn't asked in the last moments of the day, or can't be right. */
+  activeCounted: integer("active_counted"),
+  /** When Clerk was asked last before the end of the day, by Clerk's clock. */
+  activeCountedAt: ms("active_counted_at"),
 });

@@ -110,6 +110,8 @@ export const upstream = mirrorData.table(
     historySince: ms("history_since").notNull().default(NOW_MS),
     /** Since when the days are kept on which users were active. Null: they aren't (`ACTIVITY_HISTORY=off`). */
     activitySince: ms("activity_since").default(NOW_MS),
+    /** The first day since 1970 of whose activity Clerk wasn't asked after it had ended. Null: of none yet. */
+    firstUnswept: integer("first_unswept"),
   },
   (t) => [check("upstream_one_row", sql`${t.one}`)],
 );

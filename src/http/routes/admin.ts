@@ -11,8 +11,8 @@ export interface StatusReader {
   read(): Promise<object>;
 }
 
-/** The runs that may be asked for. A backfill only ever starts by itself. */
-export type ReconcileMode = Exclude<RunMode, "backfill">;
+/** The runs that may be asked for. Backfills and sweeps only ever start by themselves. */
+export type ReconcileMode = Exclude<RunMode, "backfill" | "sweep">;
 
 /** Starts runs on demand, and knows what became of them. */
 export interface Reconciler {

@@ -34,5 +34,6 @@ const turnOff = (sql: Sql) =>
     await lockFeed(tx);
     await tx`delete from mirror_data.active_days`;
     await tx`
-      update mirror_data.daily_users set active = 0, active_complete = false where active > 0 or active_complete`;
+      update mirror_data.daily_users set active = 0, active_complete = false, active_counted = null
+      where active > 0 or active_complete or active_counted is not null`;
   });

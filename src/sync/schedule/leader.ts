@@ -15,6 +15,7 @@ import {
 } from "../ledger/runs.js";
 import { createRunner, type RunnerDeps } from "./runner.js";
 import { createScheduler, RETRY_MS } from "./scheduler.js";
+import { createSweeper } from "./sweeper.js";
 
 export interface RequestOptions {
   signal: AbortSignal;
@@ -60,6 +61,7 @@ export function createLeader(deps: LeaderDeps): Leader {
     log,
     completeness,
     runner,
+    sweeper: createSweeper({ sql, clock, api: deps.api, runner, lagMs: deps.lagMs, pauseMs: RETRY_MS }),
     claimUpstream,
     intervalMs,
     fullIntervalMs,

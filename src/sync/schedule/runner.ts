@@ -9,6 +9,7 @@ import { createFindings } from "../reconcile/findings.js";
 import { runFull } from "../reconcile/full.js";
 import { noteTrouble, stepRolling } from "../reconcile/rolling.js";
 import { createRunContext, type ReconcileDeps, type RunContext } from "../reconcile/run-context.js";
+import { runSweep } from "../reconcile/sweep.js";
 
 export interface RunnerDeps extends ReconcileDeps {
   completeness: Completeness;
@@ -17,7 +18,7 @@ export interface RunnerDeps extends ReconcileDeps {
 export interface ExecuteOptions {
   signal: AbortSignal;
   onProgress?: OnProgress;
-  /** Waited for before each window of a run that reads everything. */
+  /** Waited for before each window of a run that reads everything, and between the pages of a sweep. */
   beforeWindow?: () => Promise<void>;
 }
 
@@ -81,6 +82,7 @@ export function createRunner(deps: RunnerDeps): Runner {
   async function perform(asked: RunContext, contextFor: (kind: RunKind) => RunContext): Promise<void> {
     const { kind } = asked;
     if (kind.task === "fill") return runBackfill(asked);
+    if (kind.task === "sweep") return runSweep(asked);
     if (kind.scope === "all") return runFull(asked);
     if ((await runCheck(asked)) !== "too_much") return;
     log.info({ run: asked.runId }, "a check becomes a walk of everything");

@@ -5,7 +5,7 @@ import { createWakeableSleep } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { fenced, type HeldLease } from "../ledger/lease.js";
 import type { Completeness } from "../ledger/proof.js";
-import { kindOf } from "../ledger/run-kinds.js";
+import { kindOf, type RunMode } from "../ledger/run-kinds.js";
 import {
   createRun,
   nextQueued,
@@ -16,6 +16,7 @@ import {
 } from "../ledger/runs.js";
 import { currentRolling, lastFullStart, type RollingRun } from "../reconcile/rolling.js";
 import type { Runner } from "./runner.js";
+import type { Sweeper } from "./sweeper.js";
 
 export interface SchedulerDeps {
   sql: Sql;
@@ -23,6 +24,7 @@ export interface SchedulerDeps {
   log: Logger;
   completeness: Completeness;
   runner: Runner;
+  sweeper: Sweeper;
   /** Notes which Clerk's users a backfill brings: the mirror may have been emptied since the start, and the note with it. */
   claimUpstream: () => Promise<void>;
   /** How often checks are due, and within which time everything is read again; 0: only on demand. */
@@ -48,7 +50,7 @@ const LONGEST_NAP_MS = 60_000;
 const POLL_MS = 1000;
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const { sql, clock, log, completeness, runner, claimUpstream, intervalMs, fullIntervalMs } = deps;
+  const { sql, clock, log, completeness, runner, sweeper, claimUpstream, intervalMs, fullIntervalMs } = deps;
   const pause = createWakeableSleep();
   /** By the monotonic clock, like all intervals here: a wall clock that is set back must put nothing off. */
   let checkAtMs = Number.POSITIVE_INFINITY;
@@ -85,13 +87,14 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
 
   /** What comes first of all that is to be done now; or waits. Somebody may empty the mirror while it runs. */
   async function serve(held: HeldLease, signal: AbortSignal): Promise<void> {
+    // A midnight waits for nobody.
+    if (await sweeper.sweepIfDue(held, { signal, beforeWindow: () => checkIfDue(held, signal) })) return;
     const queued = await nextQueued(sql);
     const isDue = performance.now() >= checkAtMs;
     // A due check goes before a dry run: that one takes minutes, and repairs nothing.
     if (queued && !(isDue && kindOf(queued.mode).dryRun)) {
-      // Nothing else may run beside a dry run, and nothing at all beside a run that repairs.
-      const beforeWindow = kindOf(queued.mode).dryRun ? () => checkIfDue(held, signal) : undefined;
-      return void (await runner.execute(held, queued, { signal, ...(beforeWindow && { beforeWindow }) }));
+      const beforeWindow = () => between(queued.mode, held, signal);
+      return void (await runner.execute(held, queued, { signal, beforeWindow }));
     }
     if (isDue) return check(held, signal);
     if (fullIntervalMs > 0 && performance.now() >= rolling.notBeforeMs) {
@@ -99,6 +102,13 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       if (current) return step(held, current, signal);
     }
     await pause.sleep(Math.min(POLL_MS, checkAtMs - performance.now()), signal);
+  }
+
+  /** What may go on beside a run: a sweep, which only tells who was active, and beside one that repairs nothing a check too. */
+  async function between(mode: RunMode, held: HeldLease, signal: AbortSignal): Promise<void> {
+    const { dryRun, task } = kindOf(mode);
+    if (dryRun || task === "sweep") await checkIfDue(held, signal);
+    if (task !== "sweep") await sweeper.sweepIfDue(held, { signal });
   }
 
   /** Does the check that is due, once, however many windows of a dry run wait for it; no check runs beside another. */
@@ -119,7 +129,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
     try {
       const id = await createRun(sql, "incremental", clock.now());
       const queued = { id, mode: "incremental", allowPurge: false } as const;
-      failed = (await runner.execute(held, queued, { signal })).state === "failed";
+      const beforeWindow = () => between("incremental", held, signal);
+      failed = (await runner.execute(held, queued, { signal, beforeWindow })).state === "failed";
     } finally {
       const next = failed
         ? performance.now() + backoffMs(failedChecks, RETRY_MS.first, RETRY_MS.longest)

@@ -18,7 +18,7 @@ const DAY_MS = 86_400_000;
 /** Svix repeats a message for a day and a bit. */
 const DELIVERIES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
-/** Checks come every minute and mostly find nothing. */
+/** Checks and sweeps that fail are tried again every minute, and mostly they find nothing. */
 const CHECKS_MS = 7 * DAY_MS;
 /** Long enough for a person to look at them. Clerk is asked about their subjects in any case. */
 const LETTERS_MS = 30 * DAY_MS;
@@ -54,7 +54,7 @@ export function createRetention(options: RetentionDeps): Retention {
     const runs = await sql`
       with old as (
         delete from mirror_data.runs
-        where finished_at < ${now - RUNS_MS} or (mode = 'incremental' and finished_at < ${now - CHECKS_MS})
+        where finished_at < ${now - RUNS_MS} or (mode in ('incremental', 'sweep') and finished_at < ${now - CHECKS_MS})
         returning id)
       delete from mirror_data.windows where run_id in (select id from old)`;
     return deliveries + changes + runs.count + (await pruneLetters(now));
