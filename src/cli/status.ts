@@ -43,6 +43,7 @@ function describe(status: Status): string {
     `In           ${status.organizations} organizations, ${status.memberships} memberships`,
     `Complete as of  ${when(status.as_of)}; memberships ${when(status.memberships_as_of)}`,
     `Drift        ${missed_create} missing, ${missed_update} out of date, ${missed_delete} deleted were repaired in 7 days${left > 0 ? `; ${left} wait for \`reconcile --full --allow-purge\`` : ""}`,
+    `Activity     ${activityOf(status.activity)}`,
     `Webhooks     ${outcomes.join(", ") || "none yet"}`,
     `In doubt     ${status.refetches} to ask Clerk again, ${status.dead_letters} dead letters`,
     `Requests     ${used}${budget.limit === null ? "" : ` of ${budget.limit}`} in the last 10 s${budget.share < 1 ? `; lowered to ${Math.round(budget.share * 100)} % after a 429` : ""}`,
@@ -55,6 +56,14 @@ function describe(status: Status): string {
 function countsOf(upstream: Status["upstream"]): string {
   if (upstream?.users == null) return "";
   return `; at ${when(upstream.counted_at)} Clerk had ${upstream.users} and the mirror ${upstream.users_here}`;
+}
+
+function activityOf(activity: Status["activity"]): string {
+  if (!activity) return "not kept (ACTIVITY_HISTORY is off, or nothing is here yet)";
+  const { since, complete_days: complete, incomplete_days: incomplete } = activity;
+  if (complete + incomplete.length === 0) return `kept since ${when(since)}`;
+  const days = `${complete} of the last ${complete + incomplete.length} days`;
+  return `complete on ${days}${incomplete.length > 0 ? `, not on ${incomplete.join(", ")}` : ""}`;
 }
 
 function runsTable(runs: readonly Run[]): string {

@@ -31,6 +31,11 @@ export type Status = {
     users_here: number | null;
     counted_at: number | null;
   } | null;
+  /**
+   * Of the last 30 days that have ended, how many are known with everybody who was active on them, and which aren't. Null: no days
+   * of activity are kept.
+   */
+  activity: { since: number; complete_days: number; incomplete_days: string[] } | null;
   last_runs: object[];
   /** What the runs of the last 7 days found, and how much of it they repaired. */
   drift: { found: Drift; repaired: Drift };
@@ -59,19 +64,21 @@ export interface StatusDeps {
 
 const LAST_RUNS = 5;
 const DRIFT_MS = 7 * 86_400_000;
+const ACTIVITY_DAYS = 30;
 
 export function createStatusReader(parts: StatusDeps): { read(): Promise<Status> } {
   const { sql, embedded, webhooks, cache, lastRuns } = parts;
 
   async function read(): Promise<Status> {
-    const [counters, [upstream], runs, drift, [open], outcomes, [server], budget] = await Promise.all([
-      readCounters(sql),
-      sql<UpstreamRow[]>`
+    const [counters, [upstream], runs, drift, [open], outcomes, [server], budget, activity] =
+      await Promise.all([
+        readCounters(sql),
+        sql<UpstreamRow[]>`
         select api_url, environment, instance_id, counted, counted_here, counted_at, backfilled_at, as_of, memberships_as_of
         from mirror_data.upstream`,
-      lastRuns(LAST_RUNS),
-      readDrift(sql),
-      sql<OpenRow[]>`
+        lastRuns(LAST_RUNS),
+        readDrift(sql),
+        sql<OpenRow[]>`
         select (${sql.unsafe(counterNamed("'memberships'"))}) - (
             -- What the views leave out: memberships outlive the tombstones of their users and organizations.
             select count(*) from mirror_data.users u join mirror_data.organization_memberships m on m.user_id = u.id
@@ -87,12 +94,13 @@ export function createStatusReader(parts: StatusDeps): { read(): Promise<Status>
           l.holder, l.expires_at
         from (select) as one left join mirror_data.leases l
           on l.expires_at > extract(epoch from clock_timestamp()) * 1000`,
-      sql<{ outcome: string; n: number }[]>`
+        sql<{ outcome: string; n: number }[]>`
         select outcome, sum(n)::bigint as n from mirror_data.delivery_counts
         group by outcome having sum(n) > 0 order by outcome`,
-      sql<{ version: string }[]>`select current_setting('server_version') as version`,
-      readQuotaUse(sql),
-    ]);
+        sql<{ version: string }[]>`select current_setting('server_version') as version`,
+        readQuotaUse(sql),
+        readActivity(sql),
+      ]);
     return {
       state: upstream?.backfilled_at == null ? "backfilling" : isTroubled(runs) ? "degraded" : "live",
       users: counters.users,
@@ -102,6 +110,7 @@ export function createStatusReader(parts: StatusDeps): { read(): Promise<Status>
       memberships_as_of: upstream?.memberships_as_of ?? null,
       backfilled_at: upstream?.backfilled_at ?? null,
       upstream: upstream ? presentUpstream(upstream) : null,
+      activity,
       last_runs: runs,
       drift,
       walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
@@ -146,12 +155,32 @@ function presentUpstream(row: UpstreamRow) {
   return { api_url, environment, instance_id, users: counted, users_here: counted_here, counted_at };
 }
 
-/** The run that ended last decides. Dry runs tell nothing. */
+/** The run that ended last decides. Dry runs tell nothing, and sweeps only who was active. */
 function isTroubled(runs: readonly { state: string; mode: string }[]): boolean {
   const ended = runs.find(
-    ({ state, mode }) => /^(succeeded|failed|stopped)$/.test(state) && !/^d/.test(mode),
+    ({ state, mode }) => /^(succeeded|failed|stopped)$/.test(state) && !/^(d|sweep$)/.test(mode),
   );
   return ended !== undefined && ended.state !== "succeeded";
+}
+
+async function readActivity(sql: Sql): Promise<Status["activity"]> {
+  const rows = await sql<{ since: number; day: string | null; is_complete: boolean }[]>`
+    select u.activity_since as since, days.day::text as day, coalesce(d.active_complete, false) as is_complete
+    from mirror_data.upstream u
+    left join (
+      select (now() at time zone 'UTC')::date - ago as day from generate_series(1, ${ACTIVITY_DAYS}::integer) as ago
+    ) as days on days.day >= (to_timestamp(u.activity_since / 1000.0) at time zone 'UTC')::date
+    left join mirror_data.daily_users d on d.day = days.day
+    where u.activity_since is not null order by days.day`;
+  const [first] = rows;
+  if (!first) return null;
+  const days = rows.filter(({ day }) => day !== null);
+  const incomplete = days.filter((row) => !row.is_complete).map(({ day }) => day as string);
+  return {
+    since: first.since,
+    complete_days: days.length - incomplete.length,
+    incomplete_days: incomplete,
+  };
 }
 
 async function readDrift(sql: Sql): Promise<Status["drift"]> {
@@ -161,7 +190,7 @@ async function readDrift(sql: Sql): Promise<Status["drift"]> {
       coalesce(sum(missed_delete), 0)::bigint as missed_delete,
       coalesce(sum(missed_delete) filter (where state = 'stopped'), 0)::bigint as not_deleted
     from mirror_data.runs
-    where mode in ('incremental', 'full')
+    where mode in ('incremental', 'full', 'sweep')
       and queued_at > extract(epoch from clock_timestamp()) * 1000 - ${DRIFT_MS}::bigint`;
   const { not_deleted = 0, ...found } = row ?? { missed_create: 0, missed_update: 0, missed_delete: 0 };
   return { found, repaired: { ...found, missed_delete: found.missed_delete - not_deleted } };

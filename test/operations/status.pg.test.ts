@@ -139,3 +139,26 @@ test("the status looks at no delivery and no membership, and counts what the vie
     await other.end();
   }
 });
+
+test("the status names the days on which not everybody who was active is known", async ({ db }) => {
+  expect((await statusOf(db)).activity).toBeNull();
+  await db.sql`
+    insert into mirror_data.upstream (api_url, environment, activity_since)
+    values ('https://clerk.test', 'test', (extract(epoch from now()) * 1000)::bigint)`;
+  expect((await statusOf(db)).activity).toMatchObject({ complete_days: 0, incomplete_days: [] });
+  await db.sql`
+    update mirror_data.upstream set activity_since = (extract(epoch from now() - interval '4 days') * 1000)::bigint`;
+  await db.sql`
+    insert into mirror_data.daily_users (day, active_complete)
+    select (now() at time zone 'UTC')::date - ago, ago <> 2 from unnest(array[0, 1, 2, 3, 5]) as r(ago)`;
+  const dates = await db.sql<{ day: string }[]>`
+    select ((now() at time zone 'UTC')::date - ago)::text as day from unnest(array[4, 2]) as r(ago)`;
+  const status = await statusOf(db);
+  expect(status.activity).toMatchObject({
+    complete_days: 2,
+    incomplete_days: dates.map(({ day }) => day),
+  });
+  await db.sql`update mirror_data.upstream set activity_since = 0`;
+  const { complete_days, incomplete_days } = (await statusOf(db)).activity ?? {};
+  expect([complete_days, incomplete_days?.length]).toEqual([3, 27]);
+});
