@@ -150,7 +150,21 @@ describe("a day", () => {
   test("costs a page for each 500 who were active and a few requests, and one where nothing is to be brought", async ({
     db,
   }) => {
-    const { sandbox, mirror } = await atNoon(db, 2400);
+    const priorities = new Set<string>();
+    const { sandbox, mirror } = await atNoon(db, 2400, {
+      api: (api) => ({
+        ...api,
+        countUsers(query, call) {
+          priorities.add(call.priority);
+          return api.countUsers(query, call);
+        },
+        listUsers(query, call) {
+          priorities.add(call.priority);
+          return api.listUsers(query, call);
+        },
+      }),
+    });
+    priorities.clear();
     await mirror.passTo(MIDNIGHT - 60_000);
     const early = requestsOf(sandbox);
     expect(early.filter((one) => one.startsWith("/v1/users?"))).toHaveLength(3);
@@ -161,6 +175,7 @@ describe("a day", () => {
     await mirror.passTo(MIDNIGHT + HOUR_MS);
     expect(requestsOf(sandbox)).toEqual([`/v1/users/count?${bound}`]);
     expect(await first(mirror)).toEqual({ active: 1200, isComplete: true });
+    expect([...priorities]).toEqual(["repair"]);
     const runs = await db.sql`
       select state, users_seen as seen, users_expected as expected from mirror_data.runs
       where mode = 'sweep' and queued_at > ${NOON} order by queued_at`;
