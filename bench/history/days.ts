@@ -10,18 +10,22 @@ export const LAST_DAY = TODAY_MS / DAY_MS - 1;
 const FAITHFUL = 0.06;
 const VISITING = 0.04;
 
-/** Marks them through the function that every commit marks days with. What is marked already is written nowhere. */
+/**
+ * Marks them through the function that every commit marks days with. What is marked already is written nowhere. Days before them, which
+ * the times of loaded users tell of, are taken away.
+ */
 export async function makeDays(sql: Sql, say: (text: string) => void): Promise<void> {
   const users = await countNumbers(sql);
   await sql`
     update mirror_data.upstream set
       activity_since = ${(LAST_DAY - DAYS + 1) * DAY_MS}::bigint,
       history_since = ${(LAST_DAY - DAYS + 1) * DAY_MS}::bigint`;
+  await sql`delete from mirror_data.active_days where day < date '1970-01-01' + ${LAST_DAY - DAYS + 1}::integer`;
   for (let day = LAST_DAY - DAYS + 1; day <= LAST_DAY; day++) {
     say(`marking the activity of day ${day - LAST_DAY + DAYS} of ${DAYS}`);
     await markDay(sql, day, whoVisits(users, day));
   }
-  await sql`vacuum (analyze) mirror_data.active_days`;
+  await sql`vacuum (full, analyze) mirror_data.active_days`;
 }
 
 /** Their numbers. */
