@@ -4,6 +4,8 @@ import { DAYS, LAST_DAY } from "./days.js";
 
 /** Each of the periods of half a year: fewer than the numbers that one answer may have. */
 const LIMIT = 500;
+/** As for other counts by two keys. */
+const TWO_DIMENSIONS = { counts: 9 };
 const PLAN = "public_metadata.plan";
 const PRO = "plan = pro";
 const TRIAL = "plan = trial";
@@ -41,13 +43,13 @@ export function activityCases(): Case[] {
       what: "retention, everybody of half a year, by week",
       path: "retention",
       body: { filter: { created_at: { gte: from } }, cohort: "week", periods: 26 },
-      limit: { counts: 4 },
+      limit: TWO_DIMENSIONS,
     },
     {
       what: "retention, everybody, by month",
       path: "retention",
       body: { cohort: "month", periods: 6 },
-      limit: { counts: 4 },
+      limit: TWO_DIMENSIONS,
     },
   ];
 }
