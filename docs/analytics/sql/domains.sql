@@ -1,5 +1,5 @@
 -- The domains with most users.
-select email_domain, count(*) as users, count(*) filter (where last_active_at > now() - interval '30 days') as active_30_days
+select email_domain, count(*) as users, count(*) filter (where last_active_at >= date_trunc('day', now(), 'UTC') - interval '30 days') as active_30_days
 from mirror.users
 where email_domain is not null
 group by email_domain
