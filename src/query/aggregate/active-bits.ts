@@ -3,6 +3,8 @@
  * by 64 first: a whole number is passed on as it is, where a string of bits is copied for each user.
  */
 
+const DAY_MS = 86_400_000;
+
 /** What is grouped by, of a column with the number. */
 export const wordOf = (number: string) => `${number} / 64`;
 
@@ -15,6 +17,13 @@ export const bitsOfChunk = (word: string, bits: string) =>
   `bit_or(${bits}::bit(64)::bit(1024) >> (${word} % 16 * 64))`;
 
 export const NO_BITS = "0::bit(1024)";
+
+/**
+ * Days that can be: a time of zero is none, and one from long ahead is a mistake of whoever set it. In any zone it is at most tomorrow by
+ * UTC. Rows stay when their last user is deleted, so some may be empty.
+ */
+export const isPossibleDay = (nowMs: number): string =>
+  `a.day > date '1970-01-01' and a.day <= date '${new Date(nowMs + DAY_MS).toISOString().slice(0, 10)}'`;
 
 /** The day's first millisecond. */
 export const MS_OF_DAY = "(a.day - date '1970-01-01') * 86400000::bigint";

@@ -7,7 +7,7 @@ import { Parameters } from "../parameters.js";
 import { numberOf, type RawRow } from "../present.js";
 import type { Run, Statement } from "../run.js";
 import { fromOf, type Search, whereClause } from "../where.js";
-import { MS_OF_DAY } from "./active-bits.js";
+import { isPossibleDay, MS_OF_DAY } from "./active-bits.js";
 import type { Span } from "./buckets.js";
 import { ACTIVE_DAY, type GroupedTime } from "./request.js";
 import type { Spans } from "./spans.js";
@@ -41,8 +41,9 @@ function spanIn([row]: readonly RawRow[]): Span | null {
 function spanStatement(filter: Condition, field: GroupedTime, search: Search): Statement {
   const { where, params } = compiled(field === ACTIVE_DAY ? EVERYBODY : filter, search);
   if (field === ACTIVE_DAY) {
-    const days =
-      "select min(day) as day from mirror_data.active_days union all select max(day) from mirror_data.active_days";
+    const outermost = (direction: string) => `(select a.day from mirror_data.active_days a
+      where ${isPossibleDay(search.nowMs)} and bit_count(a.bits) > 0 order by a.day ${direction} limit 1)`;
+    const days = `${outermost("asc")} union all ${outermost("desc")}`;
     return { text: `select min(${MS_OF_DAY}), max(${MS_OF_DAY}) from (${days}) as a`, params };
   }
   const { sql, table } = COLUMNS[field];

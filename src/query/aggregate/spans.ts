@@ -2,7 +2,7 @@ import type { Bound, Condition } from "../condition.js";
 import { conjuncts, keepsEverybody } from "../condition.js";
 import { problem } from "../language/problems.js";
 import { isCountable, type Series, type Span } from "./buckets.js";
-import type { GroupedTime, TimeGroup } from "./request.js";
+import { ACTIVE_DAY, type GroupedTime, type TimeGroup } from "./request.js";
 
 /** The first and the last millisecond that a filter allows in a field; null where it sets no bound. */
 interface Bounds {
@@ -66,7 +66,7 @@ export async function spanFor(group: TimeGroup, filter: Condition, times: Spans)
   if (fromMs <= toMs && !isCountable(bucket, { fromMs, toMs })) {
     throw problem(
       at,
-      `has too many buckets: from ${dateOf(fromMs)} to ${dateOf(toMs)} by the ${bucket}. Take a longer bucket, or set bounds to ${field} in the filter.`,
+      `has too many buckets: from ${dateOf(fromMs)} to ${dateOf(toMs)} by the ${bucket}. Take a longer bucket${field === ACTIVE_DAY ? "" : `, or set bounds to ${field} in the filter`}.`,
     );
   }
   return { fromMs, toMs, isFromBound, isToBound };

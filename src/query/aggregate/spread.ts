@@ -1,5 +1,5 @@
 import { USER_COUNT } from "../../changes/counters.js";
-import { bitsOfChunk, chunkOf, MS_OF_DAY, NO_BITS } from "./active-bits.js";
+import { bitsOfChunk, chunkOf, isPossibleDay, MS_OF_DAY, NO_BITS } from "./active-bits.js";
 import type { Series } from "./buckets.js";
 import type { Grouping } from "./groupings.js";
 import type { Group } from "./request.js";
@@ -24,7 +24,7 @@ export const bucketOf = (piece: string, series: Series | null) =>
   `coalesce(('{${series?.numbers.join(",") ?? ""}}'::int[])[${piece}], -1)`;
 
 /** Counts by the keys themselves, from what was grouped by what is read of each user. */
-export function spreadSteps(keys: readonly Key[]): string[] {
+export function spreadSteps(keys: readonly Key[], nowMs: number): string[] {
   const days = keys.find(isDays);
   const own = keys.filter((key) => key !== days);
   const joins = own.map(spreadJoin).join(" ");
@@ -43,16 +43,16 @@ export function spreadSteps(keys: readonly Key[]): string[] {
     `sets as materialized (
       select ${[...own.map(spreadKey), `${chunkOf("word")} as chunk`].join(", ")}, ${bitsOfChunk("word", "bits")} as bits
       from grouped ${joins} group by ${ordinals(own.length + 1)})`,
-    ...activeSteps(days),
+    ...activeSteps(days, nowMs),
     `spread as materialized (${counted("active.bucket", "sets.bits & active.bits", "sets join active using (chunk)")}
       union all${counted("null::integer", `sets.bits & ~coalesce(ever.bits, ${NO_BITS})`, "sets left join ever using (chunk)")})`,
   ];
 }
 
 /** The same of all users by their days alone. Bits are of those who exist: whoever is deleted takes them along. */
-export function everybodysDays(days: Key): string[] {
+export function everybodysDays(days: Key, nowMs: number): string[] {
   return [
-    ...activeSteps(days),
+    ...activeSteps(days, nowMs),
     `never as (select (${USER_COUNT}) - coalesce(sum(bit_count(bits)), 0) as users from ever)`,
     `spread as materialized (
       select bucket as k${days.n}, sum(bit_count(bits))::bigint as users from active group by 1 having sum(bit_count(bits)) > 0
@@ -64,9 +64,9 @@ export function everybodysDays(days: Key): string[] {
  * `active`: who was active in each bucket, a row for each chunk. Days are those of UTC, so that a bucket of one day has one row
  * already; longer ones are far fewer rows, of which the rest is made. `ever`: who was active in any.
  */
-function activeSteps({ group, series }: Key): string[] {
+function activeSteps({ group, series }: Key, nowMs: number): string[] {
   const bucket = series ? bucketOf(pieceOf(MS_OF_DAY, series), series) : "-1";
-  const days = "from mirror_data.active_days a";
+  const days = `from mirror_data.active_days a where ${isPossibleDay(nowMs)}`;
   return group.kind === "time" && group.bucket === "day"
     ? [
         `active as (select ${bucket} as bucket, a.chunk, a.bits ${days})`,

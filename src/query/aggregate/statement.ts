@@ -69,9 +69,9 @@ interface Counted {
 function countedSteps(keys: readonly Key[], context: AggregateContext): Counted {
   const [first] = keys;
   const readsNobody = first && keys.length === 1 && isDays(first) && context.where.conditions.length === 0;
-  if (readsNobody) return { steps: everybodysDays(first), total: `(${USER_COUNT})` };
+  if (readsNobody) return { steps: everybodysDays(first, context.nowMs), total: `(${USER_COUNT})` };
   const { steps, total } = groupedSteps(keys, context);
-  return { steps: [...steps, ...spreadSteps(keys)], total };
+  return { steps: [...steps, ...spreadSteps(keys, context.nowMs)], total };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isTimeMs } from "../../clerk.js";
 import type { UserSnapshot } from "./snapshot.js";
 
 export const DAY_MS = 86_400_000;
@@ -19,7 +20,5 @@ export function activeDaysOf(snapshot: UserSnapshot): number[] {
     snapshot.kind === "activity"
       ? [snapshot.lastActiveAtMs, snapshot.lastSignInAtMs]
       : [snapshot.object.last_active_at, snapshot.object.last_sign_in_at, ...(snapshot.sessionTimesMs ?? [])];
-  return times.flatMap((ms) =>
-    typeof ms === "number" && Number.isSafeInteger(ms) && ms >= 0 ? [dayOf(ms)] : [],
-  );
+  return times.filter(isTimeMs).map(dayOf);
 }

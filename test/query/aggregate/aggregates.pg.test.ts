@@ -275,6 +275,27 @@ describe("an aggregate", () => {
     ]);
   });
 
+  test("of days of activity isn't spoilt by times that can't be, nor by days whose users are gone", async ({
+    db,
+  }) => {
+    const days = { group_by: [{ field: "active_day", bucket: "day" }] };
+    const times = { user_1: "2026-05-13", user_2: "1970-01-01", user_3: "2100-01-01", user_4: "1999-01-01" };
+    for (const [id, time] of Object.entries(times)) await add(db, { id, last_active_at: Date.parse(time) });
+    await add(db, { id: "user_5", last_active_at: 1.7e15 });
+    await add(db, { id: "user_6", last_active_at: 2 ** 53 - 1 });
+    const gone = { kind: "gone", id: "user_4", observedAtMs: Date.now(), source: "webhook" } as const;
+    await applyItems(db.sql, [{ users: [gone] }], { lagMs: 0 });
+    for (const filter of [{}, { not: { id: "user_9" } }]) {
+      expect(await ask(aggregatesOf(db), { ...days, filter })).toEqual({
+        data: [
+          { keys: ["2026-05-13"], count: 1 },
+          { keys: [null], count: 4 },
+        ],
+        ...{ other: 0, total: 5 },
+      });
+    }
+  });
+
   test("tells who is locked at this moment", async ({ db }) => {
     await add(db, { id: "user_1" });
     await add(db, { id: "user_2", locked: true, lockout_expires_in_seconds: 3600 });
