@@ -14,10 +14,11 @@ export interface HeardOfDay {
 /** After a longer absence older days are given up: few users have a day that long ago as their last one. */
 const MOST_DAYS = 30;
 
-/** Null: no days of activity are kept. */
+/** Null: no days of activity are kept. Days that a clock which was ahead has swept are swept again. */
 export async function heardOfDay(sql: Sql, day: number): Promise<HeardOfDay | null> {
   const [row] = await sql<{ since_day: number; active: number; counted_at: number | null }[]>`
-    select least(${day}::integer, greatest(first_unswept, activity_since / 86400000, ${day - MOST_DAYS}::integer))::integer as since_day,
+    select least(${day}::integer, greatest(case when first_unswept <= ${day} then first_unswept end,
+        activity_since / 86400000, ${day - MOST_DAYS}::integer))::integer as since_day,
       coalesce(d.active, 0) as active, d.active_counted_at as counted_at
     from mirror_data.upstream left join mirror_data.daily_users d on d.day = date '1970-01-01' + ${day}::integer
     where activity_since is not null`;
