@@ -68,9 +68,11 @@ async function* userPagesByCursor(
     if (cursorId !== null) refusedInARow = 0;
     seen += page.items.length;
     const last = page.items.findLast(isNamed);
+    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: clerk.longestUserPage(page) });
+    // There is no cursor in such a page: the next one would be the same.
+    if (!last && !done) throw nobodyNamed();
     cursorId = idOf(last) ?? cursorId;
     cursorCreatedAtMs = createdAtOf(last) ?? cursorCreatedAtMs;
-    const done = isLast(page, { seen, asked: PAGE_SIZE, longest: clerk.longestUserPage(page) });
     yield { ...page, checkpoint: { cursorId, cursorCreatedAtMs, offset: 0, done } };
     if (done) return;
   }
@@ -89,6 +91,9 @@ async function* userPagesByCursor(
     }
   }
 }
+
+const nobodyNamed = () =>
+  new AppError("upstream_unavailable", "Clerk's list shows a full page in which no user has an id.");
 
 async function* userPagesByOffset(
   clerk: ClerkReader,
