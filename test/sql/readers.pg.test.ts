@@ -67,6 +67,7 @@ async function fill({ sql, database }: TestDatabase): Promise<void> {
     withPrivate("OrganizationMembership", {
       ...{ id, object: "organization_membership", role: "org:admin", created_at: 1, updated_at: 1 },
       ...{ organization: { id: org }, public_user_data: { user_id: user, identifier: FORMER } },
+      public_metadata: user === "user_2" || org === "org_2" ? { [FORMER]: 1 } : {},
     });
   const former = {
     ...{
@@ -200,6 +201,7 @@ describe.for(ROLES)("%s", (role) => {
       ["organizations", "data::text"],
       ["organizations", "coalesce(name, '')"],
       ["organization_memberships", "data::text"],
+      ["organization_memberships", "public_metadata::text"],
       ["email_addresses", "email_address"],
     ] as const) {
       // Told each row that it is asked about, whatever the view asks of the row afterwards.
