@@ -10,6 +10,7 @@ export default defineConfig({
     // Databases are cloned and processes started in tests: slower than vitest's defaults on a busy machine.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     pool: "forks",
     maxWorkers: 2,
   },
