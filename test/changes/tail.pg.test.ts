@@ -12,26 +12,28 @@ const ALL = { kinds: new Set(KINDS), limit: 500 };
 const FOR_EVER_MS = 60_000;
 
 let stop: () => Promise<void> = async () => {};
-let reads: number;
+/** Of the tails of one test: those of the one before may still be reading. */
+let ofTest: { reads: number };
 let isHearing: boolean;
 /** A caller who stays. */
 const staying = () => new AbortController().signal;
 beforeEach(() => {
-  reads = 0;
+  ofTest = { reads: 0 };
   isHearing = true;
 });
 afterEach(() => stop());
 
 /** A tail that is told of nothing unless the test does it, and counts what it reads. */
 function tailOf(sql: Sql, mostRows?: number): { tail: FeedTail; pages: FeedPages } {
-  const own = createFeedPages({
+  const counted = ofTest;
+  const real = createFeedPages({
     ...{ sql, availability: unwatched, nowMs: () => Date.now(), retentionMs: 3_600_000 },
   });
   const pages: FeedPages = {
-    newest: own.newest,
+    newest: real.newest,
     after(...request) {
-      reads++;
-      return own.after(...request);
+      counted.reads++;
+      return real.after(...request);
     },
   };
   const tail = createFeedTail({
@@ -58,11 +60,11 @@ describe("the tail of the feed", () => {
     const place = await newestPlace(db.sql);
     const followers = Array.from({ length: 50 }, () => tail.follow());
     const waits = followers.map((follower) => follower.wait(place, FOR_EVER_MS, staying()));
-    await expect.poll(() => reads).toBe(1);
+    await expect.poll(() => ofTest.reads).toBe(1);
     await commit(db.sql, "a", "b");
     tail.notice();
     await Promise.all(waits);
-    expect(reads).toBe(2);
+    expect(ofTest.reads).toBe(2);
     for (const follower of followers) {
       const page = follower.read(place, ALL);
       expect(page?.rows.map(({ id }) => id)).toEqual(["a", "b"]);
@@ -75,7 +77,7 @@ describe("the tail of the feed", () => {
         ...{ rows: [], hasMore: false, end: page?.end },
       });
     }
-    expect(reads).toBe(2);
+    expect(ofTest.reads).toBe(2);
   });
 
   test("misses nothing that is committed between a reader's own look and its wait", async ({ db }) => {
@@ -96,7 +98,7 @@ describe("the tail of the feed", () => {
     const follower = tail.follow();
     const place = await newestPlace(db.sql);
     const wait = follower.wait(place, FOR_EVER_MS, staying());
-    await expect.poll(() => reads).toBeGreaterThan(0);
+    await expect.poll(() => ofTest.reads).toBeGreaterThan(0);
     await commit(db.sql, "unheard");
     await wait;
     expect(follower.read(place, ALL)?.rows).toHaveLength(1);
@@ -109,7 +111,7 @@ describe("the tail of the feed", () => {
     tail.notice();
     const follower = tail.follow();
     follower.leave();
-    expect(reads).toBe(0);
+    expect(ofTest.reads).toBe(0);
     expect(follower.read(await newestPlace(db.sql), ALL)).toBeNull();
   });
 
@@ -118,7 +120,7 @@ describe("the tail of the feed", () => {
     const follower = tail.follow();
     const start = await newestPlace(db.sql);
     const wait = follower.wait(start, FOR_EVER_MS, staying());
-    await expect.poll(() => reads).toBe(1);
+    await expect.poll(() => ofTest.reads).toBe(1);
     await commit(db.sql, "a", "b", "c", "d", "e");
     tail.notice();
     await wait;
@@ -135,7 +137,7 @@ describe("the tail of the feed", () => {
     const follower = tail.follow();
     const place = await newestPlace(db.sql);
     const wait = follower.wait(place, FOR_EVER_MS, staying());
-    await expect.poll(() => reads).toBe(1);
+    await expect.poll(() => ofTest.reads).toBe(1);
     await db.sql`truncate mirror_data.changes`;
     tail.notice();
     await wait;
@@ -166,10 +168,10 @@ describe("the tail of the feed", () => {
     const follower = tail.follow();
     const place = await newestPlace(db.sql);
     const wait = follower.wait(place, FOR_EVER_MS, staying());
-    await expect.poll(() => reads).toBe(1);
+    await expect.poll(() => ofTest.reads).toBe(1);
     await db.sql`alter table mirror_data.changes rename to away`;
     tail.notice();
-    await expect.poll(() => reads).toBeGreaterThan(1);
+    await expect.poll(() => ofTest.reads).toBeGreaterThan(1);
     // In one transaction: nothing tells of a row that came after the next read had found nothing.
     await db.sql.begin(async (tx) => {
       await tx`alter table mirror_data.away rename to changes`;
