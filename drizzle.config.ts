@@ -5,6 +5,7 @@ export default defineConfig({
   schema: [
     "./src/db/tables/columns.ts",
     "./src/db/tables/users.ts",
+    "./src/db/tables/organizations.ts",
     "./src/db/tables/sync.ts",
     "./src/db/tables/history.ts",
   ],

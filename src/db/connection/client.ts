@@ -1,6 +1,7 @@
 import { drizzle, type PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgresType from "postgres";
 import * as historyTables from "../tables/history.js";
+import * as organizationTables from "../tables/organizations.js";
 import * as syncTables from "../tables/sync.js";
 import * as userTables from "../tables/users.js";
 import { type Connections, createConnections, withLimit } from "./connections.js";
@@ -8,7 +9,7 @@ import { whileServerWorks } from "./long-statements.js";
 import { UNHURRIED } from "./session.js";
 import { BIGINT_AS_NUMBER, type Sql } from "./sql.js";
 
-const schema = { ...userTables, ...syncTables, ...historyTables };
+const schema = { ...userTables, ...organizationTables, ...syncTables, ...historyTables };
 
 export type Orm = PostgresJsDatabase<typeof schema>;
 

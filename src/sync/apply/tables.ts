@@ -17,7 +17,7 @@ import { createDerivedTable } from "./derived-table.js";
 import { createFoldedTable } from "./folded-table.js";
 
 // The columns of each table that a batch writes, in the order in which they are sent. The schema itself, and what each
-// column means, is in `db/tables/users.ts`; a test holds the two together.
+// column means, is in `db/tables/{users,organizations}.ts`; a test holds the two together.
 
 /**
  * When a row's object was deleted. A tombstone from the future was written before the clock was set back: nobody knows when,

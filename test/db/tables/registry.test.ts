@@ -1,6 +1,7 @@
 import { getTableConfig, PgTable } from "drizzle-orm/pg-core";
 import { expect, test } from "vitest";
 import * as history from "../../../src/db/tables/history.js";
+import * as organizations from "../../../src/db/tables/organizations.js";
 import { GROWING_TABLES } from "../../../src/db/tables/registry.js";
 import * as sync from "../../../src/db/tables/sync.js";
 import * as users from "../../../src/db/tables/users.js";
@@ -8,7 +9,7 @@ import * as users from "../../../src/db/tables/users.js";
 /** A row for each key, process, counter or hour: too few to analyze. */
 const SMALL = ["api_keys", "budget", "counters", "delivery_counts", "leases", "upstream"];
 
-const TABLES = Object.values({ ...users, ...sync, ...history })
+const TABLES = Object.values({ ...users, ...organizations, ...sync, ...history })
   .filter((one) => one instanceof PgTable)
   .map((table) => getTableConfig(table));
 

@@ -1,10 +1,13 @@
-// Covers src/sync/apply/columns.ts, src/db/tables/{columns,users,sync}.ts
+// Covers src/sync/apply/columns.ts, src/db/tables/{columns,users,organizations,sync}.ts
 
 import { getTableConfig, type PgTable } from "drizzle-orm/pg-core";
 import { describe, expect, test } from "vitest";
-import * as schema from "../../../src/db/tables/users.js";
+import * as organizations from "../../../src/db/tables/organizations.js";
+import * as users from "../../../src/db/tables/users.js";
 import type { Columns } from "../../../src/sync/apply/columns.js";
 import * as sent from "../../../src/sync/apply/tables.js";
+
+const schema = { ...users, ...organizations };
 
 // A column that the schema has and a batch doesn't would stay empty, or as it was, and nothing would say so.
 describe.each([
