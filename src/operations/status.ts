@@ -3,6 +3,7 @@ import { counterNamed, readCounters } from "../changes/counters.js";
 import type { Sql } from "../db/connection/sql.js";
 import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
+import { DAY_MS } from "../lib/days.js";
 import { packageVersion } from "../lib/package.js";
 
 /** How many users differed from Clerk's, by the kind of message that should have told the mirror. */
@@ -63,7 +64,7 @@ export interface StatusDeps {
 }
 
 const LAST_RUNS = 5;
-const DRIFT_MS = 7 * 86_400_000;
+const DRIFT_MS = 7 * DAY_MS;
 const ACTIVITY_DAYS = 30;
 
 export function createStatusReader(parts: StatusDeps): { read(): Promise<Status> } {

@@ -1,3 +1,4 @@
+import { DAY_MS } from "../lib/days.js";
 import { AppError } from "../lib/errors.js";
 import { accountKey } from "../lib/text.js";
 import {
@@ -28,7 +29,6 @@ export interface ListParams extends Page {
 
 const MOST_VALUES = 100;
 const MOST_ROWS = 500;
-const DAY_MS = 86_400_000;
 
 /**
  * The filters of `GET /users` and `GET /users/count`: all of them must hold. They stand in one order, however the

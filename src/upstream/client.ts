@@ -1,4 +1,5 @@
 import { backoffMs, sleep } from "../lib/async.js";
+import { DAY_MS } from "../lib/days.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { createClerkClock } from "./clerk-clock.js";
@@ -226,7 +227,6 @@ function waitMs(outcome: UpstreamResponse | AppError, attempt: number, priority:
 }
 
 /** Beyond it a number of seconds says nothing to anybody. */
-const DAY_MS = 86_400_000;
 
 function failureOf({ status, headers, body }: UpstreamResponse): AppError {
   const retryMs = retryAfterMs(headers);

@@ -1,9 +1,9 @@
+import { DAY_MS } from "../../lib/days.js";
+
 /**
  * Users as bits, to be laid over `mirror_data.active_days`: 1,024 in a chunk, each at its `user_activity.number`. They are gathered
  * by 64 first: a whole number is passed on as it is, where a string of bits is copied for each user.
  */
-
-const DAY_MS = 86_400_000;
 
 /** What is grouped by, of a column with the number. */
 export const wordOf = (number: string) => `${number} / 64`;

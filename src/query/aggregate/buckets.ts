@@ -1,3 +1,4 @@
+import { DAY_MS } from "../../lib/days.js";
 import { createPause } from "../../lib/turns.js";
 import { offsetText, type Segment, segmentsOf } from "./zones.js";
 
@@ -27,7 +28,6 @@ export interface Span {
 }
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 86_400_000;
 /** No month, nor any other bucket, is shorter than this. */
 const LENGTH_MS: Record<Bucket, number> = {
   hour: HOUR_MS,

@@ -1,6 +1,5 @@
+import { DAY_MS } from "../../lib/days.js";
 import type { Cohort } from "./cohorts-request.js";
-
-const DAY_MS = 86_400_000;
 
 /** Weeks and months of UTC days, numbered on from that of the first of January 1970. Days are numbered from there, too. */
 export interface Periods {

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../fold/active-days.js";
+import { DAY_MS } from "../../lib/days.js";
 import type { HeardOfDay } from "../ledger/sweeps.js";
 import { PAGE_SIZE } from "./clerk-pages.js";
 

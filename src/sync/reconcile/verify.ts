@@ -1,3 +1,4 @@
+import { DAY_MS } from "../../lib/days.js";
 import { gone } from "../fold/snapshot.js";
 import { deletionsSince } from "../ledger/runs.js";
 import { type Bounds, START } from "../ledger/windows.js";
@@ -10,7 +11,6 @@ import { applyUntilUnlocked } from "./until-unlocked.js";
 import { applyUserPage, userPagesOf } from "./user-pages.js";
 
 const DELETIONS_PER_BATCH = 500;
-const DAY_MS = 86_400_000;
 
 /**
  * Reads all users that Clerk shows within these bounds and repairs those who differ. Returns the users who are here and

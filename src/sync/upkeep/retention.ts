@@ -1,5 +1,6 @@
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
+import { DAY_MS } from "../../lib/days.js";
 import { runLoop } from "../../lib/loop.js";
 import type { Logger } from "../../observability/logger.js";
 import { dropDeadLetters } from "../ledger/dead-letters.js";
@@ -14,7 +15,6 @@ export interface Retention {
   run(signal: AbortSignal): Promise<void>;
 }
 
-const DAY_MS = 86_400_000;
 /** Svix repeats a message for a day and a bit. */
 const DELIVERIES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
