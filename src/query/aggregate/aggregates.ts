@@ -1,4 +1,4 @@
-import { type Asker, overloaded } from "../../lib/shares.js";
+import type { Asker } from "../../lib/shares.js";
 import { keepsEverybody } from "../condition.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
 import { createKeptAnswers } from "../kept-answers.js";
@@ -11,6 +11,7 @@ import { createActivityState } from "./activity-state.js";
 import { leastBuckets, seriesOf } from "./buckets.js";
 import { compiled, knownSpans } from "./known-spans.js";
 import { presentAggregate, presentTotal, type Row, rowOf } from "./present.js";
+import { readAnew } from "./read-anew.js";
 import { type AggregateRequest, type Group, isOfActivity } from "./request.js";
 import { type BoundedSeries, type BoundedSpan, spanFor } from "./spans.js";
 import { aggregateStatement, isOfTheMoment, isUnfilled } from "./statement.js";
@@ -23,8 +24,6 @@ export interface Aggregates {
 
 /** Characters of all answers that are kept while nothing changes. The longest have some hundred thousand. */
 const KEPT_CHARS = 8_000_000;
-
-const MOST_TRIES = 3;
 
 export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEngineDeps): Aggregates {
   const { currentPosition, run, counts, termStatistics } = engine;
@@ -47,11 +46,10 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
     return kept(question, (asker) => guard(() => answer(request, search, asker)), asker);
   }
 
-  /** Somebody who is added after the first and the last time were read can be in none of the buckets; then all is read anew. */
   async function answer(request: AggregateRequest, search: Search, asker: Asker): Promise<string> {
     if (request.groups.length === 0) return presentTotal(await countOf(request, search, asker));
     const times = knownSpans(run, request.filter, search, asker);
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
+    return readAnew(async () => {
       const spans = await Promise.all(
         request.groups.map((group) => (group.kind === "time" ? spanFor(group, request.filter, times) : null)),
       );
@@ -61,11 +59,10 @@ export function createAggregates(engine: QueryEngine, { guard, nowMs }: QueryEng
       const statement = aggregateStatement(request, { where, params, nowMs: search.nowMs, series });
       const raw = await run(statement, { how: "as asked" }, asker);
       const rows = raw.map((row) => rowOf(row, request.groups.length));
-      if (rows.some(({ isOutside }) => isOutside)) continue;
+      if (rows.some(({ isOutside }) => isOutside)) return null;
       refuseUnfilled(request, rows);
       return presentAggregate(request.groups, series, rows);
-    }
-    throw overloaded();
+    });
   }
 
   async function countOf(request: AggregateRequest, search: Search, asker: Asker): Promise<number> {

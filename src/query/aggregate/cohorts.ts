@@ -1,4 +1,4 @@
-import { type Asker, overloaded } from "../../lib/shares.js";
+import type { Asker } from "../../lib/shares.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
 import { createKeptAnswers } from "../kept-answers.js";
 import { problem } from "../language/problems.js";
@@ -11,8 +11,9 @@ import type { RetentionRequest } from "./cohorts-request.js";
 import { OUTSIDE, retentionStatement, type Told } from "./cohorts-statement.js";
 import { compiled, knownSpans } from "./known-spans.js";
 import { dayAt, dayNamed, periodsOf } from "./periods.js";
+import { readAnew } from "./read-anew.js";
 import type { TimeGroup } from "./request.js";
-import { spanFor } from "./spans.js";
+import { type BoundedSeries, spanFor } from "./spans.js";
 
 /** Follows users who were created together. */
 export interface Cohorts {
@@ -24,7 +25,6 @@ export interface Cohorts {
 const KEPT_CHARS = 2_000_000;
 /** Cohorts times periods. */
 const MOST_NUMBERS = 100_000;
-const MOST_TRIES = 3;
 
 export function createCohorts(engine: QueryEngine, { guard, nowMs }: QueryEngineDeps): Cohorts {
   const { currentPosition, run, termStatistics } = engine;
@@ -42,7 +42,6 @@ export function createCohorts(engine: QueryEngine, { guard, nowMs }: QueryEngine
     return kept(question, (asker) => guard(() => answer(request, search, told, asker)), asker);
   }
 
-  /** Somebody who is added after the first and the last cohort were read can be in none of them; then all is read anew. */
   async function answer(
     request: RetentionRequest,
     search: Search,
@@ -51,34 +50,48 @@ export function createCohorts(engine: QueryEngine, { guard, nowMs }: QueryEngine
   ): Promise<string> {
     const { filter, cohort, zone, periods } = request;
     const group: TimeGroup = { kind: "time", field: "created_at", bucket: cohort, zone, at: "cohort" };
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
+    return readAnew(async () => {
       const span = await spanFor(group, filter, knownSpans(run, filter, search, asker));
-      const series = await seriesOf(cohort, zone, span);
+      const series = { ...span, ...(await seriesOf(cohort, zone, span)) };
       if (series.labels.length * periods > MOST_NUMBERS) throw tooManyCohorts(series.labels.length);
       const cohorts = series.labels.map((label) => periodsOf(cohort).of(dayNamed(label)));
       const { where, params } = compiled(filter, search);
       const statement = retentionStatement(request, { where, params, series, cohorts, told });
       const rows = (await run(statement, { how: "as asked" }, asker)).map((row) => row.map(numberOf));
-      const numbers = rows.map(([number]) => number ?? 0);
-      if (numbers.includes(OUTSIDE)) continue;
-      const counted = new Map(rows.map(([number, after, users]) => [`${number} ${after}`, users]));
-      const countOf = (number: number, after: number | null) => counted.get(`${number} ${after}`) ?? 0;
-      const isTold = (period: number) => told !== null && period >= told.from && period <= told.to;
-      const shown = cohorts.map((period, number) => ({
-        cohort: series.labels[number],
-        users: countOf(number, null),
-        active: Array.from({ length: periods }, (_, after) =>
-          isTold(period + after) ? countOf(number, after) : null,
-        ),
-      }));
-      const first = span.isFromBound ? 0 : Math.min(...numbers);
-      const last = span.isToBound ? cohorts.length - 1 : Math.max(...numbers);
-      return JSON.stringify({ data: shown.slice(first, last + 1) });
-    }
-    throw overloaded();
+      if (rows.some(([number]) => number === OUTSIDE)) return null;
+      return presentCohorts(rows, { series, cohorts, periods, told });
+    });
   }
 
   return { of };
+}
+
+interface Presented {
+  series: BoundedSeries;
+  cohorts: readonly number[];
+  periods: number;
+  told: Told | null;
+}
+
+/** From the first cohort that has somebody to the last, but for bounds that the filter sets. */
+function presentCohorts(
+  rows: readonly (number | null)[][],
+  { series, cohorts, periods, told }: Presented,
+): string {
+  const counted = new Map(rows.map(([number, after, users]) => [`${number} ${after}`, users]));
+  const countOf = (number: number, after: number | null) => counted.get(`${number} ${after}`) ?? 0;
+  const isTold = (period: number) => told !== null && period >= told.from && period <= told.to;
+  const shown = cohorts.map((period, number) => ({
+    cohort: series.labels[number],
+    users: countOf(number, null),
+    active: Array.from({ length: periods }, (_, after) =>
+      isTold(period + after) ? countOf(number, after) : null,
+    ),
+  }));
+  const numbers = rows.map(([number]) => number ?? 0);
+  const first = series.isFromBound ? 0 : Math.min(...numbers);
+  const last = series.isToBound ? cohorts.length - 1 : Math.max(...numbers);
+  return JSON.stringify({ data: shown.slice(first, last + 1) });
 }
 
 /**
