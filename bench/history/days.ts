@@ -15,7 +15,7 @@ const VISITING = 0.04;
  * the times of loaded users tell of, are taken away.
  */
 export async function makeDays(sql: Sql, say: (text: string) => void): Promise<void> {
-  const users = await countNumbers(sql);
+  const visitorsOf = visitors(await countNumbers(sql));
   await sql`
     update mirror_data.upstream set
       activity_since = ${(LAST_DAY - DAYS + 1) * DAY_MS}::bigint,
@@ -23,16 +23,16 @@ export async function makeDays(sql: Sql, say: (text: string) => void): Promise<v
   await sql`delete from mirror_data.active_days where day < date '1970-01-01' + ${LAST_DAY - DAYS + 1}::integer`;
   for (let day = LAST_DAY - DAYS + 1; day <= LAST_DAY; day++) {
     say(`marking the activity of day ${day - LAST_DAY + DAYS} of ${DAYS}`);
-    await markDay(sql, day, whoVisits(users, day));
+    await markDay(sql, day, visitorsOf(day));
   }
   await sql`vacuum (full, analyze) mirror_data.active_days`;
 }
 
-/** Their numbers. */
-export const whoVisits = (users: number, day: number): number[] => [
-  ...drawn(users, FAITHFUL, 0),
-  ...drawn(users, VISITING, day),
-];
+/** Who comes on a day, by their numbers. */
+export function visitors(users: number): (day: number) => number[] {
+  const faithful = drawn(users, FAITHFUL, 0);
+  return (day) => [...faithful, ...drawn(users, VISITING, day)];
+}
 
 /** As every commit does, under the feed's lock or alone. */
 export const markDay = (sql: Sql | Tx, day: number, numbers: readonly number[]) => sql`

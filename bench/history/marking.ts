@@ -2,7 +2,7 @@ import type { Sql, Tx } from "../../src/db/connection/sql.js";
 import { randomOf } from "../people/random.js";
 import { fiftyTimes, timed } from "../queries/asking.js";
 import { type Line, median, spread, within } from "../report/table.js";
-import { countNumbers, DAYS, LAST_DAY, markDay, whoVisits } from "./days.js";
+import { countNumbers, DAYS, LAST_DAY, markDay, visitors } from "./days.js";
 
 /** As many as one commit brings when the server is busy. */
 const BATCH = 64;
@@ -19,7 +19,7 @@ export async function measureMarking(
 ): Promise<{ notes: string[]; lines: Line[] }> {
   const { days, megabytes } = await sizeOfHistory(sql);
   say("marking batches");
-  const known = await markBatches(sql, whoVisits(await countNumbers(sql), UNUSED_DAY));
+  const known = await markBatches(sql, visitors(await countNumbers(sql))(UNUSED_DAY));
   const begun = await markBatches(sql, []);
   await sql`vacuum mirror_data.active_days`;
   const lines = [
