@@ -1,21 +1,10 @@
 // Covers src/query/aggregate/request.ts
 
 import { expect, test } from "vitest";
-import type { Scope } from "../../../src/auth/scopes.js";
-import { AppError } from "../../../src/lib/errors.js";
 import { parseAggregate } from "../../../src/query/aggregate/request.js";
+import { asked } from "./asked.js";
 
-const parse = (body: unknown, scopes: Scope[] = ["users:read"]) =>
-  parseAggregate(JSON.stringify(body), { nowMs: 1_800_000_000_000, scopes: new Set(scopes) });
-
-function refusalOf(body: unknown, scopes?: Scope[]) {
-  try {
-    parse(body, scopes);
-  } catch (error) {
-    if (error instanceof AppError) return [error.code, error.meta?.param_name ?? error.meta?.scope];
-  }
-  return null;
-}
+const { parse, refusalOf } = asked(parseAggregate);
 
 test("everything has a default", () => {
   const usual = { filter: { kind: "and", all: [] }, groups: [], orders: [], limit: 1000, cumulative: false };
