@@ -1,3 +1,4 @@
+import { dayOf } from "../../lib/days.js";
 import type { Asker } from "../../lib/shares.js";
 import type { QueryEngine, QueryEngineDeps } from "../engine.js";
 import { createKeptAnswers } from "../kept-answers.js";
@@ -10,7 +11,7 @@ import { seriesOf } from "./buckets.js";
 import type { RetentionRequest } from "./cohorts-request.js";
 import { OUTSIDE, retentionStatement, type Told } from "./cohorts-statement.js";
 import { compiled, knownSpans } from "./known-spans.js";
-import { dayAt, dayNamed, periodsOf } from "./periods.js";
+import { dayNamed, periodsOf } from "./periods.js";
 import { readAnew } from "./read-anew.js";
 import type { TimeGroup } from "./request.js";
 import { type BoundedSeries, spanFor } from "./spans.js";
@@ -101,7 +102,7 @@ function presentCohorts(
 function toldPeriods({ cohort }: RetentionRequest, { sinceMs }: ActivityState, nowMs: number): Told | null {
   if (sinceMs === null) return null;
   const periods = periodsOf(cohort);
-  return { from: periods.of(dayAt(sinceMs)), to: periods.of(dayAt(nowMs)) };
+  return { from: periods.of(dayOf(sinceMs)), to: periods.of(dayOf(nowMs)) };
 }
 
 const tooManyCohorts = (cohorts: number) =>

@@ -35,5 +35,3 @@ export const periodsOf = (cohort: Cohort): Periods => PERIODS[cohort];
 
 /** Of a date as buckets are called. */
 export const dayNamed = (label: string): number => Date.parse(label) / DAY_MS;
-
-export const dayAt = (ms: number): number => Math.floor(ms / DAY_MS);

@@ -1,7 +1,7 @@
 import { countDay, type DayChanges, noDayChanges } from "../../changes/history.js";
 import type { ClerkUser } from "../../clerk.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
-import { dayOf } from "../fold/active-days.js";
+import { dayOf } from "../../lib/days.js";
 import type { ActiveOn, Outcome } from "./merge-locked.js";
 import type { StoredUser } from "./tables.js";
 

@@ -1,7 +1,7 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
+import { dayOf } from "../../lib/days.js";
 import { exactKey } from "../../lib/text.js";
 import { isReplaceable, splicePrivateMetadata, splitUser } from "../../lib/user-text.js";
-import { dayOf } from "../fold/active-days.js";
 import { type Content, type Kept, orderKey, type State } from "../fold/fold.js";
 import { orNull, spelledNames, text } from "./derive.js";
 import { safeJson, shownInSql } from "./safe-json.js";

@@ -1,9 +1,6 @@
 import { isTimeMs } from "../../clerk.js";
-import { DAY_MS } from "../../lib/days.js";
+import { dayOf } from "../../lib/days.js";
 import type { UserSnapshot } from "./snapshot.js";
-
-/** The UTC day of a moment, as days since 1970. What is before that is nobody's real time. */
-export const dayOf = (ms: number): number => Math.max(0, Math.floor(ms / DAY_MS));
 
 /** The day on which the user was created. Null: the snapshot doesn't say. */
 export const createdDayOf = (snapshot: UserSnapshot): number | null =>

@@ -1,7 +1,6 @@
 import { feedPosition, userDeletionsSince } from "../../changes/feed.js";
 import { sleep } from "../../lib/async.js";
-import { DAY_MS } from "../../lib/days.js";
-import { dayOf } from "../fold/active-days.js";
+import { DAY_MS, dayOf } from "../../lib/days.js";
 import { fenced } from "../ledger/lease.js";
 import { countActive, endDays, heardOfDay, noteCounted } from "../ledger/sweeps.js";
 import { EVERYBODY, loadCheckpoint, START, saveCheckpoint } from "../ledger/windows.js";

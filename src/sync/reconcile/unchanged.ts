@@ -1,8 +1,8 @@
 import type { ClerkMembership, ClerkOrganization, ClerkUser, Json } from "../../clerk.js";
 import { textArray } from "../../db/connection/bulk.js";
 import type { Sql } from "../../db/connection/sql.js";
+import { dayOf } from "../../lib/days.js";
 import { createPause } from "../../lib/turns.js";
-import { dayOf } from "../fold/active-days.js";
 import { contentHash } from "../fold/content-hash.js";
 import { lockedUntil, USER } from "../fold/fold.js";
 import { type Live, RANK } from "../fold/snapshot.js";

@@ -1,8 +1,8 @@
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { backoffMs } from "../../lib/async.js";
+import { dayOf } from "../../lib/days.js";
 import type { ClerkApi } from "../../upstream/users.js";
-import { dayOf } from "../fold/active-days.js";
 import type { HeldLease } from "../ledger/lease.js";
 import { createRun, type Run } from "../ledger/runs.js";
 import { heardOfDay, unfinishedSweep } from "../ledger/sweeps.js";
