@@ -28,6 +28,7 @@ import { createUnapplied } from "../sync/answers/unapplied.js";
 import { createWriteThrough } from "../sync/answers/write-through.js";
 import { dropDeadLetters, listDeadLetters } from "../sync/ledger/dead-letters.js";
 import { findRun, latestRuns, type OnProgress } from "../sync/ledger/runs.js";
+import { createHistoryMarking } from "../sync/upkeep/history-marking.js";
 import { createUpkeep } from "../sync/upkeep/plans-and-index.js";
 import { createRetention } from "../sync/upkeep/retention.js";
 import { createSqlRepair } from "../sync/upkeep/sql-repair.js";
@@ -197,6 +198,7 @@ async function serve(
     },
     { name: "upkeep of plans and indexes", run: createUpkeep({ primary: database.primary, log }).run },
     { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },
+    { name: "marking days of activity", run: createHistoryMarking({ sql: patient, log }).run },
     { name: "listening for changes", run: notifications.run },
     { name: "following the feed", run: feed.tail.run },
     { name: "tidying of the search indexes", run: searchTidying.run },

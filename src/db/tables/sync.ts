@@ -110,6 +110,8 @@ export const upstream = mirrorData.table(
     historySince: ms("history_since").notNull().default(NOW_MS),
     /** Since when the days are kept on which users were active. Null: they aren't (`ACTIVITY_HISTORY=off`). */
     activitySince: ms("activity_since").default(NOW_MS),
+    /** Since that was turned on again: the last user whose stored times are marked as days. Null: everybody's are. */
+    activityMarkedTo: key("activity_marked_to"),
     /** The first day since 1970 of whose activity Clerk wasn't asked after it had ended. Null: of none yet. */
     firstUnswept: integer("first_unswept"),
   },

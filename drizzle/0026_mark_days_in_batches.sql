@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."upstream" ADD COLUMN "activity_marked_to" text COLLATE "C";
