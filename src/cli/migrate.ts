@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { grantsSql } from "../db/setup/grants.js";
+import { grantsSql, hasReaderRoles } from "../db/setup/grants.js";
 import { withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -7,6 +7,10 @@ interface Flags {
   printGrants?: boolean;
   json?: boolean;
 }
+
+const NO_ROLES =
+  "The roles mirror_reader and mirror_reader_private don't exist or lack rights, and this role may not make them: " +
+  "let a DBA run what `user-mirror migrate --print-grants` prints.";
 
 /** `user-mirror migrate`. */
 export function migrateCommand(): Command {
@@ -23,6 +27,9 @@ export function migrateCommand(): Command {
 async function migrate(flags: Flags): Promise<void> {
   if (flags.printGrants) return print(flags, { sql: grantsSql() }, grantsSql());
   // Opening the store migrates it.
-  await withStore(async () => {});
-  print(flags, { migrated: true }, "The database is up to date.");
+  await withStore(async ({ database }) => {
+    const hasRoles = await hasReaderRoles(database.primary.sql);
+    const text = `The database is up to date.${hasRoles ? "" : ` ${NO_ROLES}`}`;
+    print(flags, { migrated: true, reader_roles: hasRoles }, text);
+  });
 }

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect } from "vitest";
 import { insertApiKey } from "../../src/db/api-keys.js";
+import { grantsSql, hasReaderRoles } from "../../src/db/setup/grants.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import {
   gone,
@@ -273,4 +274,22 @@ describe.for(ROLES)("%s", (role) => {
       most: 16,
     });
   });
+});
+
+test("mirror_reader_private is known to lack rights where somebody else made it, and a grant of its own mends that", ({
+  db,
+}) => {
+  const undone = new Error("rolled back");
+  return expect(
+    db.sql.begin(async (tx) => {
+      await tx`revoke mirror_reader from mirror_reader_private`;
+      expect(await hasReaderRoles(tx as never)).toBe(false);
+      for (const statement of grantsSql()
+        .split(";\n")
+        .filter((one) => one.startsWith("GRANT")))
+        await tx.unsafe(statement);
+      expect(await hasReaderRoles(tx as never)).toBe(true);
+      throw undone;
+    }),
+  ).rejects.toBe(undone);
 });

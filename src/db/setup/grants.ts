@@ -20,7 +20,8 @@ const VIEWS = [
 
 const GRANTS = [
   "CREATE ROLE mirror_reader NOLOGIN",
-  "CREATE ROLE mirror_reader_private NOLOGIN IN ROLE mirror_reader",
+  "CREATE ROLE mirror_reader_private NOLOGIN",
+  "GRANT mirror_reader TO mirror_reader_private",
   "GRANT USAGE ON SCHEMA mirror TO mirror_reader",
   ...VIEWS.map((view) => `GRANT SELECT ON mirror.${view} TO mirror_reader`),
   "GRANT SELECT ON mirror.user_private_metadata TO mirror_reader_private",
@@ -57,7 +58,7 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
   const [right] = await sql<{ may: boolean }[]>`
     select rolcreaterole or rolsuper as may from pg_roles where rolname = current_user`;
   if (!right?.may) return false;
-  if (!(await hasAll(sql)) && !(await runAll(sql, GRANTS))) return false;
+  if (!(await hasReaderRoles(sql)) && !(await runAll(sql, GRANTS))) return false;
   const bare = await sql<{ name: string }[]>`
     select rolname as name from pg_roles where rolname in ${sql(ROLES)} and rolconfig is null`;
   return runAll(
@@ -86,8 +87,11 @@ async function runAll(sql: postgres.Sql, statements: readonly string[]): Promise
   return true;
 }
 
-/** A grant that is there already would still be written again, and whoever else grants at that moment would fail. */
-async function hasAll(sql: postgres.Sql): Promise<boolean> {
+/**
+ * Whether both roles are there with all their rights. A grant that is there already would still be written again, and whoever else
+ * grants at that moment would fail.
+ */
+export async function hasReaderRoles(sql: postgres.Sql): Promise<boolean> {
   const [roles] = await sql`
     select from pg_roles where rolname in ${sql(ROLES)} having count(*) = ${ROLES.length}`;
   if (!roles) return false;
@@ -96,6 +100,8 @@ async function hasAll(sql: postgres.Sql): Promise<boolean> {
     where n.nspname = 'mirror' and c.relkind = 'v' and not has_table_privilege(
       case c.relname when 'user_private_metadata' then 'mirror_reader_private' else 'mirror_reader' end, c.oid, 'select')
     union all
-    select from pg_namespace where nspname = 'mirror' and not has_schema_privilege('mirror_reader', oid, 'usage')`;
+    select from pg_namespace where nspname = 'mirror' and not has_schema_privilege('mirror_reader', oid, 'usage')
+    union all
+    select where not pg_has_role('mirror_reader_private', 'mirror_reader', 'usage')`;
   return !missing;
 }
