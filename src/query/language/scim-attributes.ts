@@ -21,6 +21,21 @@ interface List {
   attributes: Attributes;
 }
 
+/** SCIM's names for fields of users; the first of a field's is the one that is written. */
+const SCIM_NAMES = {
+  userName: "username",
+  externalId: "external_id",
+  emails: "email_address",
+  "emails.value": "email_address",
+  "phoneNumbers.value": "phone_number",
+  "name.givenName": "first_name",
+  "name.familyName": "last_name",
+  "meta.created": "created_at",
+  "meta.lastModified": "updated_at",
+  groups: "organization_id",
+  "groups.value": "organization_id",
+} as const;
+
 /** The fields under their own names, and under those that SCIM gives them. */
 function namesOf(fields: readonly string[], scim: Readonly<Record<string, string>> = {}) {
   const spelled = [...fields.map((field) => [field, field] as const), ...Object.entries(scim)];
@@ -28,19 +43,7 @@ function namesOf(fields: readonly string[], scim: Readonly<Record<string, string
 }
 
 export const USER_ATTRIBUTES: Attributes = {
-  names: namesOf([...FIELD_NAMES, "any"], {
-    userName: "username",
-    externalId: "external_id",
-    emails: "email_address",
-    "emails.value": "email_address",
-    "phoneNumbers.value": "phone_number",
-    "name.givenName": "first_name",
-    "name.familyName": "last_name",
-    "meta.created": "created_at",
-    "meta.lastModified": "updated_at",
-    groups: "organization_id",
-    "groups.value": "organization_id",
-  }).set("active", { field: "banned", isOpposite: true }),
+  names: namesOf([...FIELD_NAMES, "any"], SCIM_NAMES).set("active", { field: "banned", isOpposite: true }),
   metadata: ["public_metadata", "unsafe_metadata", "private_metadata"],
 };
 
@@ -72,6 +75,33 @@ const LISTS: ReadonlyMap<string, List> = new Map([
   ["membership", MEMBERSHIP],
   ["account", ACCOUNT],
 ]);
+
+/** How a field of a filter is written in SCIM. One that isn't here is written by its own name. */
+export interface Spelling {
+  name: string;
+  isOpposite: boolean;
+}
+export type Spellings = ReadonlyMap<string, Spelling>;
+
+const spelled = (names: Readonly<Record<string, string>>) =>
+  new Map(
+    Object.entries(names)
+      .reverse()
+      .map(([name, field]): [string, Spelling] => [field, { name, isOpposite: false }]),
+  );
+
+export const USER_SPELLINGS: Spellings = spelled(SCIM_NAMES).set("banned", {
+  name: "active",
+  isOpposite: true,
+});
+
+/** By the key of an element object: the list that stands before the brackets, and a name that each of its elements has. */
+export const ELEMENT_SPELLINGS: ReadonlyMap<string, { list: string; key: string; names: Spellings }> =
+  new Map([
+    ["email", { list: "emails", key: "value", names: spelled({ value: "address" }) }],
+    ["membership", { list: "groups", key: "value", names: spelled({ value: "organization_id" }) }],
+    ["account", { list: "account", key: "provider_user_id", names: spelled({}) }],
+  ]);
 
 export const LIST_NAMES = [...LISTS.keys()].join(", ");
 
