@@ -3,6 +3,7 @@ import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
+import type { ReadUserHistory } from "../operations/user-history.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { answerErrors, createFailureReport } from "./errors.js";
 import {
@@ -23,6 +24,8 @@ import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js"
 import { forwardRoutes } from "./routes/forward.js";
 import { type LookupDeps, lookupRoutes } from "./routes/lookup.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
+import { type OrganizationsDeps, organizationsRoutes } from "./routes/organizations.js";
+import { userHistoryRoutes } from "./routes/user-history.js";
 import { type UserQueriesDeps, userQueriesRoutes } from "./routes/user-queries.js";
 import { type UsersDeps, usersRoutes } from "./routes/users.js";
 import { webhookRoutes } from "./routes/webhooks.js";
@@ -43,6 +46,8 @@ export interface AppDeps {
   userQueries: UserQueriesDeps;
   lookup: LookupDeps;
   aggregate: AggregateDeps;
+  organizations: OrganizationsDeps;
+  readUserHistory: ReadUserHistory;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
 }
@@ -68,6 +73,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", userQueriesRoutes(deps.userQueries))
     .route("/", lookupRoutes(deps.lookup))
     .route("/", aggregateRoutes(deps.aggregate))
+    .route("/", userHistoryRoutes(deps.readUserHistory))
+    .use("/mirror/organizations/*", onceBackfilled(deps.backfill))
+    .route("/", organizationsRoutes(deps.organizations))
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", forwardRoutes(answerByClerk));

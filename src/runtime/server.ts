@@ -14,6 +14,7 @@ import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
 import { createStatusReader } from "../operations/status.js";
+import { createReadUserHistory } from "../operations/user-history.js";
 import { createAggregates } from "../query/aggregate/aggregates.js";
 import { createCohorts } from "../query/aggregate/cohorts.js";
 import { createCurrentObjects } from "../query/current-objects.js";
@@ -21,6 +22,7 @@ import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
 import { createLookUpUsers } from "../query/lookup-users.js";
 import { createMembershipQueries } from "../query/memberships.js";
+import { createOrganizationQueries } from "../query/organizations.js";
 import { createUserSearch } from "../query/user-search.js";
 import { createUserQueries } from "../query/users.js";
 import { createReadThrough } from "../sync/answers/read-through.js";
@@ -167,6 +169,11 @@ async function serve(
       cohorts: createCohorts(engine, { guard, nowMs: clock.now }),
       ...{ nowMs: clock.now, asOfMs: completeness.asOfMs },
     },
+    organizations: {
+      organizations: createOrganizationQueries(engine),
+      asOfMs: completeness.membershipsAsOfMs,
+    },
+    readUserHistory: createReadUserHistory({ searches: engine.searches, nowMs: clock.now }),
     users: {
       users,
       memberships: createMembershipQueries(database.readers, { lagMs, availability }),

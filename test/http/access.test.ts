@@ -54,6 +54,10 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["GET", "/mirror/changes", "changes:read"],
   ["HEAD", "/mirror/changes", "changes:read"],
 
+  ["GET", "/mirror/users/user_1/history", "changes:read"],
+  ["GET", "/mirror/organizations", "users:read"],
+  ["GET", "/mirror/organizations/org_1/members", "users:read"],
+
   ["GET", "/mirror/status", "admin"],
   ["POST", "/mirror/reconcile", "admin"],
   ["GET", "/mirror/runs/run_1", "admin"],

@@ -167,6 +167,26 @@ export function standInApp(overrides: Overrides = {}) {
       nowMs: () => 1_800_000_000_000,
       asOfMs: () => 1_700_000_000_000,
     },
+    organizations: {
+      organizations: {
+        async list(page) {
+          asked.push(["organizations", page]);
+          return { data: [], next_cursor: null };
+        },
+        get: async () => null,
+        async members(id, page) {
+          asked.push(["members", id, page]);
+          return { data: [], next_cursor: null };
+        },
+      },
+      asOfMs: () => 1_600_000_000_000,
+    },
+    readUserHistory: async () => ({
+      stored: null,
+      waiting: null,
+      events: [{ kind: "run", at: 1, run_id: "run_1", mode: "full", reason: "missed_update" }],
+      since: { webhooks: 1, changes: null },
+    }),
     users: {
       users: {
         getFromMemory: () => null,

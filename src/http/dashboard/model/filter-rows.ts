@@ -32,8 +32,6 @@ export interface FilterRows {
   rows: readonly FilterRow[];
 }
 
-export const NO_ROWS: FilterRows = { match: "all", rows: [] };
-
 const MOST_ROWS = 50;
 
 /** From the parameters of a link or a form: `match`, and as many `field`, `op` and `value` as there are rows. */
@@ -94,7 +92,7 @@ export function operatorsOfField(field: string): readonly Operator[] | null {
   return found ? operatorsOf(found) : null;
 }
 
-export const kindOfField = (field: string): ValueKind | null => fieldOf(field)?.type ?? null;
+const kindOfField = (field: string): ValueKind | null => fieldOf(field)?.type ?? null;
 
 /** One condition: the element that it speaks of or "", the field there, and what is asked. */
 interface Entry {
