@@ -5,6 +5,7 @@ import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
 import type { ReadUserHistory } from "../operations/user-history.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
+import { type DashboardDeps, dashboardRoutes } from "./dashboard/dashboard.js";
 import { answerErrors, createFailureReport } from "./errors.js";
 import {
   authenticated,
@@ -50,6 +51,7 @@ export interface AppDeps {
   readUserHistory: ReadUserHistory;
   users: Omit<UsersDeps, "answerByClerk" | "availability" | "positions">;
   clerk: Omit<AnswerByClerkDeps, "positions">;
+  dashboard: Omit<DashboardDeps, "authenticate">;
 }
 
 /** Every route of the mirror. Routes mounted before `authenticated` are open. All others demand a key first. */
@@ -57,13 +59,19 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { availability, positions } = deps;
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
   const report = createFailureReport(deps.log);
-  return new Hono<HttpEnv>()
+  const app: Hono<HttpEnv> = new Hono<HttpEnv>()
     .onError(answerErrors(report))
     .use(requestId)
     .use(observeRequests(deps.observe, report))
     .route("/", opsRoutes(deps.readiness))
     .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)
+    .route(
+      "/",
+      dashboardRoutes({ ...deps.dashboard, authenticate: deps.authenticate }, (request, env) =>
+        app.fetch(request, env),
+      ),
+    )
     .use(authenticated(deps.authenticate))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))
@@ -79,4 +87,5 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .use(classified)
     .route("/", usersRoutes({ ...deps.users, availability, positions, answerByClerk }))
     .route("/", forwardRoutes(answerByClerk));
+  return app;
 }

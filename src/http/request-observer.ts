@@ -41,10 +41,11 @@ export function createRequestLog(log: Logger): RequestObserver {
   };
 }
 
-/** Tells the observer of every request that passes, when its answer is ready, or when it has ended as a stream. */
+/** Tells the observer of every request that comes from outside, when its answer is ready, or when it has ended as a stream. */
 export function observeRequests(observe: RequestObserver, report: ReportFailure): MiddlewareHandler<HttpEnv> {
   return async (c, next) => {
     await next();
+    if (c.env?.isInProcess) return;
     const streamEnd = c.get("streamEnd");
     if (streamEnd === undefined) return tell(c, false);
     // Not waited for: the answer is on its way only when this has returned.

@@ -5,8 +5,13 @@ import type { Route } from "../upstream/paths.js";
 
 /** What a request carries through the app. */
 export interface HttpEnv {
-  /** Node's own request and response. Absent if the app is called without a server. */
-  Bindings: { incoming?: IncomingMessage; outgoing?: ServerResponse };
+  Bindings: {
+    /** Node's own request and response. Absent if the app is called without a server. */
+    incoming?: IncomingMessage;
+    outgoing?: ServerResponse;
+    /** A question of the mirror's own, within a request that is observed already. */
+    isInProcess?: true;
+  };
   Variables: {
     requestId: string;
     /** Headers that every answer to this request carries beside its own. Names are in lower case. */

@@ -181,6 +181,7 @@ async function serve(
       completeness,
       unapplied,
     },
+    dashboard: { secretKey: config.clerk.secretKey, nowMs: clock.now },
     clerk: {
       forward: createForwarder(upstream),
       writeThrough: createWriteThrough({

@@ -81,6 +81,7 @@ export function standInApp(overrides: Overrides = {}) {
       acceptClerkSecretKey: true,
     }),
     readiness: () => "live",
+    dashboard: { secretKey: SECRET_KEY, nowMs: Date.now },
     webhooks: createWebhookReceiver({
       secrets: [WEBHOOK_SECRET],
       ingest: {

@@ -1,0 +1,221 @@
+import { type Context, Hono, type MiddlewareHandler } from "hono";
+import { compress } from "hono/compress";
+import { getCookie } from "hono/cookie";
+import type { Authenticate, Principal } from "../../auth/keys.js";
+import { AppError } from "../../lib/errors.js";
+import { admit } from "../admission.js";
+import { limitBody } from "../middleware.js";
+import { type HttpEnv, respond } from "../respond.js";
+import { assetRoutes } from "./assets/asset-routes.js";
+import { assetPath } from "./assets/assets.js";
+import { BASE, linkTo } from "./assets/base.js";
+import type { Page, Show, Shown } from "./pages/page.js";
+import { PAGES } from "./pages/pages.js";
+import { SignIn } from "./pages/sign-in.js";
+import { Notice } from "./parts/basics.js";
+import { Layout } from "./parts/layout.js";
+import { type AskApp, createApi } from "./visit/api.js";
+import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
+import { PAGE_HEADERS } from "./visit/headers.js";
+import { prefixOf } from "./visit/prefix.js";
+import { createSessions, SESSION_MS } from "./visit/session.js";
+import { isSignedIn, setVisit, type Visit, visitOf } from "./visit/visit.js";
+
+export interface DashboardDeps {
+  /** Signs the sessions of all processes. */
+  secretKey: string;
+  authenticate: Authenticate;
+  nowMs: () => number;
+}
+
+const HTML = { "content-type": "text/html; charset=UTF-8" } as const;
+/** Forms bring metadata at most, of which Clerk takes 8 KB. */
+const MAX_BODY_BYTES = 256 * 1024;
+
+/**
+ * The web page of the mirror. Who looks at it is known by a cookie, and everything that it shows or does is asked of the mirror's own
+ * routes (`ask`) with the key in it.
+ */
+export function dashboardRoutes(
+  { secretKey, authenticate, nowMs }: DashboardDeps,
+  ask: AskApp,
+  pages: readonly Page[] = PAGES,
+): Hono<HttpEnv> {
+  const sessions = createSessions(secretKey, nowMs);
+
+  /** What is known of any request, signed in or not. */
+  const outside = (c: Context<HttpEnv>) => {
+    const prefix = prefixOf(c.req.header("X-Forwarded-Prefix"));
+    return {
+      theme: themeOf(getCookie(c, THEME_COOKIE)),
+      link: (path: string, query = {}) => linkTo(prefix, path, query),
+      asset: (name: Parameters<Visit["asset"]>[0]) => linkTo(prefix, assetPath(name)),
+    };
+  };
+
+  async function principalOf(
+    cookie: string | undefined,
+  ): Promise<{ key: string; principal: Principal } | null> {
+    const session = cookie === undefined ? null : sessions.open(cookie);
+    if (!session) return null;
+    try {
+      return { key: session.key, principal: await authenticate(`Bearer ${session.key}`) };
+    } catch (error) {
+      // Revoked since.
+      if (error instanceof AppError && error.code === "unauthenticated") return null;
+      throw error;
+    }
+  }
+
+  const headers: MiddlewareHandler<HttpEnv> = (c, next) => {
+    Object.assign(c.get("headers"), PAGE_HEADERS);
+    return next();
+  };
+
+  /** A form of another site could sign a person in as somebody else. */
+  const refuseOtherSites: MiddlewareHandler<HttpEnv> = (c, next) => {
+    const site = c.req.header("Sec-Fetch-Site");
+    if (c.req.method === "POST" && (site === "cross-site" || site === "same-site"))
+      throw new AppError("forbidden", "This form was sent by another site.");
+    return next();
+  };
+
+  /** Demands a session; everything mounted behind it knows its `visit`. */
+  const visiting: MiddlewareHandler<HttpEnv> = async (c, next) => {
+    const cookie = getCookie(c, SESSION_COOKIE);
+    const known = await principalOf(cookie);
+    if (!known || cookie === undefined) return askToSignIn(c);
+    const { key, principal } = known;
+    c.set("principal", principal);
+    if (c.env?.outgoing) admit(principal, c.env.outgoing);
+    const path = c.req.path.slice(BASE.length + 1);
+    setVisit(c, {
+      ...outside(c),
+      api: createApi(ask, key),
+      ...{ name: principal.name, scopes: principal.scopes, path, page: path.split("/")[0] ?? "" },
+      isReadOnly: !(["users:write", "admin", "proxy"] as const).some((scope) => principal.scopes.has(scope)),
+      isStillAllowed: async () => (await principalOf(cookie)) !== null,
+      query: new URL(c.req.url).searchParams,
+      csrf: sessions.token(cookie),
+      nowMs: nowMs(),
+    });
+    if (c.req.method === "POST") {
+      const { csrf } = await c.req.parseBody();
+      if (typeof csrf !== "string" || !sessions.isToken(cookie, csrf))
+        throw new AppError(
+          "forbidden",
+          "This form has expired. Go back, load the page again, and repeat it.",
+        );
+    }
+    return next();
+  };
+
+  async function askToSignIn(c: Context<HttpEnv>): Promise<Response> {
+    const { link } = outside(c);
+    const isPage = c.req.method === "GET" && c.req.header("HX-Request") !== "true";
+    const path = c.req.path.slice(BASE.length + 1);
+    const next = isPage ? `${path}${new URL(c.req.url).search}` : "";
+    if (isPage) return redirect(c, link("sign-in", { next }));
+    return signInPage(c, { next, problem: "The session has ended. Sign in again.", status: 401 });
+  }
+
+  async function signInPage(
+    c: Context<HttpEnv>,
+    { next, problem, status }: { next: string; problem: string | null; status: 200 | 401 },
+  ): Promise<Response> {
+    return respond(
+      c,
+      String(await (<SignIn visit={outside(c)} next={next} problem={problem} />)),
+      status,
+      HTML,
+    );
+  }
+
+  const isSecure = (c: Context<HttpEnv>) =>
+    c.req.header("X-Forwarded-Proto")?.split(",")[0]?.trim() === "https";
+  const cookiePath = (c: Context<HttpEnv>) => `${prefixOf(c.req.header("X-Forwarded-Prefix"))}${BASE}`;
+
+  const entrance = new Hono<HttpEnv>()
+    .get(`${BASE}/sign-in`, (c) =>
+      signInPage(c, { next: nextOf(c.req.query("next")), problem: null, status: 200 }),
+    )
+    .post(`${BASE}/sign-in`, async (c) => {
+      const form = await c.req.parseBody();
+      const [key, next] = [String(form.key ?? "").trim(), nextOf(form.next)];
+      try {
+        await authenticate(`Bearer ${key}`);
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== "unauthenticated") throw error;
+        return signInPage(c, { next, problem: "This key is unknown here, or was revoked.", status: 401 });
+      }
+      const cookie = sessionCookie(sessions.begin(key), {
+        ...{ path: cookiePath(c), secure: isSecure(c), maxAgeSeconds: SESSION_MS / 1000 },
+      });
+      return redirect(c, outside(c).link(next), cookie);
+    });
+
+  const show: Show = (c, { title, content, status = 200 }) => showPage(c, { title, content, status });
+
+  async function showPage(c: Context<HttpEnv>, { title, content, status = 200 }: Shown): Promise<Response> {
+    const visit = visitOf(c);
+    const links = pages.filter(({ scope }) => visit.scopes.has(scope));
+    const page = (
+      <Layout visit={visit} title={title} links={links}>
+        {content}
+      </Layout>
+    );
+    return respond(c, String(await page), status, HTML);
+  }
+
+  const inside = new Hono<HttpEnv>()
+    .use(`${BASE}/*`, visiting)
+    .post(`${BASE}/sign-out`, (c) => {
+      const cookie = sessionCookie("", { path: cookiePath(c), secure: isSecure(c), maxAgeSeconds: 0 });
+      return redirect(c, visitOf(c).link("sign-in"), cookie);
+    })
+    .post(`${BASE}/theme`, async (c) => {
+      const { theme, back } = await c.req.parseBody();
+      const cookie = themeCookie(themeOf(String(theme)), cookiePath(c));
+      return redirect(c, outside(c).link(nextOf(back)), cookie);
+    });
+  for (const page of pages) page.mount(inside, show);
+  inside.get(`${BASE}/*`, (c) =>
+    show(c, {
+      title: "Not found",
+      status: 404,
+      content: <Notice tone="warn">The dashboard has nothing at this address.</Notice>,
+    }),
+  );
+
+  return new Hono<HttpEnv>()
+    .onError((error, c) => answerProblem(error, c))
+    .use(`${BASE}/*`, headers, refuseOtherSites, compress(), limitBody(MAX_BODY_BYTES))
+    .get(BASE, (c) => redirect(c, outside(c).link("")))
+    .route("/", assetRoutes())
+    .route("/", entrance)
+    .route("/", inside);
+
+  /** A refusal, as a page; whatever else fails is answered and logged as everywhere. */
+  async function answerProblem(error: Error, c: Context<HttpEnv>): Promise<Response> {
+    const status = error instanceof AppError ? SHOWN_STATUS[error.code] : undefined;
+    if (!(error instanceof AppError) || status === undefined || !isSignedIn(c)) throw error;
+    const content = <Notice tone="bad">{error.longMessage}</Notice>;
+    return showPage(c, { title: "This can't be done", content, status });
+  }
+}
+
+const SHOWN_STATUS: Partial<Record<AppError["code"], NonNullable<Shown["status"]>>> = {
+  forbidden: 403,
+  not_found: 404,
+  invalid_request: 422,
+  rate_limited: 429,
+};
+
+function redirect(c: Context<HttpEnv>, to: string, cookie?: string): Response {
+  return respond(c, null, 303, { location: to, ...(cookie === undefined ? {} : { "set-cookie": cookie }) });
+}
+
+/** A page of the dashboard, never another site. */
+function nextOf(value: unknown): string {
+  return typeof value === "string" && /^(?:[\w-]+(?:\/[\w~%-]+)*)?(?:\?[^\s#\\]*)?$/.test(value) ? value : "";
+}

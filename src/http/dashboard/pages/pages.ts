@@ -1,0 +1,6 @@
+import { overviewPage } from "./overview.js";
+import type { Page } from "./page.js";
+import { systemPage } from "./system.js";
+
+/** Every page of the dashboard, in the order of the navigation. */
+export const PAGES: readonly Page[] = [overviewPage, systemPage];

@@ -1,0 +1,170 @@
+// Covers src/http/dashboard/*, src/http/dashboard/assets/*, src/http/dashboard/pages/*, src/http/dashboard/parts/*, src/http/dashboard/visit/*
+
+import { describe, expect, test } from "vitest";
+import { ASSET_NAMES, asset, assetPath } from "../../../src/http/dashboard/assets/assets.js";
+import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
+import { AppError } from "../../../src/lib/errors.js";
+import { MIRROR_KEY, SECRET_KEY, standInApp } from "../stand-ins.js";
+import { signedIn } from "./visitor.js";
+
+describe("the dashboard", () => {
+  test("sends whoever isn't signed in to the sign-in page, and back to where they wanted to go", async () => {
+    const { app } = standInApp();
+    const answer = await app.request("/dashboard/system?a=b%20c");
+    expect([answer.status, answer.headers.get("location")]).toEqual([
+      303,
+      "/dashboard/sign-in?next=system%3Fa%3Db%2520c",
+    ]);
+    const form = await app.request("/dashboard/sign-in?next=system%3Fa%3Db%2520c");
+    expect(await form.text()).toContain('name="next" value="system?a=b%20c"');
+  });
+
+  test.each([
+    "//evil.example",
+    "https://evil.example",
+    "/\\evil.example",
+    "javascript:alert(1)",
+    "../admin",
+    'a" onclick="x',
+  ])("sends nobody to another site: next=%s", async (next) => {
+    const { app } = standInApp();
+    const { answer } = await signedIn(app, MIRROR_KEY, { next });
+    expect([answer.status, answer.headers.get("location")]).toEqual([303, "/dashboard/"]);
+  });
+
+  test("refuses a wrong key with words, and sets no cookie", async () => {
+    const { app } = standInApp();
+    const { answer } = await signedIn(app, "um_wrong");
+    expect([answer.status, answer.headers.get("set-cookie")]).toEqual([401, null]);
+    expect(await answer.text()).toContain("unknown here, or was revoked");
+  });
+
+  test("keeps the session in a cookie that scripts and other sites can't use, and shows no key", async () => {
+    const { app } = standInApp();
+    const { answer } = await signedIn(app, MIRROR_KEY, {}, { "X-Forwarded-Proto": "https" });
+    const cookie = answer.headers.get("set-cookie") ?? "";
+    for (const part of ["Path=/dashboard", "HttpOnly", "Secure", "SameSite=Lax", "Max-Age=43200"])
+      expect(cookie).toContain(part);
+    expect(cookie).not.toContain(MIRROR_KEY);
+  });
+
+  test("shows pages by the scopes of the key, and marks one that can change nothing", async () => {
+    const { app } = standInApp({
+      authenticate: (header) => ({
+        name: header === `Bearer ${MIRROR_KEY}` ? "all" : "reader",
+        scopes: new Set(header === `Bearer ${MIRROR_KEY}` ? ["users:read", "admin"] : ["users:read"]),
+      }),
+    });
+    const admin = await (await signedIn(app, MIRROR_KEY)).get("/dashboard/");
+    const reader = await (await signedIn(app, "um_reader")).get("/dashboard/");
+    const [all, some] = [await admin.text(), await reader.text()];
+    expect(all).toContain('href="/dashboard/system"');
+    expect(all).not.toContain("read-only");
+    expect(some).not.toContain('href="/dashboard/system"');
+    expect(some).toContain("read-only");
+  });
+
+  test.each(PAGES.map(({ path }) => path))(
+    "answers /dashboard/%s without any key's scope but as the API would",
+    async (path) => {
+      const { app } = standInApp({ authenticate: () => ({ name: "nobody", scopes: new Set() }) });
+      const page = await (await signedIn(app, "um_nothing")).get(`/dashboard/${path}`);
+      expect(page.status).toBeLessThan(504);
+      expect(await page.text()).not.toContain("PRIVATE");
+    },
+  );
+
+  test("ends a session as soon as its key is unknown, for pages and for what htmx asks", async () => {
+    let isRevoked = false;
+    const { app } = standInApp({
+      authenticate() {
+        if (isRevoked) throw new AppError("unauthenticated", "revoked");
+        return { name: "key", scopes: new Set(["users:read"]) };
+      },
+    });
+    const visitor = await signedIn(app, "um_key");
+    expect((await visitor.get("/dashboard/")).status).toBe(200);
+    isRevoked = true;
+    expect((await visitor.get("/dashboard/")).status).toBe(303);
+    expect((await visitor.get("/dashboard/", { "HX-Request": "true" })).status).toBe(401);
+  });
+
+  test("takes no form without the session's own token, nor one that another site sends", async () => {
+    const { app } = standInApp();
+    const visitor = await signedIn(app, MIRROR_KEY);
+    for (const csrf of ["", "guess", undefined]) {
+      const answer = await visitor.post("/dashboard/theme", {
+        theme: "dark",
+        ...(csrf !== undefined && { csrf }),
+      });
+      expect([answer.status, answer.headers.get("set-cookie")]).toEqual([403, null]);
+    }
+    const csrf = await visitor.csrf();
+    const foreign = await visitor.post(
+      "/dashboard/theme",
+      { theme: "dark", csrf },
+      { "Sec-Fetch-Site": "cross-site" },
+    );
+    expect(foreign.status).toBe(403);
+    const own = await visitor.post("/dashboard/theme", { theme: "dark", csrf, back: "system?a=1" });
+    expect([own.status, own.headers.get("location")]).toEqual([303, "/dashboard/system?a=1"]);
+    expect(own.headers.get("set-cookie")).toContain("user_mirror_theme=dark");
+  });
+
+  test("signs out", async () => {
+    const { app } = standInApp();
+    const visitor = await signedIn(app, MIRROR_KEY);
+    const answer = await visitor.post("/dashboard/sign-out", { csrf: await visitor.csrf() });
+    expect(answer.headers.get("set-cookie")).toMatch(/^user_mirror_session=;.*Max-Age=0/);
+  });
+
+  test("works below a proxy's prefix, and takes nothing for one that could lead elsewhere", async () => {
+    const { app } = standInApp();
+    const visitor = await signedIn(app, SECRET_KEY);
+    const page = await (await visitor.get("/dashboard/", { "X-Forwarded-Prefix": "/tools/mirror/" })).text();
+    const links = [...page.matchAll(/(?:href|src|action)="([^"#]+)"/g)].map(([, link]) => link);
+    expect(links.length).toBeGreaterThan(5);
+    for (const link of links) expect(link).toMatch(/^\/tools\/mirror\/dashboard\//);
+    for (const prefix of ["//evil.example", "/a/../b", "https://evil.example", '/"><script>'])
+      expect(await (await visitor.get("/dashboard/", { "X-Forwarded-Prefix": prefix })).text()).toContain(
+        'href="/dashboard/"',
+      );
+  });
+
+  test("forbids scripts in pages, frames and other hosts by its headers, and has none of them itself", async () => {
+    const { app } = standInApp();
+    const page = await (await signedIn(app, MIRROR_KEY)).get("/dashboard/");
+    const policy = page.headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'none'");
+    expect(policy).not.toMatch(/unsafe|\*|http/);
+    const html = await page.text();
+    expect(html).not.toMatch(/<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=|https?:\/\//);
+  });
+
+  test("writes one line to the log for a page, whatever it asks of the mirror's own routes", async () => {
+    const seen: string[] = [];
+    const { app } = standInApp({ observe: ({ template, key }) => seen.push(`${key} ${template}`) });
+    const visitor = await signedIn(app, MIRROR_KEY);
+    seen.length = 0;
+    await visitor.get("/dashboard/");
+    expect(seen).toHaveLength(1);
+  });
+
+  test("sends its files compressed, to be kept for ever, and nothing under another version's address", async () => {
+    const { app } = standInApp();
+    for (const name of ASSET_NAMES) {
+      const path = `/dashboard/${assetPath(name)}`;
+      const plain = await app.request(path);
+      expect(plain.headers.get("cache-control")).toContain("immutable");
+      const small = await app.request(path, { headers: { "Accept-Encoding": "gzip;q=0.5, br" } });
+      expect(small.headers.get("content-encoding")).toBe("br");
+      expect((await app.request(path.replace(asset(name).hash, "0".repeat(16)))).status).toBe(404);
+    }
+  });
+
+  test("needs at most 45 kB of compressed JavaScript", () => {
+    const scripts = ASSET_NAMES.filter((name) => name.endsWith(".js")).map((name) => asset(name));
+    expect(scripts.reduce((bytes, { br }) => bytes + br.length, 0)).toBeLessThan(45_000);
+    expect(scripts.reduce((bytes, { gzip }) => bytes + gzip.length, 0)).toBeLessThan(45_000);
+  });
+});

@@ -1,0 +1,29 @@
+import type { Hono } from "hono";
+import type { HttpEnv } from "../../../src/http/respond.js";
+
+type Fields = Readonly<Record<string, string>>;
+
+/** A browser without scripts: it keeps the session's cookie and sends forms. */
+export async function signedIn(app: Hono<HttpEnv>, key: string, fields: Fields = {}, headers: Fields = {}) {
+  const send = (path: string, form: Fields, more: Fields) =>
+    app.request(path, {
+      method: "POST",
+      body: new URLSearchParams(form),
+      headers: { "Content-Type": "application/x-www-form-urlencoded", ...more },
+    });
+  const answer = await send("/dashboard/sign-in", { key, ...fields }, headers);
+  const cookie = answer.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const get = (path: string, more: Fields = {}) =>
+    app.request(path, { headers: { Cookie: cookie, ...more } });
+  return {
+    answer,
+    cookie,
+    get,
+    post: (path: string, form: Fields, more: Fields = {}) => send(path, form, { Cookie: cookie, ...more }),
+    /** What the forms of this session bring. */
+    async csrf(): Promise<string> {
+      const page = await (await get("/dashboard/")).text();
+      return /name="csrf" value="([^"]+)"/.exec(page)?.[1] ?? "";
+    },
+  };
+}
