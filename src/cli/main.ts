@@ -6,6 +6,7 @@ import { changesCommand } from "./changes.js";
 import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
+import { eraseCommand } from "./erase.js";
 import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
 import { outliveReaders } from "./output.js";
@@ -48,6 +49,7 @@ for (const command of [
   changesCommand(),
   deadLettersCommand(),
   keysCommand(),
+  eraseCommand(),
   rebuildCommand(),
   resetCommand(),
   sandboxCommand(),

@@ -3,6 +3,7 @@ import { removeEmbedded } from "../db/embedded/postgres.js";
 import { emptyMirror } from "../db/setup/rebuild.js";
 import { AppError } from "../lib/errors.js";
 import { howToRun } from "../lib/package.js";
+import { keepErasures } from "../sync/apply/erase.js";
 import { configWithoutKey, withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -15,7 +16,7 @@ export function rebuildCommand(): Command {
     )
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
-      await withStore(({ database }) => emptyMirror(database.primary.patient));
+      await withStore(({ database }) => emptyMirror(database.primary.patient, keepErasures));
       print(
         flags,
         { rebuilt: true },

@@ -1,4 +1,6 @@
-import type { Tx } from "../../db/connection/sql.js";
+import { textArray } from "../../db/connection/bulk.js";
+import { send, type Tx } from "../../db/connection/sql.js";
+import { exactKey } from "../../lib/text.js";
 import { MEMBERSHIP, ORGANIZATION } from "../fold/fold.js";
 import type { MembershipSnapshot, OrganizationSnapshot } from "../fold/snapshot.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
@@ -22,14 +24,30 @@ export async function applyOrganizations(
 /** A tombstone has no use for `observed_at`, which therefore holds the time of the last question. */
 const askAboutTombstones = createTombstoneQuestions("organization", "organizations", "observed_at");
 
-/** Like `applyUsers`, for memberships; a membership's tombstone is final. */
-export function applyMemberships(
+/** Like `applyUsers`, for memberships; a membership's tombstone is final, and of an erased user none is stored. */
+export async function applyMemberships(
   tx: Tx,
   incoming: readonly Incoming<MembershipSnapshot>[],
   options: ApplyOptions,
 ): Promise<Effects> {
-  return foldLocked(tx, membershipsTable, incoming, options.lagMs);
+  const erased = await erasedAmong(
+    tx,
+    incoming.flatMap(({ snapshot }) => memberOf(snapshot) ?? []),
+  );
+  const kept = incoming.filter(({ snapshot }) => !erased.has(memberOf(snapshot) ?? ""));
+  return foldLocked(tx, membershipsTable, kept, options.lagMs);
 }
+
+const memberOf = (snapshot: MembershipSnapshot) =>
+  snapshot.kind === "live" ? exactKey(snapshot.object.public_user_data.user_id) : null;
+
+async function erasedAmong(tx: Tx, users: readonly string[]): Promise<Set<string>> {
+  if (users.length === 0) return new Set();
+  const found = await send<{ id: string }>(tx, ERASED, [textArray([...new Set(users)])]);
+  return new Set(found.map(({ id }) => id));
+}
+
+const ERASED = "select id from mirror_data.users where id = any($1::text::text[]) and erased";
 
 const NOTHING_TO_WRITE: Writing = { written: Promise.resolve() };
 

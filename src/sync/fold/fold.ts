@@ -112,14 +112,12 @@ export function fold(
 }
 
 function foldGone(state: State, snapshot: Gone): Folded {
-  if (state.goneAtMs !== null && state.goneAtMs <= snapshot.observedAtMs) {
+  const goneAtMs = Math.min(state.goneAtMs ?? Number.POSITIVE_INFINITY, snapshot.observedAtMs);
+  const erased = state.erased || snapshot.erases === true;
+  if (goneAtMs === state.goneAtMs && erased === state.erased) {
     return { state, outcome: "stale", refetch: null };
   }
-  return {
-    state: { content: null, goneAtMs: snapshot.observedAtMs, erased: state.erased },
-    outcome: "applied",
-    refetch: null,
-  };
+  return { state: { content: null, goneAtMs, erased }, outcome: "applied", refetch: null };
 }
 
 function foldActivity(state: State, snapshot: Activity): Folded {

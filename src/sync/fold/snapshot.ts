@@ -35,6 +35,8 @@ export interface Gone {
   id: string;
   observedAtMs: number;
   source: Source;
+  /** Somebody asked that the user be forgotten: nothing revives this tombstone, and nothing about its user is kept any more. */
+  erases?: boolean;
 }
 
 /** Times from a session event that comes without its user. They raise the greatest times of a known live user. */

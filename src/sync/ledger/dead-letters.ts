@@ -73,10 +73,17 @@ export async function keepDeadObject(
   // The id itself may be what can't be stored.
   const id = sqlText(named).slice(0, LONGEST_ID);
   const payload = Buffer.from(printed(object));
-  await insertDeadLetter(sql, {
+  const letter = {
     ...{ id: deadObjectId(kind, id), type: null, userId: kind === "user" ? id : null },
     ...{ payload, error: messageOf(error) },
-  });
+  };
+  await insertDeadLetter(sql, letter, letter.userId ?? memberIn(object));
+}
+
+/** The user of a membership. */
+function memberIn(object: unknown): string | null {
+  const { public_user_data: data } = (object ?? {}) as { public_user_data?: { user_id?: unknown } | null };
+  return typeof data?.user_id === "string" ? sqlText(data.user_id) : null;
 }
 
 const LONGEST_ID = 200;
@@ -117,12 +124,14 @@ export async function keepDeadWebhook(
   })) as boolean;
 }
 
-async function insertDeadLetter(sql: Sql | Tx, letter: DeadLetter): Promise<void> {
+/** Nothing is kept of a user who was erased. `about`: the user whom it names, where its column doesn't say so. */
+async function insertDeadLetter(sql: Sql | Tx, letter: DeadLetter, about = letter.userId): Promise<void> {
   const { id, type, userId, payload, error } = letter;
   await sql`
     insert into mirror_data.dead_letters as d (id, type, user_id, payload, error, received_at, tried_at)
     select ${id}, ${type}, ${userId}, ${payload.toString("base64")}, ${sqlText(error).slice(0, 2000)}, now_ms, now_ms
     from (select (extract(epoch from clock_timestamp()) * 1000)::bigint as now_ms) as clock
+    where not exists (select from mirror_data.users where users.id = ${about} and erased)
     on conflict (id) do update
       set payload = excluded.payload, error = excluded.error, attempts = d.attempts + 1, tried_at = excluded.tried_at`;
 }

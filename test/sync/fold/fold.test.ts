@@ -162,6 +162,15 @@ describe("fold", () => {
     expect(folded.refetch).toBeNull();
   });
 
+  test("an erasure marks a tombstone, whichever of the two comes first", () => {
+    const erasure = { ...gone("user_1", "refetch", 2000), erases: true };
+    const deletion = gone("user_1", "webhook", 1000);
+    const erased = { content: null, goneAtMs: 1000, erased: true };
+    expect(foldAll([deletion, erasure])).toEqual(erased);
+    expect(foldAll([erasure, deletion])).toEqual(erased);
+    expect(fold(USER, erased, erasure, LAG_MS).outcome).toBe("stale");
+  });
+
   test("a membership's tombstone is final", () => {
     const dead = fold(MEMBERSHIP, UNKNOWN, gone("orgmem_1", "webhook", 1), LAG_MS).state;
     const folded = fold(MEMBERSHIP, dead, user({ id: "orgmem_1" }, "refetch", 10_000_000), LAG_MS);
