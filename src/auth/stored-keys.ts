@@ -40,9 +40,11 @@ interface Verified {
 export function createStoredKeys(options: {
   /** The keys in use, by digest. */
   findMany: (digests: readonly string[]) => Promise<Map<string, ApiKey>>;
+  /** Told of each key that is used, at most twice a second. */
+  onUsed?: (id: string) => void;
   now?: () => number;
 }): StoredKeys {
-  const { findMany, now = () => performance.now() } = options;
+  const { findMany, onUsed = () => {}, now = () => performance.now() } = options;
   // Unknown keys are kept apart, so that somebody who guesses keys neither evicts verified ones nor makes them wait.
   const known = new LRUCache<string, Verified>({ max: MOST_KEPT });
   const unknown = new LRUCache<string, number>({ max: MOST_KEPT });
@@ -59,6 +61,7 @@ export function createStoredKeys(options: {
       const key = await (before ? findKnown : findUnknown)(digest);
       if (key) {
         const principal = principalFor(key);
+        onUsed(key.id);
         known.set(digest, { principal, atMs: askedAtMs });
         return principal;
       }

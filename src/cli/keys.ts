@@ -1,10 +1,9 @@
 import { Command } from "commander";
 import { DEFAULT_LIMITS } from "../auth/limits.js";
 import { SCOPES } from "../auth/scopes.js";
-import { isScope, newKey } from "../auth/stored-keys.js";
-import { type ApiKey, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
 import type { Orm } from "../db/connection/client.js";
 import { AppError } from "../lib/errors.js";
+import { createKey, listKeys, revokeKey } from "../operations/keys.js";
 import { withStore } from "./context.js";
 import { listed } from "./options.js";
 import { print, table, when } from "./output.js";
@@ -19,8 +18,6 @@ interface CreateFlags extends Flags {
   rate?: string;
   inFlight?: string;
 }
-
-const NAME = /^[\w .:@-]{1,100}$/;
 
 /** `user-mirror keys create|list|revoke`. */
 export function keysCommand(): Command {
@@ -54,13 +51,15 @@ through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
     .option("--json", "print JSON")
     .action((flags: Flags) =>
       withOrm(async (orm) => {
-        const found = await listApiKeys(orm);
-        const keys = found.map(presentKey);
-        const rows = keys.map(({ id, name, scopes, rate, in_flight, createdAtMs, revokedAtMs }) => [
-          ...[id, name, scopes.join(","), `${rate}/s`, String(in_flight), when(createdAtMs)],
-          revokedAtMs === null ? "" : when(revokedAtMs),
-        ]);
-        const heads = ["ID", "NAME", "SCOPES", "RATE", "IN FLIGHT", "CREATED", "REVOKED"];
+        const keys = await listKeys(orm);
+        const whenever = (at: number | null) => (at === null ? "" : when(at));
+        const rows = keys.map(
+          ({ id, name, scopes, rate, in_flight, created_at, last_used_at, revoked_at }) => [
+            ...[id, name, scopes.join(","), `${rate}/s`, String(in_flight)],
+            ...[when(created_at), whenever(last_used_at), whenever(revoked_at)],
+          ],
+        );
+        const heads = ["ID", "NAME", "SCOPES", "RATE", "IN FLIGHT", "CREATED", "LAST USED", "REVOKED"];
         print(flags, keys, rows.length > 0 ? table(heads, rows) : "There are none.");
       }),
     );
@@ -70,58 +69,28 @@ through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
     .option("--json", "print JSON")
     .action((idOrName: string, flags: Flags) =>
       withOrm(async (orm) => {
-        const revoked = await revokeApiKey(orm, idOrName);
+        const revoked = await revokeKey(orm, idOrName);
         if (!revoked) throw new AppError("not_found", `No key in use has the id or name ${idOrName}.`);
-        print(flags, presentKey(revoked), `Revoked ${revoked.name} (${revoked.id}).`);
+        print(flags, revoked, `Revoked ${revoked.name} (${revoked.id}).`);
       }),
     );
   return keys;
 }
 
-/** The limits that apply to a key: its own, or the defaults. */
-const limitsOf = ({ rate, inFlight }: Pick<ApiKey, "rate" | "inFlight">) => ({
-  rate: rate ?? DEFAULT_LIMITS.rate,
-  in_flight: inFlight ?? DEFAULT_LIMITS.inFlight,
-});
-
-const presentKey = ({ id, name, scopes, createdAtMs, revokedAtMs, ...limits }: ApiKey) => ({
-  id,
-  name,
-  scopes,
-  ...limitsOf(limits),
-  createdAtMs,
-  revokedAtMs,
-});
-
 async function create(orm: Orm, flags: CreateFlags): Promise<void> {
-  const scopes = [...new Set(flags.scope.split(/[\s,]+/).filter(Boolean))];
-  const unknown = scopes.filter((scope) => !isScope(scope));
-  if (unknown.length > 0 || scopes.length === 0) {
-    throw new AppError(
-      "usage",
-      `--scope: ${unknown.join(", ") || "nothing"} is no scope. There are: ${SCOPES.join(", ")}.`,
-    );
-  }
-  if (!NAME.test(flags.name))
-    throw new AppError("usage", "--name takes letters, digits, spaces and _ . : @ -");
+  const scopes = flags.scope.split(/[\s,]+/).filter(Boolean);
   const rate = limitOf(flags.rate, /^(\d{1,7})(?:\/s)?$/, "--rate takes requests a second, such as 100/s.");
   const inFlight = limitOf(
     flags.inFlight,
     /^(\d{1,7})$/,
     "--in-flight takes a number of requests, such as 32.",
   );
-  const { key, id, digest } = newKey();
-  if (!(await insertApiKey(orm, { id, name: flags.name, digest, scopes, rate, inFlight }))) {
-    throw new AppError(
-      "conflict",
-      `A key named ${flags.name} is in use. Revoke it first, or choose another name.`,
-    );
-  }
-  print(
-    flags,
-    { id, name: flags.name, scopes, ...limitsOf({ rate, inFlight }), key },
-    `${key}\n\nThis is the only time it is shown.`,
-  );
+  const made = await createKey(orm, { name: flags.name, scopes, rate, inFlight }).catch((error) => {
+    if (!(error instanceof AppError) || error.code !== "invalid_request") throw error;
+    const option = error.meta?.param_name === "scopes" ? "--scope" : "--name";
+    throw new AppError("usage", `${option}: ${error.longMessage}`);
+  });
+  print(flags, made, `${made.key}\n\nThis is the only time it is shown.`);
 }
 
 /** Null when the option wasn't given. */

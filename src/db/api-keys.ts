@@ -1,5 +1,5 @@
 import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
-import { textArray } from "./connection/bulk.js";
+import { plainArray, textArray } from "./connection/bulk.js";
 import type { Orm } from "./connection/client.js";
 import { apiKeys } from "./tables/sync.js";
 
@@ -13,6 +13,8 @@ export interface ApiKey {
   inFlight: number | null;
   createdAtMs: number;
   revokedAtMs: number | null;
+  /** When a process last noted that it was used, which takes a minute. Null: never. */
+  lastUsedAtMs: number | null;
 }
 
 const NOW = sql<number>`extract(epoch from clock_timestamp()) * 1000`;
@@ -58,8 +60,19 @@ export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey |
   return row ? present(row) : null;
 }
 
+/** Notes when keys, by their ids, were used. Nothing goes back. */
+export async function noteKeysUsed(orm: Orm, used: ReadonlyMap<string, number>): Promise<void> {
+  await orm.execute(sql`
+    update ${apiKeys} k set last_used_at = u.at
+    from unnest(${textArray([...used.keys()])}::text::text[], ${plainArray([...used.values()])}::text::bigint[]) as u(id, at)
+    where k.id = u.id and (k.last_used_at is null or k.last_used_at < u.at)`);
+}
+
 function present(row: typeof apiKeys.$inferSelect): ApiKey {
-  const { id, name, rate, inFlight, createdAt, revokedAt } = row;
+  const { id, name, rate, inFlight, createdAt, revokedAt, lastUsedAt } = row;
   const scopes = row.scopes.split(" ");
-  return { id, name, scopes, rate, inFlight, createdAtMs: createdAt, revokedAtMs: revokedAt };
+  return {
+    ...{ id, name, scopes, rate, inFlight },
+    ...{ createdAtMs: createdAt, revokedAtMs: revokedAt, lastUsedAtMs: lastUsedAt },
+  };
 }

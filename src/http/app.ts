@@ -23,6 +23,7 @@ import { type AggregateDeps, aggregateRoutes } from "./routes/aggregate.js";
 import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
+import { type KeyDeps, keyRoutes } from "./routes/keys.js";
 import { type LookupDeps, lookupRoutes } from "./routes/lookup.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type OrganizationsDeps, organizationsRoutes } from "./routes/organizations.js";
@@ -42,6 +43,7 @@ export interface AppDeps {
   positions: CommitPositions;
   admin: AdminDeps;
   deadLetters: DeadLetterDeps;
+  keys: KeyDeps;
   changes: ChangesDeps;
   backfill: Backfill;
   userQueries: UserQueriesDeps;
@@ -75,6 +77,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .use(authenticated(deps.authenticate))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))
+    .route("/", keyRoutes(deps.keys))
     .route("/", deadLetterRoutes(deps.deadLetters))
     .route("/", changesRoutes(deps.changes))
     .use("/mirror/users/*", onceBackfilled(deps.backfill))

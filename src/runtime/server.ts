@@ -1,9 +1,10 @@
 import { once } from "node:events";
+import { createKeyUse } from "../auth/key-use.js";
 import { createAuthenticator } from "../auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "../auth/stored-keys.js";
 import { newestCursor } from "../changes/cursor.js";
 import type { ConfigWithSecretKey } from "../config.js";
-import { findApiKeys } from "../db/api-keys.js";
+import { findApiKeys, noteKeysUsed } from "../db/api-keys.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
 import { createRequestLog } from "../http/request-observer.js";
@@ -13,6 +14,7 @@ import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
+import { createKey, listKeys, revokeKey } from "../operations/keys.js";
 import { createStatusReader } from "../operations/status.js";
 import { createReadUserHistory } from "../operations/user-history.js";
 import { createAggregates } from "../query/aggregate/aggregates.js";
@@ -107,10 +109,13 @@ async function serve(
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
   const webhooks = createWebhookReceiver({ secrets: webhookSecrets, ingest });
+  const { orm } = database.primary;
+  const keyUse = createKeyUse({ write: (used) => noteKeysUsed(orm, used), nowMs: clock.now, log });
   const authenticate = withStoredKeys(
     createAuthenticator({ secretKey: config.clerk.secretKey, ...config.keys }),
     createStoredKeys({
-      findMany: (digests) => availability.guard(() => findApiKeys(database.primary.orm, digests)),
+      findMany: (digests) => availability.guard(() => findApiKeys(orm, digests)),
+      onUsed: keyUse.note,
     }),
   );
   const { points } = database.readers;
@@ -181,6 +186,11 @@ async function serve(
       completeness,
       unapplied,
     },
+    keys: {
+      list: () => listKeys(orm),
+      create: (wanted) => createKey(orm, wanted),
+      revoke: (idOrName) => revokeKey(orm, idOrName),
+    },
     dashboard: { secretKey: config.clerk.secretKey, nowMs: clock.now },
     clerk: {
       forward: createForwarder(upstream),
@@ -207,6 +217,7 @@ async function serve(
     { name: "upkeep of plans and indexes", run: createUpkeep({ primary: database.primary, log }).run },
     { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },
     { name: "marking days of activity", run: createHistoryMarking({ sql: patient, log }).run },
+    { name: "noting the use of keys", run: keyUse.run },
     { name: "listening for changes", run: notifications.run },
     { name: "following the feed", run: feed.tail.run },
     { name: "tidying of the search indexes", run: searchTidying.run },

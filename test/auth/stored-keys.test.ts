@@ -32,6 +32,7 @@ function stand() {
     ...UNLIMITED,
     createdAtMs: 0,
     revokedAtMs: null,
+    lastUsedAtMs: null,
   });
   const bearer = (key = made.key) => Promise.resolve(authenticate(`Bearer ${key}`));
   return { table, state, made, bearer, authenticate };
@@ -69,6 +70,7 @@ describe("a stored key", () => {
       ...UNLIMITED,
       createdAtMs: 0,
       revokedAtMs: null,
+      lastUsedAtMs: null,
     });
     state.nowMs += 501;
     expect((await bearer(other.key)).name).toBe("b");
@@ -96,6 +98,7 @@ describe("a stored key", () => {
       ...UNLIMITED,
       createdAtMs: 0,
       revokedAtMs: null,
+      lastUsedAtMs: null,
     });
     expect((await bearer(key)).name).toBe("new");
   });

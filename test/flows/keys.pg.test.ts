@@ -69,7 +69,7 @@ describe("a key made by the command", { timeout: 300_000 }, () => {
     const text = JSON.stringify(await db.sql`select * from mirror_data.api_keys`);
     expect(text).not.toContain(key);
     expect((await cli(db.url, "keys", "list")).value).toMatchObject([
-      { id, name: "dashboard", revokedAtMs: null },
+      { id, name: "dashboard", revoked_at: null },
     ]);
     const twin = await cli(db.url, "keys", "create", "--name", "dashboard", "--scope", "admin");
     expect([twin.code, twin.stderr]).toEqual([1, expect.stringContaining("is in use")]);

@@ -60,6 +60,12 @@ type ClerkAnswer = { status: number; body?: unknown; headers?: Headers };
 
 type ClerkAnswers = (request: ForwardedRequest) => ClerkAnswer | Promise<ClerkAnswer>;
 
+/** A key as it is listed. */
+export const KEY = {
+  ...{ id: "key_1", name: "<b>backend</b>", scopes: ["users:read"], rate: 5000, in_flight: 1000 },
+  ...{ created_at: 1_700_000_000_000, revoked_at: null, last_used_at: null },
+};
+
 /** What a test replaces: the parts of the app, and what Clerk answers to a forwarded request. */
 export type Overrides = Partial<Omit<AppDeps, "webhooks">> & {
   webhooks?: Partial<WebhookDeps>;
@@ -81,6 +87,18 @@ export function standInApp(overrides: Overrides = {}) {
       acceptClerkSecretKey: true,
     }),
     readiness: () => "live",
+    keys: {
+      list: async () => [KEY],
+      async create(wanted) {
+        asked.push(["create key", wanted]);
+        const { name, scopes } = wanted;
+        return { id: "key_2", name, scopes: [...scopes], rate: 5000, in_flight: 1000, key: "um_made" };
+      },
+      async revoke(idOrName) {
+        asked.push(["revoke", idOrName]);
+        return idOrName === KEY.id ? { ...KEY, revoked_at: 5 } : null;
+      },
+    },
     dashboard: { secretKey: SECRET_KEY, nowMs: Date.now },
     webhooks: createWebhookReceiver({
       secrets: [WEBHOOK_SECRET],

@@ -133,6 +133,8 @@ export const apiKeys = mirrorData.table(
     /** What it may use of each process: requests a second, and requests at a time. Null: the default. */
     rate: integer("rate"),
     inFlight: integer("in_flight"),
+    /** When it was last seen, to the minute. */
+    lastUsedAt: ms("last_used_at"),
   },
   (t) => [
     uniqueIndex("api_keys_digest").on(t.digest),

@@ -18,6 +18,7 @@ import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
 import { PAGE_HEADERS } from "./visit/headers.js";
 import { prefixOf } from "./visit/prefix.js";
+import { redirect } from "./visit/redirect.js";
 import { createSessions, SESSION_MS } from "./visit/session.js";
 import { isSignedIn, setVisit, type Visit, visitOf } from "./visit/visit.js";
 
@@ -210,10 +211,6 @@ const SHOWN_STATUS: Partial<Record<AppError["code"], NonNullable<Shown["status"]
   invalid_request: 422,
   rate_limited: 429,
 };
-
-function redirect(c: Context<HttpEnv>, to: string, cookie?: string): Response {
-  return respond(c, null, 303, { location: to, ...(cookie === undefined ? {} : { "set-cookie": cookie }) });
-}
 
 /** A page of the dashboard, never another site. */
 function nextOf(value: unknown): string {

@@ -1,6 +1,7 @@
+import { keysPage } from "./keys.js";
 import { overviewPage } from "./overview.js";
 import type { Page } from "./page.js";
 import { systemPage } from "./system.js";
 
 /** Every page of the dashboard, in the order of the navigation. */
-export const PAGES: readonly Page[] = [overviewPage, systemPage];
+export const PAGES: readonly Page[] = [overviewPage, keysPage, systemPage];

@@ -125,7 +125,7 @@ export function Document({
 }
 
 /** Every form that changes anything has it. */
-const Csrf = ({ visit }: { visit: Pick<Visit, "csrf"> }) => (
+export const Csrf = ({ visit }: { visit: Pick<Visit, "csrf"> }) => (
   <input type="hidden" name="csrf" value={visit.csrf} />
 );
 

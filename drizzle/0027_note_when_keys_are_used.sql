@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."api_keys" ADD COLUMN "last_used_at" bigint;
