@@ -6,6 +6,7 @@ import type { Logger } from "../observability/logger.js";
 import type { ReadUserHistory } from "../operations/user-history.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { type DashboardDeps, dashboardRoutes } from "./dashboard/dashboard.js";
+import type { AskApp } from "./dashboard/visit/api.js";
 import { answerErrors, createFailureReport } from "./errors.js";
 import {
   authenticated,
@@ -25,6 +26,7 @@ import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js"
 import { forwardRoutes } from "./routes/forward.js";
 import { type KeyDeps, keyRoutes } from "./routes/keys.js";
 import { type LookupDeps, lookupRoutes } from "./routes/lookup.js";
+import { mcpRoutes } from "./routes/mcp.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type OrganizationsDeps, organizationsRoutes } from "./routes/organizations.js";
 import { userHistoryRoutes } from "./routes/user-history.js";
@@ -61,6 +63,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { availability, positions } = deps;
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
   const report = createFailureReport(deps.log);
+  const askApp: AskApp = (request, env) => app.fetch(request, env);
   const app: Hono<HttpEnv> = new Hono<HttpEnv>()
     .onError(answerErrors(report))
     .use(requestId)
@@ -68,13 +71,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", opsRoutes(deps.readiness))
     .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)
-    .route(
-      "/",
-      dashboardRoutes({ ...deps.dashboard, authenticate: deps.authenticate }, (request, env) =>
-        app.fetch(request, env),
-      ),
-    )
+    .route("/", dashboardRoutes({ ...deps.dashboard, authenticate: deps.authenticate }, askApp))
     .use(authenticated(deps.authenticate))
+    .route("/", mcpRoutes({ log: deps.log, askApp }))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))
     .route("/", keyRoutes(deps.keys))
