@@ -21,7 +21,7 @@ function status(flags: { json?: boolean }): Promise<void> {
       embedded,
     }) => {
       const reader = createStatusReader({
-        ...{ sql, embedded, webhooks: null, cache: null },
+        ...{ sql, embedded, webhooks: null, cache: null, pace: null },
         lastRuns: (limit) => latestRuns(sql, limit),
       });
       const read = await reader.read();

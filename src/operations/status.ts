@@ -5,6 +5,7 @@ import { type QuotaUse, readQuotaUse } from "../db/quota-store.js";
 import { shareNextRun } from "../lib/async.js";
 import { DAY_MS } from "../lib/days.js";
 import { packageVersion } from "../lib/package.js";
+import type { WebhookPace } from "../sync/webhooks/recent.js";
 
 /** How many users differed from Clerk's, by the kind of message that should have told the mirror. */
 type Drift = { missed_create: number; missed_update: number; missed_delete: number };
@@ -47,8 +48,13 @@ export type Status = {
   cache: CacheStats | null;
   dead_letters: number;
   refetches: number;
-  /** Webhooks of the last 7 days, by outcome. */
-  webhooks: { configured: boolean | null; outcomes: Record<string, number> };
+  /**
+   * Milliseconds from an event at Clerk until it can be read here, of the webhooks of the last ten minutes at the process that answers. Null
+   * if there were none, or only a server knows.
+   */
+  lag: WebhookPace["lag"];
+  /** Webhooks of the last 7 days, by outcome; and how many a second come to the process that answers. */
+  webhooks: { configured: boolean | null; outcomes: Record<string, number>; per_second: number | null };
   versions: { mirror: string; node: string; postgres: string };
   database: { embedded: { location: string; locale: string } | null };
 };
@@ -59,6 +65,8 @@ export interface StatusDeps {
   /** Whether a signing secret is set. Null if only the server knows. */
   webhooks: boolean | null;
   cache: (() => CacheStats) | null;
+  /** Null if only a server knows it. */
+  pace: (() => WebhookPace) | null;
   /** The latest first. */
   lastRuns: (limit: number) => Promise<{ state: string; mode: string }[]>;
 }
@@ -68,7 +76,7 @@ const DRIFT_MS = 7 * DAY_MS;
 const ACTIVITY_DAYS = 30;
 
 export function createStatusReader(parts: StatusDeps): { read(): Promise<Status> } {
-  const { sql, embedded, webhooks, cache, lastRuns } = parts;
+  const { sql, embedded, webhooks, cache, pace, lastRuns } = parts;
 
   async function read(): Promise<Status> {
     const [counters, [upstream], runs, drift, [open], outcomes, [server], budget, activity] =
@@ -117,11 +125,13 @@ export function createStatusReader(parts: StatusDeps): { read(): Promise<Status>
       walker: open?.holder ? { holder: open.holder, expires_at: open.expires_at } : null,
       budget,
       cache: cache?.() ?? null,
+      lag: pace?.().lag ?? null,
       dead_letters: open?.dead_letters ?? 0,
       refetches: open?.refetches ?? 0,
       webhooks: {
         configured: webhooks,
         outcomes: Object.fromEntries(outcomes.map(({ outcome, n }) => [outcome, n])),
+        per_second: pace?.().per_second ?? null,
       },
       versions: { mirror: packageVersion(), node: process.versions.node, postgres: server?.version ?? "" },
       database: { embedded: embedded && { location: embedded.location, locale: embedded.locale } },

@@ -37,6 +37,7 @@ import { createUpkeep } from "../sync/upkeep/plans-and-index.js";
 import { createRetention } from "../sync/upkeep/retention.js";
 import { createSqlRepair } from "../sync/upkeep/sql-repair.js";
 import { createIngest } from "../sync/webhooks/ingest.js";
+import { createRecentWebhooks } from "../sync/webhooks/recent.js";
 import { createReplay } from "../sync/webhooks/replay.js";
 import { createForwarder } from "../upstream/forward.js";
 import { type Mirror, openMirror } from "./mirror.js";
@@ -105,7 +106,9 @@ async function serve(
   availability.onReturn(store.settle);
   // Clerk may have given up sending some webhooks while Postgres was away.
   availability.onReturn(async () => leader.checkSoon());
+  const recent = createRecentWebhooks(clock.now);
   const ingest = createIngest({
+    onReceived: recent.note,
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
   const webhooks = createWebhookReceiver({ secrets: webhookSecrets, ingest });
@@ -135,6 +138,7 @@ async function serve(
       status: createStatusReader({
         ...{ sql: database.readers.points, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
         cache: cache.stats,
+        pace: recent.read,
         lastRuns: (limit) => latestRuns(database.readers.points, limit),
       }),
       reconciler: { start: leader.enqueue, run: (id) => findRun(database.readers.points, id) },

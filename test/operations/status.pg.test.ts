@@ -19,6 +19,7 @@ const statusOf = ({ sql }: TestDatabase) =>
     embedded: null,
     webhooks: true,
     cache: null,
+    pace: null,
     lastRuns: (limit) => latestRuns(sql, limit),
   }).read();
 

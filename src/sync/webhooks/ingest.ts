@@ -50,12 +50,15 @@ export interface IngestDeps {
   /** Events of other instances are refused. Null: events of all instances are accepted. */
   instanceId: string | null;
   log: Logger;
+  /** Told of each webhook once it is committed. */
+  onReceived?: (webhook: { status: WebhookStatus; sentAtMs: number | null }) => void;
   /** How long a webhook may wait for a row that another session has locked. */
   patienceMs?: number;
 }
 
 export function createIngest(deps: IngestDeps): Ingest {
   const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = deps;
+  const { onReceived = () => {} } = deps;
   const group = createGroupCommit<Item, Committed>({
     ...{ commit, keysOf },
     ...(patienceMs !== undefined && { patienceMs }),
@@ -75,7 +78,16 @@ export function createIngest(deps: IngestDeps): Ingest {
     return results.map((result) => (result.kind === "locked" ? new Stuck(result.ids) : { result, version }));
   }
 
-  async function receive({ messageId, raw }: WebhookMessage): Promise<Receipt> {
+  async function receive(message: WebhookMessage): Promise<Receipt> {
+    const { event, receipt } = await receiveEvent(message);
+    onReceived({ status: receipt.status, sentAtMs: event?.timestampMs ?? null });
+    return receipt;
+  }
+
+  async function receiveEvent({
+    messageId,
+    raw,
+  }: WebhookMessage): Promise<{ event: WebhookEvent | null; receipt: Receipt }> {
     let event: WebhookEvent | null = null;
     try {
       if (raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
@@ -88,10 +100,10 @@ export function createIngest(deps: IngestDeps): Ingest {
       // The bytes aren't UTF-8: decoding has replaced a part of them, perhaps of a name, by U+FFFD.
       if (!isUtf8(raw)) throw new AppError("invalid_payload", "the body is not UTF-8");
       const item = itemOfEvent(event, clock.now());
-      return await apply(messageId, event, { item, bytes: raw.length });
+      return { event, receipt: await apply(messageId, event, { item, bytes: raw.length }) };
     } catch (error) {
       if (!isPoison(error)) throw error;
-      return keep(messageId, raw, event, error);
+      return { event, receipt: await keep(messageId, raw, event, error) };
     }
   }
 

@@ -16,6 +16,7 @@ import { type TestDatabase, test } from "../../support/database.js";
 const NOW_MS = 1_750_000_000_000;
 
 function ingestOf(db: TestDatabase, instanceId: string | null = null) {
+  const told: unknown[] = [];
   const ingest = createIngest({
     ...{
       sql: db.sql,
@@ -26,6 +27,7 @@ function ingestOf(db: TestDatabase, instanceId: string | null = null) {
       log: silentLogger(),
     },
     clock: { now: () => NOW_MS },
+    onReceived: (webhook) => told.push(webhook),
   });
   let count = 0;
   const receive = async (message: WebhookMessage) => (await ingest.receive(message)).status;
@@ -39,6 +41,7 @@ function ingestOf(db: TestDatabase, instanceId: string | null = null) {
       }),
     receive,
     ingest,
+    told,
   };
 }
 
@@ -73,6 +76,20 @@ describe("a webhook", () => {
     expect(await firstName(db, "user_1")).toBeUndefined();
     const [row] = await db.sql`select deleted_at from mirror_data.users`;
     expect(row?.deleted_at).toBe(NOW_MS);
+  });
+
+  test("is told of once it is committed: what became of it, and when Clerk says that it happened", async ({
+    db,
+  }) => {
+    const { send, receive, told } = ingestOf(db);
+    await send("user.created", clerkUser({ id: "user_1" }));
+    await send("sms.created", {});
+    await receive({ messageId: "msg_bad", raw: Buffer.from("{") });
+    expect(told).toEqual([
+      { status: "applied", sentAtMs: NOW_MS - 1000 },
+      { status: "ignored", sentAtMs: NOW_MS - 1000 },
+      { status: "dead_lettered", sentAtMs: null },
+    ]);
   });
 
   test.for([["created"], ["pending"], ["ended"], ["removed"], ["revoked"]])(
