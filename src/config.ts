@@ -31,7 +31,8 @@ export interface Config {
   changes: { retentionMs: number };
   /** Whether the days are kept on which users were active. */
   history: { keepsActivity: boolean };
-  server: { host: string; port: number };
+  /** `openRoutes`: who reads metrics and the description of the API without a key. */
+  server: { host: string; port: number; openRoutes: "loopback" | "all" | "none" };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
   /** `rateLimit` in requests per 10 seconds. */
   upstream: { rateLimit: number; backgroundShare: number; timeoutMs: number; lagMs: number };
@@ -98,7 +99,7 @@ export function loadConfig(
     cache: { maxBytes: values.CACHE_MAX_BYTES },
     changes: { retentionMs: values.CHANGES_RETENTION },
     history: { keepsActivity: values.ACTIVITY_HISTORY },
-    server: { host: values.HOST, port: values.PORT },
+    server: { host: values.HOST, port: values.PORT, openRoutes: values.OPEN_ROUTES },
     keys: {
       mirrorApiKey: values.MIRROR_API_KEY ?? null,
       acceptClerkSecretKey: values.ACCEPT_CLERK_SECRET_KEY,
@@ -299,6 +300,7 @@ const schema = z.object({
   CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
   HOST: z.string().default("127.0.0.1"),
   PORT: integer(0, 65_535).default(8787),
+  OPEN_ROUTES: oneOf("loopback", "all", "none").default("loopback"),
   MIRROR_API_KEY: z.string().regex(TOKEN, "must be visible ASCII characters without spaces").optional(),
   ACCEPT_CLERK_SECRET_KEY: flag.default(true),
   RECONCILE_INTERVAL: duration().default(60_000),

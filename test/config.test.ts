@@ -34,7 +34,7 @@ test("has the documented defaults", () => {
       webhookSecrets: [],
     },
     database: { url: null, dataDir: ".data" },
-    server: { host: "127.0.0.1", port: 8787 },
+    server: { host: "127.0.0.1", port: 8787, openRoutes: "loopback" },
     keys: { mirrorApiKey: null, acceptClerkSecretKey: true },
     changes: { retentionMs: 7 * 86_400_000 },
     history: { keepsActivity: true },
@@ -82,6 +82,15 @@ test("keeps the days on which users were active unless told otherwise", () => {
   );
 });
 
+test("opens what tells nothing about users on loopback, to all, or to none", () => {
+  const opened = (text: string) =>
+    loadConfig({ CLERK_SECRET_KEY: SECRET_KEY, OPEN_ROUTES: text }, served).server.openRoutes;
+  expect(["loopback", "all", "none"].map(opened)).toEqual(["loopback", "all", "none"]);
+  expect(problemsOf({ CLERK_SECRET_KEY: SECRET_KEY, OPEN_ROUTES: "everybody" })).toBe(
+    "OPEN_ROUTES must be one of: loopback, all, none",
+  );
+});
+
 test("counts an empty variable as absent", () => {
   expect(problemsOf({ CLERK_SECRET_KEY: " " })).toContain("CLERK_SECRET_KEY is not set");
   expect(loadConfig({ CLERK_SECRET_KEY: SECRET_KEY, PORT: "", DATABASE_URL: "" }, served).server.port).toBe(
@@ -107,6 +116,7 @@ test("reports every problem at once, by name, and prints no value", () => {
     UPSTREAM_TIMEOUT: "0",
     UPSTREAM_LAG: "-1s",
     PURGE_LIMIT: "5%",
+    OPEN_ROUTES: "confidential",
     LOG_LEVEL: "confidential",
     LOG_FORMAT: "confidential",
     DEMO_USERS: "many",
@@ -311,7 +321,7 @@ const loadableNames = {
     UPSTREAM_LAG: 1,
     PURGE_LIMIT: 1,
   },
-  ...{ LOG_LEVEL: 1, LOG_FORMAT: 1, DEMO_USERS: 1, DEMO_TRAFFIC: 1 },
+  ...{ OPEN_ROUTES: 1, LOG_LEVEL: 1, LOG_FORMAT: 1, DEMO_USERS: 1, DEMO_TRAFFIC: 1 },
 };
 
 function takes(what: () => unknown): boolean {

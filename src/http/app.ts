@@ -3,6 +3,7 @@ import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
 import type { Logger } from "../observability/logger.js";
+import type { Scrape } from "../observability/scrape.js";
 import type { ReadUserHistory } from "../operations/user-history.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { type DashboardDeps, dashboardRoutes } from "./dashboard/dashboard.js";
@@ -17,6 +18,7 @@ import {
   requestId,
   whileDatabaseAnswers,
 } from "./middleware.js";
+import { type OpenAccess, openOr } from "./open-access.js";
 import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
@@ -27,6 +29,7 @@ import { forwardRoutes } from "./routes/forward.js";
 import { type KeyDeps, keyRoutes } from "./routes/keys.js";
 import { type LookupDeps, lookupRoutes } from "./routes/lookup.js";
 import { mcpRoutes } from "./routes/mcp.js";
+import { metricsRoutes } from "./routes/metrics.js";
 import { opsRoutes, type Readiness } from "./routes/ops.js";
 import { type OrganizationsDeps, organizationsRoutes } from "./routes/organizations.js";
 import { userHistoryRoutes } from "./routes/user-history.js";
@@ -38,6 +41,8 @@ import type { WebhookReceiver } from "./webhook-receiver.js";
 export interface AppDeps {
   log: Logger;
   observe: RequestObserver;
+  scrape: Scrape;
+  openAccess: OpenAccess;
   authenticate: Authenticate;
   readiness: () => Readiness;
   webhooks: WebhookReceiver;
@@ -64,6 +69,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
   const report = createFailureReport(deps.log);
   const askApp: AskApp = (request, env) => app.fetch(request, env);
+  const withKey = authenticated(deps.authenticate);
+  /** For what tells nothing about users: see `OPEN_ROUTES`. */
+  const openOrWithKey = openOr(withKey, deps.openAccess);
   const app: Hono<HttpEnv> = new Hono<HttpEnv>()
     .onError(answerErrors(report))
     .use(requestId)
@@ -72,7 +80,8 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", webhookRoutes(deps.webhooks))
     .use(refuseLoops)
     .route("/", dashboardRoutes({ ...deps.dashboard, authenticate: deps.authenticate }, askApp))
-    .use(authenticated(deps.authenticate))
+    .route("/", metricsRoutes(deps.scrape, openOrWithKey))
+    .use(withKey)
     .route("/", mcpRoutes({ log: deps.log, askApp }))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))

@@ -3,12 +3,15 @@ import type { Logger } from "../observability/logger.js";
 import { templateOf } from "../upstream/paths.js";
 import type { ReportFailure } from "./errors.js";
 import type { HttpEnv, ReadFrom } from "./respond.js";
+import { routeName } from "./route-name.js";
 
 /** What may be told of a request once it is answered. No header, query or body is ever among it, and no id in its path. */
 export interface FinishedRequest {
   method: string;
-  /** The path without its ids: the name of the route in logs and metrics. */
+  /** The path without its ids, as the log has it. */
   template: string;
+  /** The template of the route that it was for, one of a bounded set. */
+  route: string;
   status: number;
   /** From its arrival until the answer was ready, or until the end of a stream. */
   ms: number;
@@ -22,8 +25,8 @@ export interface FinishedRequest {
 }
 
 /**
- * Told of each request that was answered, whether by the app or by the shortcut before it: the log's line is written by
- * one. It must not throw and should return soon, since every answer waits for it.
+ * Told of each request that was answered, whether by the app or by the shortcut before it: one writes the log's line, another
+ * counts it for `/metrics`. It must not throw and should return soon, since every answer waits for it.
  */
 export type RequestObserver = (request: FinishedRequest) => void;
 
@@ -59,6 +62,7 @@ export function observeRequests(observe: RequestObserver, report: ReportFailure)
     observe({
       method: c.req.method,
       template: c.get("route")?.template ?? templateOf(c.req.path),
+      route: routeName(c),
       status: c.res.status,
       ms: performance.now() - c.get("startedAtMs"),
       requestId: c.get("requestId"),

@@ -103,6 +103,7 @@ export function createShortcut(deps: ShortcutDeps): Shortcut {
       observe({
         method: "GET",
         template: ROUTE.template,
+        route: ROUTE.template,
         status: 200,
         ms,
         requestId,

@@ -1,3 +1,4 @@
+import { BlockList, isIP } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 
 /**
@@ -12,6 +13,19 @@ export function isOwnAddress(url: string, server: { host: string; port: number }
   if (LOOPBACK.test(theirs) || ANY.test(theirs)) return LOOPBACK.test(ours) || ANY.test(ours);
   return ANY.test(ours) && (theirs.startsWith("127.") || namesOfThisMachine().includes(theirs));
 }
+
+/** Whether a server that listens on `host` is reached from this machine alone. */
+export function isLoopback(host: string): boolean {
+  const name = bare(host);
+  const version = isIP(name);
+  return version === 0
+    ? /^(.+\.)?localhost$/.test(name)
+    : OF_LOOPBACK.check(name, version === 4 ? "ipv4" : "ipv6");
+}
+
+const OF_LOOPBACK = new BlockList();
+OF_LOOPBACK.addSubnet("127.0.0.0", 8, "ipv4");
+OF_LOOPBACK.addAddress("::1", "ipv6");
 
 const bare = (host: string) => host.toLowerCase().replace(/^\[|\]$|\.$/g, "");
 

@@ -7,13 +7,14 @@ import type { ConfigWithSecretKey } from "../config.js";
 import { findApiKeys, noteKeysUsed } from "../db/api-keys.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
 import { createApp } from "../http/app.js";
-import { createRequestLog } from "../http/request-observer.js";
+import { createRequestLog, type RequestObserver } from "../http/request-observer.js";
 import { createStreamUsers } from "../http/routes/export.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
+import { createMetrics } from "../observability/scrape.js";
 import { createKey, listKeys, revokeKey } from "../operations/keys.js";
 import { createStatusReader } from "../operations/status.js";
 import { createReadUserHistory } from "../operations/user-history.js";
@@ -125,10 +126,17 @@ async function serve(
   const { guard } = availability;
   const engine = createQueryEngine(database.readers, { guard, nowMs: clock.now });
   const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache, engine });
-  const observe = createRequestLog(log);
+  const metrics = createMetrics();
+  const logRequest = createRequestLog(log);
+  const observe: RequestObserver = (request) => {
+    metrics.countRequest(request);
+    logRequest(request);
+  };
   const app = createApp({
     log,
     observe,
+    scrape: metrics.scrape,
+    openAccess: { openTo: config.server.openRoutes, host: config.server.host },
     authenticate,
     readiness,
     webhooks,

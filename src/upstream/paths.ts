@@ -14,6 +14,8 @@ export interface Route {
   path: string;
   /** The path without its ids: the name of the route in logs and metrics. */
   template: string;
+  /** The entry's own template, of which there are only as many as the table has entries. */
+  endpoint: string;
   /** Null: the request is forwarded. */
   local: LocalRead | null;
   /** What the path's first parameter says, decoded. */
@@ -62,6 +64,7 @@ export function classify(method: string, path: string): Route | null {
   return {
     path,
     template: entry.template.endsWith("**") ? TREE.nameOf(segments) : entry.template,
+    endpoint: entry.template,
     local: entry.local ?? null,
     id,
     scope: entry.scope,
@@ -91,5 +94,9 @@ function effectOn(kind: AnswerEffect["kind"], id: string | null): AnswerEffect {
 export const templateOf = (path: string): string =>
   // Doubled slashes would hide from the table whose id comes next.
   TREE.nameOf(segmentsOf(path.replace(/\/{2,}/g, "/")));
+
+/** The template of the entry that a request belongs to, whatever its path holds. Null: none. */
+export const endpointOf = (method: string, path: string): string | null =>
+  BASE_URL_MISTAKEN.test(path) ? null : (TREE.find(method, segmentsOf(path))?.entry.template ?? null);
 
 const TREE = createRouteTree(CLERK_ROUTES);

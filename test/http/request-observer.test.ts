@@ -40,6 +40,7 @@ test.each<[string, Partial<UserQueries>, FinishedRequest["readFrom"]]>([
   expect(told[0]).toEqual({
     method: "GET",
     template: "/v1/users/{id}",
+    route: "/v1/users/{id}",
     status: 200,
     ms: expect.any(Number),
     requestId: "mine-1",

@@ -1,6 +1,6 @@
 import { hostname, networkInterfaces } from "node:os";
 import { expect, test } from "vitest";
-import { isOwnAddress } from "../../src/lib/own-address.js";
+import { isLoopback, isOwnAddress } from "../../src/lib/own-address.js";
 
 const outward = Object.values(networkInterfaces())
   .flatMap((list) => list ?? [])
@@ -43,3 +43,25 @@ test.each([
 ])("%s isn't where a server on %s, port %d listens", (url, host, port) => {
   expect(isOwnAddress(url, { host, port })).toBe(false);
 });
+
+test.each([
+  "127.0.0.1",
+  "127.8.9.10",
+  "::1",
+  "[::1]",
+  "::ffff:127.0.0.1",
+  "localhost",
+  "LOCALHOST.",
+  "a.localhost",
+])("%s is reached from this machine alone", (host) => expect(isLoopback(host)).toBe(true));
+
+test.each([
+  "0.0.0.0",
+  "::",
+  "",
+  "10.1.2.3",
+  "128.0.0.1",
+  "mirror.internal",
+  "notlocalhost",
+  "localhost.example.com",
+])("%s is reached from elsewhere", (host) => expect(isLoopback(host)).toBe(false));

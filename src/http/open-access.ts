@@ -1,0 +1,38 @@
+import type { MiddlewareHandler } from "hono";
+import { isLoopback } from "../lib/own-address.js";
+import type { HttpEnv } from "./respond.js";
+
+/** Who reads what tells nothing about users (metrics, the description of the API) without a key: `OPEN_ROUTES`. */
+export const OPEN_TO = ["loopback", "all", "none"] as const;
+export type OpenTo = (typeof OPEN_TO)[number];
+
+export interface OpenAccess {
+  openTo: OpenTo;
+  /** The address that the server listens on. */
+  host: string;
+}
+
+/**
+ * Stands beside an open route, and lets `authenticated` demand a key, whatever its scopes, from everybody else. `loopback` is
+ * for those on this machine: a server that listens on no other address is reached by nobody else, except through a proxy
+ * beside it, which a forwarding header gives away.
+ */
+export function openOr(
+  authenticated: MiddlewareHandler<HttpEnv>,
+  { openTo, host }: OpenAccess,
+): MiddlewareHandler<HttpEnv> {
+  const isLocal = openTo === "loopback" && isLoopback(host);
+  return (c, next) => {
+    const isOpen = openTo === "all" || (isLocal && !isForwarded((name) => c.req.header(name)));
+    return isOpen ? next() : authenticated(c, next);
+  };
+}
+
+/** Those of RFC 7239 and RFC 9110, and what proxies send instead of them. An empty one was sent too. */
+const FORWARDING_HEADERS = [
+  ...["Forwarded", "Via", "X-Real-IP", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"],
+  ...["For", "Host", "Proto", "Port", "Server", "Prefix"].map((name) => `X-Forwarded-${name}`),
+];
+
+const isForwarded = (header: (name: string) => string | undefined) =>
+  FORWARDING_HEADERS.some((name) => header(name) !== undefined);
