@@ -15,34 +15,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { packCheckout } from "../support/packed.js";
 
 const root = join(import.meta.dirname, "..", "..");
 const run = promisify(execFile);
-
-interface Packed {
-  filename: string;
-  files: { path: string }[];
-}
 
 describe("the package, packed from a checkout that was never built", () => {
   const folder = mkdtempSync(join(tmpdir(), "user-mirror-package-"));
   const app = join(folder, "app");
   const installed = join(app, "node_modules", "user-mirror");
-  let packed: Packed;
+  let paths: string[];
 
   /** A checkout without `dist`, and an application in which the package is installed as npm would. */
   beforeAll(async () => {
-    const checkout = join(folder, "checkout");
-    const parts = ["package.json", "tsconfig.json", "tsconfig.build.json", "README.md", "LICENSE"];
-    for (const part of [...parts, "src", "drizzle"]) {
-      cpSync(join(root, part), join(checkout, part), { recursive: true });
-    }
-    symlinkSync(join(root, "node_modules"), join(checkout, "node_modules"));
-    const { stdout } = await run("npm", ["pack", "--json", "--pack-destination", folder], { cwd: checkout });
-    [packed] = JSON.parse(stdout.slice(stdout.indexOf("["))) as [Packed];
-
+    const packed = await packCheckout(folder);
+    paths = packed.paths;
     mkdirSync(installed, { recursive: true });
-    await run("tar", ["-xf", join(folder, packed.filename), "--strip-components=1", "-C", installed]);
+    await run("tar", ["-xf", packed.tarball, "--strip-components=1", "-C", installed]);
     for (const name of readdirSync(join(root, "node_modules"))) {
       symlinkSync(join(root, "node_modules", name), join(app, "node_modules", name));
     }
@@ -51,16 +40,37 @@ describe("the package, packed from a checkout that was never built", () => {
   }, 240_000);
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test("holds what runs, and neither source maps nor what only drizzle-kit reads", () => {
-    const paths = packed.files.map(({ path }) => path);
+  test("holds what runs, the types of what applications import, and nothing else", () => {
     const migrations = readdirSync(join(root, "drizzle")).filter((file) => file.endsWith(".sql"));
     expect(paths).toEqual(
       expect.arrayContaining([
-        ...["README.md", "LICENSE", "dist/cli/main.js", "dist/db/tables/sql-contract.d.ts"],
+        ...["README.md", "LICENSE", "package.json", "dist/cli/main.js", "dist/client/client.d.ts"],
+        ...["dist/db/tables/sql-contract.d.ts", "dist/migrations/meta/_journal.json"],
         ...migrations.map((file) => `dist/migrations/${file}`),
       ]),
     );
-    expect(paths.filter((path) => /\.map$|^drizzle|_snapshot|^(src|test|bench)/.test(path))).toEqual([]);
+    const expected = [
+      /^(README\.md|LICENSE|package\.json)$/,
+      /^dist\/([\w-]+\/)*[\w-]+\.js$/,
+      /^dist\/(client\/[\w-]+|db\/tables\/sql-contract)\.d\.ts$/,
+      /^dist\/migrations\/(\d{4}_\w+\.sql|meta\/_journal\.json)$/,
+      /^dist\/http\/dashboard\/assets\/files\/[\w-]+\.(css|js|svg)$/,
+    ];
+    expect(paths.filter((path) => !expected.some((pattern) => pattern.test(path)))).toEqual([]);
+  });
+
+  test("brings the licence of everything that it needs, and needs nothing under a licence that restricts its users", () => {
+    const { packages } = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { license?: string; dev?: boolean; devOptional?: boolean }>;
+    };
+    const needed = Object.entries(packages).filter(
+      ([path, { dev, devOptional }]) => path && !dev && !devOptional,
+    );
+    expect(needed.length).toBeGreaterThan(20);
+    const permissive = /^(MIT|ISC|Apache-2\.0|BSD-[23]-Clause|0BSD|BlueOak-1\.0\.0|Unlicense)$/;
+    expect(needed.filter(([, { license }]) => !permissive.test(license ?? "")).map(([path]) => path)).toEqual(
+      [],
+    );
   });
 
   test("says what to do in the words of whoever installed it", async () => {
