@@ -8,6 +8,7 @@ import {
   parseConnectionString,
 } from "./lib/connection/string.js";
 import { AppError } from "./lib/errors.js";
+import { type PolicyRule, parseFieldPolicy } from "./lib/field-policy/rules.js";
 import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";
 import { readSecretFiles } from "./lib/secret-files.js";
@@ -31,6 +32,8 @@ export interface Config {
   changes: { retentionMs: number };
   /** Whether the days are kept on which users were active. */
   history: { keepsActivity: boolean };
+  /** What isn't stored of Clerk's objects, or stored as a hash that `key` keys. */
+  fieldPolicy: { rules: PolicyRule[]; key: string | null };
   /** `openRoutes`: who reads metrics and the description of the API without a key. */
   server: { host: string; port: number; openRoutes: "loopback" | "all" | "none" };
   keys: { mirrorApiKey: string | null; acceptClerkSecretKey: boolean };
@@ -78,6 +81,9 @@ export function loadConfig(
   if (needs.secretKey && keyMissing) problems.unshift(KEY_MISSING);
   const connection = given.DATABASE_URL ? connectionTo(given.DATABASE_URL, env) : NO_CONNECTION;
   if (connection.problem) problems.push(`DATABASE_URL ${connection.problem}`);
+  if (parsed.data?.FIELD_POLICY.some(({ action }) => action === "hash") && !given.FIELD_POLICY_KEY) {
+    problems.push(POLICY_KEY_MISSING);
+  }
   if (needs.secretKey && asksItself(given)) problems.push(OWN_ADDRESS);
   if (!parsed.success || problems.length > 0) throw new AppError("configuration", problems.join("\n"));
 
@@ -99,6 +105,7 @@ export function loadConfig(
     cache: { maxBytes: values.CACHE_MAX_BYTES },
     changes: { retentionMs: values.CHANGES_RETENTION },
     history: { keepsActivity: values.ACTIVITY_HISTORY },
+    fieldPolicy: { rules: values.FIELD_POLICY, key: values.FIELD_POLICY_KEY ?? null },
     server: { host: values.HOST, port: values.PORT, openRoutes: values.OPEN_ROUTES },
     keys: {
       mirrorApiKey: values.MIRROR_API_KEY ?? null,
@@ -130,6 +137,7 @@ const SECRETS = [
   "CLERK_WEBHOOK_SIGNING_SECRET",
   "DATABASE_URL",
   "MIRROR_API_KEY",
+  "FIELD_POLICY_KEY",
 ] as const;
 
 interface Connection {
@@ -162,6 +170,10 @@ function asksItself(given: Environment): boolean {
 const OWN_ADDRESS =
   "CLERK_API_URL is the mirror's own address (HOST and PORT): it would ask itself. Leave it out, so that the mirror asks " +
   "Clerk, and give this address to your application alone.";
+
+const POLICY_KEY_MISSING =
+  "FIELD_POLICY_KEY is not set, and FIELD_POLICY hashes: without a key, whoever has a list of addresses or numbers has their " +
+  "hashes too. Set it to 16 random characters or more, and keep it: with another one the mirror must be filled anew.";
 
 /** How many requests Clerk allows an instance in 10 seconds: 1000 in production, 100 in development. */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
@@ -269,6 +281,11 @@ function isSigningSecret(text: string): boolean {
   return encoded !== "" && Buffer.from(encoded, "base64").toString("base64") === encoded;
 }
 
+const fieldPolicy = z.string().transform((text, context) => {
+  const { rules, problems } = parseFieldPolicy(text);
+  return problems.length === 0 ? rules : refuse(context, problems.join("; "));
+});
+
 function refuse(context: z.RefinementCtx, message: string): never {
   context.addIssue({ code: "custom", message });
   return z.NEVER;
@@ -297,6 +314,11 @@ const schema = z.object({
   DATA_DIR: z.string().default(".data"),
   CHANGES_RETENTION: duration({ atLeastMs: UNIT_MS.h, atMostDays: 3650 }).default(7 * UNIT_MS.d),
   ACTIVITY_HISTORY: flag.default(true),
+  FIELD_POLICY: fieldPolicy.default([]),
+  FIELD_POLICY_KEY: z
+    .string()
+    .regex(/^[!-~]{16,}$/, "must be 16 visible ASCII characters or more")
+    .optional(),
   CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
   HOST: z.string().default("127.0.0.1"),
   PORT: integer(0, 65_535).default(8787),

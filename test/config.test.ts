@@ -356,3 +356,18 @@ test("takes a prefix before /v1 for Clerk's address", () => {
   const env = { CLERK_SECRET_KEY: SECRET_KEY, CLERK_API_URL: "https://gateway/clerk/" };
   expect(loadConfig(env, served).clerk.apiUrl).toBe("https://gateway/clerk");
 });
+
+test("takes a field policy, and the key that hashes need", () => {
+  const rules = (env: Record<string, string>) =>
+    loadConfig({ CLERK_SECRET_KEY: SECRET_KEY, ...env }, served).fieldPolicy;
+  expect(rules({})).toEqual({ rules: [], key: null });
+  expect(rules({ FIELD_POLICY: "drop username, drop locale" }).rules).toHaveLength(2);
+  const hashing = { CLERK_SECRET_KEY: SECRET_KEY, FIELD_POLICY: "hash username" };
+  expect(rules({ ...hashing, FIELD_POLICY_KEY: "0123456789abcdef" }).key).toBe("0123456789abcdef");
+  expect(problemsOf(hashing)).toMatch(/^FIELD_POLICY_KEY is not set, and FIELD_POLICY hashes/);
+  expect(problemsOf({ ...hashing, FIELD_POLICY_KEY: "short" })).toBe(
+    "FIELD_POLICY_KEY must be 16 visible ASCII characters or more",
+  );
+  const wrong = { CLERK_SECRET_KEY: SECRET_KEY, FIELD_POLICY: "drop id, mask username" };
+  expect(problemsOf(wrong)).toMatch(/^FIELD_POLICY rule 1, "drop id": .*; rule 2, "mask username": /);
+});

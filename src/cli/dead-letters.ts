@@ -4,6 +4,7 @@ import { unwatched } from "../db/connection/availability.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
 import type { Sql } from "../db/connection/sql.js";
 import { AppError } from "../lib/errors.js";
+import { createFieldPolicy } from "../lib/field-policy/policy.js";
 import type { Store } from "../runtime/store.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
 import { createIngest } from "../sync/webhooks/ingest.js";
@@ -100,6 +101,7 @@ async function replay({ database, clock }: Store, config: Config, id: string, fl
       clock,
       lagMs: config.upstream.lagMs,
       instanceId: null,
+      fieldPolicy: createFieldPolicy(config.fieldPolicy),
     },
     log: commandLogger(config),
   });

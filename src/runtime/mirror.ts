@@ -5,6 +5,7 @@ import { createFeedTail, type FeedTail } from "../changes/tail.js";
 import type { ConfigWithSecretKey } from "../config.js";
 import { type Availability, createAvailability } from "../db/connection/availability.js";
 import { AppError } from "../lib/errors.js";
+import { createFieldPolicy, type FieldPolicy } from "../lib/field-policy/policy.js";
 import type { Logger } from "../observability/logger.js";
 import { createRefetcher, type Refetcher } from "../sync/answers/refetcher.js";
 import type { OnCommitted } from "../sync/apply/batch.js";
@@ -14,6 +15,7 @@ import { ensureUpstreamIdentity, type UpstreamIdentity } from "../sync/ledger/up
 import { createLeader, type Leader } from "../sync/schedule/leader.js";
 import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
 import { createUpstream, type Upstream } from "../upstream/client.js";
+import { withFieldPolicy } from "../upstream/kept-fields.js";
 import { type ClerkApi, createClerkApi } from "../upstream/users.js";
 import { openRequestQueue } from "./request-queue.js";
 import type { Store } from "./store.js";
@@ -23,7 +25,9 @@ export interface Mirror {
   store: Store;
   availability: Availability;
   upstream: Upstream;
+  /** What it answers holds only what the policy keeps. */
   api: ClerkApi;
+  fieldPolicy: FieldPolicy;
   completeness: Completeness;
   cache: UserCache;
   notifications: Notifications;
@@ -51,11 +55,13 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     now: clock.now,
     log,
   });
-  const api = createClerkApi(upstream);
+  const fieldPolicy = createFieldPolicy(config.fieldPolicy);
+  const api = withFieldPolicy(createClerkApi(upstream), fieldPolicy);
   const identity: UpstreamIdentity = {
     apiUrl: clerk.apiUrl,
     environment: clerk.secretKey.startsWith("sk_live_") ? "live" : "test",
     instanceId: await instanceId(api, log),
+    fieldPolicy: fieldPolicy.fingerprint,
   };
   const claimUpstream = async () => {
     await ensureUpstreamIdentity(sql, identity);
@@ -87,7 +93,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     fullIntervalMs: reconcile.fullIntervalMs,
   });
   return {
-    ...{ store, availability, upstream, api, completeness, cache, notifications, onCommitted },
+    ...{ store, availability, upstream, api, fieldPolicy, completeness, cache, notifications, onCommitted },
     ...{ refetcher, leader, searchTidying, feed: { pages, tail } },
   };
 }

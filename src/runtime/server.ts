@@ -82,7 +82,7 @@ async function serve(
   log: Logger,
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
-  const { store, availability, upstream, api, completeness, cache, notifications } = mirror;
+  const { store, availability, upstream, api, fieldPolicy, completeness, cache, notifications } = mirror;
   const { onCommitted, refetcher, leader, searchTidying, feed } = mirror;
   const { database, clock } = store;
   const { sql } = database.primary;
@@ -110,6 +110,7 @@ async function serve(
   const recent = createRecentWebhooks(clock.now);
   const ingest = createIngest({
     onReceived: recent.note,
+    fieldPolicy,
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
   const webhooks = createWebhookReceiver({ secrets: webhookSecrets, ingest });
@@ -207,7 +208,7 @@ async function serve(
     clerk: {
       forward: createForwarder(upstream),
       writeThrough: createWriteThrough({
-        ...{ sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log },
+        ...{ sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, fieldPolicy, log },
       }),
     },
   });

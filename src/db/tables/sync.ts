@@ -90,6 +90,8 @@ export const upstream = mirrorData.table(
     apiUrl: text("api_url").notNull(),
     environment: text("environment").notNull(),
     instanceId: text("instance_id"),
+    /** The fingerprint of the FIELD_POLICY under which everything here was stored. Null: none. */
+    fieldPolicy: text("field_policy"),
     /** When the first backfill finished. Until then the mirror answers no lists and counts itself. */
     backfilledAt: ms("backfilled_at"),
     /** The moment up to which the mirror was proved complete. */

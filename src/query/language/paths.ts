@@ -1,4 +1,5 @@
 import { demandScope, type Scope } from "../../auth/scopes.js";
+import { keysIn } from "../../lib/key-path.js";
 import { sqlText } from "../../lib/text.js";
 import type { MetadataObject } from "../condition.js";
 import { FIELD_NAMES, type FieldRef } from "../field.js";
@@ -35,27 +36,17 @@ export function parseMetadataPath(text: string, scopes: ReadonlySet<Scope>, at: 
   return { object, path };
 }
 
-const QUOTED = /"((?:[^"\\]|\\["\\])*)"(?=\.|$)/y;
-const BARE = /[^."]+(?=\.|$)/y;
-
 /** The keys from here on. There is one at least, since a dot stands before. */
 function keysOf(text: string, from: number, at: string): string[] {
-  const keys: string[] = [];
-  for (let next = from; next <= text.length; ) {
-    const pattern = text[next] === '"' ? QUOTED : BARE;
-    pattern.lastIndex = next;
-    const [whole, quoted] = pattern.exec(text) ?? [];
-    if (whole === undefined) {
-      throw problem(
-        at,
-        `has no key of metadata at character ${next + 1} of ${shown(text)}. A key that is empty or has dots or quotes in it stands in quotes: public_metadata."a.b" (\\" and \\\\ inside).`,
-      );
-    }
-    keys.push(sqlText(quoted === undefined ? whole : quoted.replace(/\\(.)/g, "$1")));
-    if (keys.length > MOST_KEYS) throw problem(at, `must have at most ${MOST_KEYS} keys in its path.`);
-    next += whole.length + 1;
+  const read = keysIn(text, from);
+  if (!("keys" in read)) {
+    throw problem(
+      at,
+      `has no key of metadata at character ${read.wrongAt + 1} of ${shown(text)}. A key that is empty or has dots or quotes in it stands in quotes: public_metadata."a.b" (\\" and \\\\ inside).`,
+    );
   }
-  return keys;
+  if (read.keys.length > MOST_KEYS) throw problem(at, `must have at most ${MOST_KEYS} keys in its path.`);
+  return read.keys.map(sqlText);
 }
 
 /** A field as orders, groups and projections name it. */

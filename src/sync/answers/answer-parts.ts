@@ -1,4 +1,6 @@
 import { parseDeleted } from "../../clerk.js";
+import type { PolicyKind } from "../../lib/field-policy/members.js";
+import type { FieldPolicy } from "../../lib/field-policy/policy.js";
 import { parseInParts } from "../../lib/json.js";
 import type { AnswerEffect } from "../../upstream/clerk-routes.js";
 import type { Item } from "../apply/batch.js";
@@ -67,6 +69,22 @@ export function partsOf(
       return [];
   }
 }
+
+/** Takes out of an answer what isn't stored. */
+export function applyToAnswer(policy: FieldPolicy, { kind }: AnswerEffect, value: unknown): void {
+  const what = KINDS[kind];
+  if (!what || policy.isEmpty) return;
+  for (const object of kind.endsWith("s") ? listOf(value) : [value]) policy.apply(what, object);
+}
+
+const KINDS: Partial<Record<AnswerEffect["kind"], PolicyKind>> = {
+  user: "user",
+  users: "user",
+  organization: "organization",
+  organizations: "organization",
+  membership: "membership",
+  memberships: "membership",
+};
 
 /** All users that an answer names: its subject, its members, and the user beside it. */
 export function usersNamedIn(value: unknown): (string | null)[] {

@@ -4,6 +4,7 @@ import { textArray } from "../../db/connection/bulk.js";
 import type { Clock } from "../../db/connection/clock.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
+import { type FieldPolicy, NO_POLICY } from "../../lib/field-policy/policy.js";
 import { createPause } from "../../lib/turns.js";
 import type { Logger } from "../../observability/logger.js";
 import type { AnswerEffect } from "../../upstream/clerk-routes.js";
@@ -16,7 +17,15 @@ import { queueRefetches, type Refetch } from "../ledger/refetch-queue.js";
 import { COMPARED_AT_ONCE } from "../reconcile/apply-page.js";
 import { compareUsers } from "../reconcile/unchanged.js";
 import { idIn, membershipKey } from "../webhooks/events.js";
-import { idOf, namedUser, type Part, parseAnswer, partsOf, usersNamedIn } from "./answer-parts.js";
+import {
+  applyToAnswer,
+  idOf,
+  namedUser,
+  type Part,
+  parseAnswer,
+  partsOf,
+  usersNamedIn,
+} from "./answer-parts.js";
 import type { Refetcher } from "./refetcher.js";
 import type { Unapplied } from "./unapplied.js";
 
@@ -54,6 +63,8 @@ export interface WriteThroughDeps {
   clock: Pick<Clock, "now">;
   lagMs: number;
   onCommitted?: OnCommitted;
+  /** Decides what is stored of an answer. The caller gets the answer as it is. */
+  fieldPolicy?: FieldPolicy;
   log: Logger;
 }
 
@@ -65,6 +76,7 @@ type Work = (again: boolean) => Promise<boolean>;
 
 export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
   const { sql, availability, unapplied, refetcher, clock, lagMs, onCommitted, log } = deps;
+  const { fieldPolicy = NO_POLICY } = deps;
 
   async function applyAnswer(
     effect: AnswerEffect,
@@ -116,6 +128,7 @@ export function createWriteThrough(deps: WriteThroughDeps): WriteThrough {
       const userId = effect.userId ?? namedUser(value);
       return userId ? refetcher.user(userId, "caller") : true;
     }
+    applyToAnswer(fieldPolicy, effect, value);
     let isWhole = true;
     const pause = createPause();
     const usable: UsablePart[] = [];

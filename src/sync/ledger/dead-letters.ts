@@ -88,8 +88,8 @@ function memberIn(object: unknown): string | null {
 
 const LONGEST_ID = 200;
 
-/** Leaves out what is nested too deep to be printed. What names the object stands in its first two levels. */
-function printed(object: unknown, levels = 2): string {
+/** JSON. Leaves out what is nested too deep to be printed. What names the object stands in its first two levels. */
+export function printed(object: unknown, levels = 2): string {
   try {
     return JSON.stringify(object) ?? "null";
   } catch (error) {

@@ -9,6 +9,8 @@ export interface UpstreamIdentity {
   environment: "live" | "test";
   /** Null if the upstream doesn't say. */
   instanceId: string | null;
+  /** The fingerprint of the field policy under which its objects are stored. Absent or null: they are stored whole. */
+  fieldPolicy?: string | null;
 }
 
 /**
@@ -16,14 +18,15 @@ export interface UpstreamIdentity {
  * its users would mix with those of the first.
  */
 export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentity): Promise<void> {
-  const { apiUrl, environment, instanceId } = identity;
+  const { apiUrl, environment, instanceId, fieldPolicy = null } = identity;
   await remember(sql, identity).catch((error) => {
     // A standby can be compared too.
     if (!isReadOnly(error)) throw error;
   });
-  const [held] = await sql<{ api_url: string; environment: string; instance_id: string | null }[]>`
-    select api_url, environment, instance_id from mirror_data.upstream`;
+  const [held] = await sql<HeldRow[]>`
+    select api_url, environment, instance_id, field_policy from mirror_data.upstream`;
   if (!held) return;
+  if (held.field_policy !== fieldPolicy) throw new AppError("configuration", OTHER_POLICY);
   const differences = [
     differenceOf("CLERK_API_URL", held.api_url, apiUrl),
     differenceOf("the environment of CLERK_SECRET_KEY", held.environment, environment),
@@ -37,10 +40,22 @@ export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentit
   );
 }
 
-async function remember(sql: Sql, { apiUrl, environment, instanceId }: UpstreamIdentity): Promise<void> {
+interface HeldRow {
+  api_url: string;
+  environment: string;
+  instance_id: string | null;
+  field_policy: string | null;
+}
+
+const OTHER_POLICY =
+  "This mirror was filled under another FIELD_POLICY (or FIELD_POLICY_KEY): what it holds follows that one. Set it back, or stop " +
+  "every process of the mirror, empty it with `user-mirror rebuild`, and start again, which fills it under the new one.";
+
+async function remember(sql: Sql, identity: UpstreamIdentity): Promise<void> {
+  const { apiUrl, environment, instanceId, fieldPolicy = null } = identity;
   await sql`
-    insert into mirror_data.upstream (api_url, environment, instance_id)
-    values (${apiUrl}, ${environment}, ${instanceId}) on conflict (one) do nothing`;
+    insert into mirror_data.upstream (api_url, environment, instance_id, field_policy)
+    values (${apiUrl}, ${environment}, ${instanceId}, ${fieldPolicy}) on conflict (one) do nothing`;
   await sql`
     update mirror_data.upstream set instance_id = ${instanceId}
     where instance_id is null and ${instanceId}::text is not null and api_url = ${apiUrl} and environment = ${environment}`;

@@ -5,6 +5,7 @@ import type { Clock } from "../../db/connection/clock.js";
 import type { CommitPositions } from "../../db/connection/commit-position.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { AppError } from "../../lib/errors.js";
+import { type FieldPolicy, NO_POLICY } from "../../lib/field-policy/policy.js";
 import { type Skimmed, skim } from "../../lib/json.js";
 import { sqlText } from "../../lib/text.js";
 import { nextTurn } from "../../lib/turns.js";
@@ -14,6 +15,7 @@ import type { Item, OnCommitted } from "../apply/batch.js";
 import { applyIsolated, type Isolated, isPoison } from "../apply/isolate.js";
 import { keysOf } from "../apply/locked.js";
 import { keepDeadWebhook } from "../ledger/dead-letters.js";
+import { applyToEvent, keptOf } from "./event-policy.js";
 import { itemOfEvent, questionsOf, userIdOf } from "./events.js";
 import { createGroupCommit, Stuck } from "./group-commit.js";
 
@@ -49,6 +51,8 @@ export interface IngestDeps {
   onCommitted?: OnCommitted;
   /** Events of other instances are refused. Null: events of all instances are accepted. */
   instanceId: string | null;
+  /** Decides what is stored of an event, in dead letters too. */
+  fieldPolicy?: FieldPolicy;
   log: Logger;
   /** Told of each webhook once it is committed. */
   onReceived?: (webhook: { status: WebhookStatus; sentAtMs: number | null }) => void;
@@ -58,7 +62,7 @@ export interface IngestDeps {
 
 export function createIngest(deps: IngestDeps): Ingest {
   const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = deps;
-  const { onReceived = () => {} } = deps;
+  const { fieldPolicy = NO_POLICY, onReceived = () => {} } = deps;
   const group = createGroupCommit<Item, Committed>({
     ...{ commit, keysOf },
     ...(patienceMs !== undefined && { patienceMs }),
@@ -92,10 +96,12 @@ export function createIngest(deps: IngestDeps): Ingest {
     try {
       if (raw.length >= SKIMMED_FROM_BYTES) event = await outlineOfHuge(raw);
       if (event) {
+        applyToEvent(fieldPolicy, event);
         refuseOtherInstance(event);
         throw new AppError("invalid_payload", "more brackets than any user has");
       }
       event = parseWebhookEvent(parseJson(raw));
+      applyToEvent(fieldPolicy, event);
       refuseOtherInstance(event);
       // The bytes aren't UTF-8: decoding has replaced a part of them, perhaps of a name, by U+FFFD.
       if (!isUtf8(raw)) throw new AppError("invalid_payload", "the body is not UTF-8");
@@ -133,7 +139,8 @@ export function createIngest(deps: IngestDeps): Ingest {
   ): Promise<Receipt> {
     const type = event && typeOf(event);
     const userId = event ? userIdOf(event) : null;
-    const letter = { id: messageId, type, userId, payload: raw, error: messageOf(error) };
+    const payload = fieldPolicy.isEmpty ? raw : keptOf(event);
+    const letter = { id: messageId, type, userId, payload, error: messageOf(error) };
     const questions = event ? questionsOf(event) : [];
     const kept = await availability.guard(() => keepDeadWebhook(sql, letter, questions));
     if (!kept) return { status: "duplicate", version: null };
