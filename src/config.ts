@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { z } from "zod";
+import { secretNames, variables } from "./config/variables.js";
 import { completeConnection } from "./lib/connection/defaults.js";
 import { connectionOptions } from "./lib/connection/options.js";
 import {
@@ -8,7 +8,7 @@ import {
   parseConnectionString,
 } from "./lib/connection/string.js";
 import { AppError } from "./lib/errors.js";
-import { type PolicyRule, parseFieldPolicy } from "./lib/field-policy/rules.js";
+import type { PolicyRule } from "./lib/field-policy/rules.js";
 import { isOwnAddress } from "./lib/own-address.js";
 import { howToRun } from "./lib/package.js";
 import { readSecretFiles } from "./lib/secret-files.js";
@@ -69,11 +69,11 @@ export function loadConfig(
   env: Environment,
   { needs, terminal = process.stdout.isTTY === true }: ConfigOptions = { needs: { secretKey: false } },
 ): Config {
-  const { values: secrets, problems } = readSecretFiles(env, SECRETS);
+  const { values: secrets, problems } = readSecretFiles(env, secretNames);
   const given = Object.fromEntries(
-    Object.keys(schema.shape).map((name) => [name, (secrets[name] ?? env[name])?.trim() || undefined]),
+    Object.keys(variables.shape).map((name) => [name, (secrets[name] ?? env[name])?.trim() || undefined]),
   );
-  const parsed = schema.safeParse(given);
+  const parsed = variables.safeParse(given);
   if (!parsed.success) {
     problems.push(...parsed.error.issues.map(({ path, message }) => `${String(path[0])} ${message}`));
   }
@@ -131,15 +131,6 @@ const KEY_MISSING =
   "CLERK_SECRET_KEY is not set. Copy it from the API keys page of Clerk's dashboard (sk_test_… or sk_live_…), " +
   `or run \`${howToRun("demo")}\`, which needs no Clerk account.`;
 
-/** Variables whose value may also be in a file, named by the variable `NAME_FILE`. */
-const SECRETS = [
-  "CLERK_SECRET_KEY",
-  "CLERK_WEBHOOK_SIGNING_SECRET",
-  "DATABASE_URL",
-  "MIRROR_API_KEY",
-  "FIELD_POLICY_KEY",
-] as const;
-
 interface Connection {
   url: string | null;
   notes: string[];
@@ -163,7 +154,7 @@ function connectionTo(text: string, env: Environment): Connection {
 
 /** False when one of these variables is invalid: that is reported by itself. */
 function asksItself(given: Environment): boolean {
-  const { data } = schema.pick({ CLERK_API_URL: true, HOST: true, PORT: true }).safeParse(given);
+  const { data } = variables.pick({ CLERK_API_URL: true, HOST: true, PORT: true }).safeParse(given);
   return data !== undefined && isOwnAddress(data.CLERK_API_URL, { host: data.HOST, port: data.PORT });
 }
 
@@ -177,163 +168,3 @@ const POLICY_KEY_MISSING =
 
 /** How many requests Clerk allows an instance in 10 seconds: 1000 in production, 100 in development. */
 const rateLimitOf = (secretKey: string | undefined) => (secretKey?.startsWith("sk_live_") ? 1000 : 100);
-
-/** In Node, a timer of 25 days fires at once. */
-const MAX_TIMER_DAYS = 24;
-
-const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
-
-/** `500ms`, `60s`, `24h` … A number without a unit is refused, except 0. */
-function duration({ atLeastMs = 0, atMostDays = MAX_TIMER_DAYS } = {}) {
-  return z.string().transform((text, context) => {
-    const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(text === "0" ? "0s" : text) ?? [];
-    if (amount === undefined || unit === undefined) {
-      return refuse(context, "must be a duration such as 500ms, 60s or 24h");
-    }
-    const ms = Math.round(Number(amount) * UNIT_MS[unit as keyof typeof UNIT_MS]);
-    if (ms < atLeastMs) return refuse(context, `must be at least ${atLeastMs}ms`);
-    return ms <= atMostDays * UNIT_MS.d ? ms : refuse(context, `must be at most ${atMostDays}d`);
-  });
-}
-
-const UNIT_BYTES = {
-  B: 1,
-  KiB: 1024,
-  MiB: 1024 ** 2,
-  GiB: 1024 ** 3,
-  KB: 1000,
-  MB: 1000 ** 2,
-  GB: 1000 ** 3,
-};
-
-/** `64MiB`, `500MB`, `0`, or a number of bytes. */
-function bytes() {
-  return z.string().transform((text, context) => {
-    const [, amount, unit = "B"] = /^(\d{1,12})(B|KiB|MiB|GiB|KB|MB|GB)?$/.exec(text) ?? [];
-    const value = Number(amount ?? Number.NaN) * UNIT_BYTES[unit as keyof typeof UNIT_BYTES];
-    return value <= 2 ** 40 ? value : refuse(context, "must be a size such as 64MiB, at most 1024GiB, or 0");
-  });
-}
-
-function integer(min: number, max: number) {
-  return z.string().transform((text, context) => {
-    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
-    return value >= min && value <= max
-      ? value
-      : refuse(context, `must be a whole number from ${min} to ${max}`);
-  });
-}
-
-/** A decimal fraction from 0 to 1. `above`: 0 itself is refused. */
-function share({ above = false } = {}) {
-  return z.string().transform((text, context) => {
-    const value = /^\d*\.?\d+$/.test(text) ? Number(text) : Number.NaN;
-    if ((above ? value > 0 : value >= 0) && value <= 1) return value;
-    return refuse(context, above ? "must be a number above 0, at most 1" : "must be a number from 0 to 1");
-  });
-}
-
-const FLAGS = new Map([
-  ["true", true],
-  ["on", true],
-  ["1", true],
-  ["false", false],
-  ["off", false],
-  ["0", false],
-]);
-
-const flag = z
-  .string()
-  .transform((text, context) => FLAGS.get(text.toLowerCase()) ?? refuse(context, "must be true or false"));
-
-function oneOf<const Value extends string>(...values: Value[]) {
-  return z
-    .string()
-    .transform(
-      (text, context): Value =>
-        values.find((value) => value === text) ?? refuse(context, `must be one of: ${values.join(", ")}`),
-    );
-}
-
-const httpUrl = z.string().transform((text, context) => {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const bare = url && !url.username && !url.password && !url.search && !url.hash;
-  return bare && /^https?:$/.test(url.protocol)
-    ? url.href.replace(/\/+$/, "")
-    : refuse(context, "must be a plain http:// or https:// address");
-});
-
-/** In the form that Clerk's SDKs take: they, like the mirror, add `/v1` to it. */
-const apiUrl = httpUrl.transform((url, context) =>
-  /\/v1$/i.test(url) ? refuse(context, "must be without /v1 at its end: the mirror adds it itself") : url,
-);
-
-const signingSecrets = z.string().transform((text, context) => {
-  const secrets = text.split(/[\s,]+/).filter(Boolean);
-  return secrets.length > 0 && secrets.every(isSigningSecret)
-    ? secrets
-    : refuse(context, "must be one or more whsec_… secrets (base64), separated by commas or spaces");
-});
-
-/** Only canonical base64: the library that verifies webhooks accepts other spellings too, but decodes them to a different key. */
-function isSigningSecret(text: string): boolean {
-  const encoded = text.replace(/^whsec_/, "");
-  return encoded !== "" && Buffer.from(encoded, "base64").toString("base64") === encoded;
-}
-
-const fieldPolicy = z.string().transform((text, context) => {
-  const { rules, problems } = parseFieldPolicy(text);
-  return problems.length === 0 ? rules : refuse(context, problems.join("; "));
-});
-
-function refuse(context: z.RefinementCtx, message: string): never {
-  context.addIssue({ code: "custom", message });
-  return z.NEVER;
-}
-
-/** The characters that an Authorization header can carry. */
-const TOKEN = /^[!-~]+$/;
-
-const schema = z.object({
-  CLERK_SECRET_KEY: z
-    .string()
-    .regex(/^sk_(test|live)_[!-~]+$/, "must be a secret key of Clerk's: sk_test_… or sk_live_…")
-    .optional(),
-  CLERK_WEBHOOK_SIGNING_SECRET: signingSecrets.default([]),
-  CLERK_API_URL: apiUrl.default("https://api.clerk.com"),
-  CLERK_API_VERSION: z
-    .string()
-    .regex(/^\d{4}-\d{2}-\d{2}$/, "must be a version of Clerk's API such as 2026-05-12")
-    .default("2026-05-12"),
-  CLERK_INSTANCE_ID: z
-    .string()
-    .regex(/^ins_\w+$/, "must be an instance id: ins_…")
-    .optional(),
-  DATABASE_URL: z.string().optional(),
-  DATABASE_POOL_MAX: integer(1, 1000).optional(),
-  DATA_DIR: z.string().default(".data"),
-  CHANGES_RETENTION: duration({ atLeastMs: UNIT_MS.h, atMostDays: 3650 }).default(7 * UNIT_MS.d),
-  ACTIVITY_HISTORY: flag.default(true),
-  FIELD_POLICY: fieldPolicy.default([]),
-  FIELD_POLICY_KEY: z
-    .string()
-    .regex(/^[!-~]{16,}$/, "must be 16 visible ASCII characters or more")
-    .optional(),
-  CACHE_MAX_BYTES: bytes().default(64 * UNIT_BYTES.MiB),
-  HOST: z.string().default("127.0.0.1"),
-  PORT: integer(0, 65_535).default(8787),
-  OPEN_ROUTES: oneOf("loopback", "all", "none").default("loopback"),
-  MIRROR_API_KEY: z.string().regex(TOKEN, "must be visible ASCII characters without spaces").optional(),
-  ACCEPT_CLERK_SECRET_KEY: flag.default(true),
-  RECONCILE_INTERVAL: duration().default(60_000),
-  FULL_RECONCILE_INTERVAL: duration().default(UNIT_MS.d),
-  UPSTREAM_RATE_LIMIT: integer(1, 1_000_000).optional(),
-  UPSTREAM_BACKGROUND_SHARE: share({ above: true }).default(0.5),
-  UPSTREAM_TIMEOUT: duration({ atLeastMs: 100 }).default(30_000),
-  UPSTREAM_LAG: duration().default(60_000),
-  PURGE_LIMIT: share().default(0.05),
-  LOG_LEVEL: oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent").default("info"),
-  LOG_FORMAT: oneOf("json", "pretty").optional(),
-  DEMO_USERS: integer(1, 1_000_000).default(5000),
-  DEMO_TRAFFIC: flag.default(true),
-});

@@ -5,7 +5,13 @@ import { createLogger, type Logger } from "../observability/logger.js";
 import { openStore, type Store } from "../runtime/store.js";
 
 /** The environment, completed from `.env` in the working directory. What the environment itself sets wins. */
-export function readEnvironment(): Readonly<Record<string, string | undefined>> {
+export const readEnvironment = (): Environment => readWithSources().env;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The same, and the names that only `.env` sets: none where it was read before. */
+export function readWithSources(): { env: Environment; fromDotEnv: ReadonlySet<string> } {
+  const before = new Set(Object.keys(process.env));
   const stat = statSync(".env", { throwIfNoEntry: false });
   try {
     // Reading from a pipe might never end.
@@ -16,7 +22,10 @@ export function readEnvironment(): Readonly<Record<string, string | undefined>> 
       cause: error,
     });
   }
-  return process.env;
+  return {
+    env: process.env,
+    fromDotEnv: new Set(Object.keys(process.env).filter((name) => !before.has(name))),
+  };
 }
 
 /** For commands that ask Clerk. Throws one `configuration` error that lists every problem. */

@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { AppError, reasonOf } from "../lib/errors.js";
 import { howToRun, packageVersion } from "../lib/package.js";
 import { changesCommand } from "./changes.js";
+import { configCommand } from "./config.js";
 import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
@@ -40,6 +41,7 @@ ${FIRST_STEPS.map(([command, what]) => `  $ ${command.padEnd(COLUMN)}  ${what}\n
   );
 for (const command of [
   serveCommand(),
+  configCommand(),
   migrateCommand(),
   backfillCommand(),
   reconcileCommand(),
