@@ -53,7 +53,7 @@ const FORBIDDEN = [["upstream", "db"]];
 const ROOMS: Readonly<Record<string, Rows>> = {
   "src/sync": [["schedule", "answers"], ["reconcile", "webhooks", "upkeep"], ["apply"], ["ledger"], ["fold"]],
   "src/db": [["."], ["setup", "embedded"], ["connection"], ["tables"]],
-  "src/http/dashboard": [["."], ["pages"], ["parts", "model"], ["visit"], ["assets"]],
+  "src/http/dashboard": [["."], ["pages"], ["parts"], ["model"], ["visit"], ["assets"]],
   "src/sandbox": [["."], ["api"], ["faults"], ["world"]],
   bench: [
     ["."],

@@ -66,7 +66,7 @@ function parseParam(name: string, text: string): unknown {
 }
 
 /** At commas, but for those inside the quotes of a metadata path. */
-function splitNames(text: string): string[] {
+export function splitNames(text: string): string[] {
   const names: string[] = [];
   let [from, isQuoted] = [0, false];
   for (let at = 0; at < text.length; at++) {

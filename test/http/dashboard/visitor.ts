@@ -1,10 +1,16 @@
-import type { Hono } from "hono";
-import type { HttpEnv } from "../../../src/http/respond.js";
+/** An app, or a server that is reached over the network. */
+export interface Requested {
+  request(path: string, init?: RequestInit): Response | Promise<Response>;
+}
 
 type Fields = Readonly<Record<string, string>>;
 
+export const overNetwork = (url: string): Requested => ({
+  request: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
+});
+
 /** A browser without scripts: it keeps the session's cookie and sends forms. */
-export async function signedIn(app: Hono<HttpEnv>, key: string, fields: Fields = {}, headers: Fields = {}) {
+export async function signedIn(app: Requested, key: string, fields: Fields = {}, headers: Fields = {}) {
   const send = (path: string, form: Fields, more: Fields) =>
     app.request(path, {
       method: "POST",

@@ -41,9 +41,17 @@ export function rowsFromParams(params: URLSearchParams): FilterRows {
   const rows = params
     .getAll("field")
     .slice(0, MOST_ROWS)
-    .map((field, n) => ({ field: field.trim(), operator: operators[n] ?? "", value: values[n] ?? "" }))
+    .map((field, n) => begun({ field: field.trim(), operator: operators[n] ?? "", value: values[n] ?? "" }))
     .filter(({ field }, n) => field !== "" && String(n) !== removed);
   return { match: params.get("match") === "any" ? "any" : "all", rows };
+}
+
+/** A row whose value isn't entered yet is compared as its field can be. */
+function begun(row: FilterRow): FilterRow {
+  if (row.value !== "") return row;
+  const operators: readonly string[] = operatorsOfField(row.field) ?? OPERATORS;
+  const operator = operators.includes(row.operator) ? row.operator : (operators[0] ?? "");
+  return { ...row, operator, value: operator === "exists" ? "true" : "" };
 }
 
 export function paramsFromRows({ match, rows }: FilterRows): [name: string, value: string][] {

@@ -13,7 +13,9 @@ export interface Shown {
 /** Answers with a whole page around the content. */
 export type Show = (c: Context<HttpEnv>, shown: Shown) => Promise<Response>;
 
+/** Adds routes of a page, with their whole paths: `/dashboard/users`, `/dashboard/users/:id`. */
+export type PageRoutes = (routes: Hono<HttpEnv>, show: Show) => void;
+
 export interface Page extends PageLink {
-  /** Adds the routes of the page, with their whole paths: `/dashboard/users`, `/dashboard/users/:id`. */
-  mount(routes: Hono<HttpEnv>, show: Show): void;
+  mount: PageRoutes;
 }

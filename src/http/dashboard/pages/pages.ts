@@ -1,7 +1,9 @@
 import { keysPage } from "./keys.js";
+import { organizationsPage } from "./organizations.js";
 import { overviewPage } from "./overview.js";
 import type { Page } from "./page.js";
 import { systemPage } from "./system.js";
+import { usersPage } from "./users.js";
 
 /** Every page of the dashboard, in the order of the navigation. */
-export const PAGES: readonly Page[] = [overviewPage, keysPage, systemPage];
+export const PAGES: readonly Page[] = [overviewPage, usersPage, organizationsPage, keysPage, systemPage];

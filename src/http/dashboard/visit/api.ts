@@ -42,7 +42,10 @@ export function createApi(ask: AskApp, key: string, signal?: AbortSignal): Api {
       method,
       headers: {
         authorization: `Bearer ${key}`,
-        ...(body === undefined ? {} : { "content-type": "application/json" }),
+        // What is forwarded to Clerk has a body only where its length is told.
+        ...(body === undefined
+          ? {}
+          : { "content-type": "application/json", "content-length": String(Buffer.byteLength(body)) }),
         ...headers,
       },
       ...(body === undefined ? {} : { body }),
@@ -78,4 +81,17 @@ async function answerOf<T>(response: Response): Promise<Answer<T>> {
       : (error?.long_message ?? error?.message ?? `The answer was ${response.status}.`),
     param: error?.meta?.param_name ?? null,
   };
+}
+
+/** The status of a page that shows what was refused. */
+export function statusOf({ status }: Pick<Answer<unknown>, "status">): 403 | 404 | 422 | 429 | 502 | 503 {
+  switch (status) {
+    case 403:
+    case 404:
+    case 429:
+    case 503:
+      return status;
+    default:
+      return status < 500 ? 422 : 502;
+  }
 }

@@ -102,7 +102,11 @@ describe("the rows of the filter builder", () => {
       fc.constantFrom(...FIELDS.keys(), "membership.role", "public_metadata.a"),
       fc.string(),
     );
-    const row = fc.record({ field: field.map((f) => f.trim()), operator: fc.string(), value: fc.string() });
+    const row = fc.record({
+      field: field.map((f) => f.trim()),
+      operator: fc.string(),
+      value: fc.string({ minLength: 1 }),
+    });
     const given = fc.record({
       match: fc.constantFrom("all" as const, "any" as const),
       rows: fc.array(
@@ -115,6 +119,13 @@ describe("the rows of the filter builder", () => {
         const link = new URLSearchParams(paramsFromRows(builder)).toString();
         expect(rowsFromParams(new URLSearchParams(link))).toEqual(builder);
       }),
+    );
+  });
+
+  test("are compared as their field can be while no value is entered", () => {
+    const params = new URLSearchParams("field=any&op=eq&value=&field=username&op=exists&value=");
+    expect(rowsFromParams(params).rows).toEqual(
+      rows(["any", "contains", ""], ["username", "exists", "true"]),
     );
   });
 
