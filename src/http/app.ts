@@ -24,6 +24,7 @@ import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
 import { type AggregateDeps, aggregateRoutes } from "./routes/aggregate.js";
 import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
+import { type DailyUsersDeps, dailyUsersRoutes } from "./routes/daily-users.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
 import { forwardRoutes } from "./routes/forward.js";
 import { type KeyDeps, keyRoutes } from "./routes/keys.js";
@@ -53,6 +54,7 @@ export interface AppDeps {
   keys: KeyDeps;
   changes: ChangesDeps;
   backfill: Backfill;
+  dailyUsers: DailyUsersDeps;
   userQueries: UserQueriesDeps;
   lookup: LookupDeps;
   aggregate: AggregateDeps;
@@ -89,6 +91,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", deadLetterRoutes(deps.deadLetters))
     .route("/", changesRoutes(deps.changes))
     .use("/mirror/users/*", onceBackfilled(deps.backfill))
+    .route("/", dailyUsersRoutes(deps.dailyUsers))
     .route("/", userQueriesRoutes(deps.userQueries))
     .route("/", lookupRoutes(deps.lookup))
     .route("/", aggregateRoutes(deps.aggregate))

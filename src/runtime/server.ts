@@ -21,6 +21,7 @@ import { createReadUserHistory } from "../operations/user-history.js";
 import { createAggregates } from "../query/aggregate/aggregates.js";
 import { createCohorts } from "../query/aggregate/cohorts.js";
 import { createCurrentObjects } from "../query/current-objects.js";
+import { readDailyUsers } from "../query/daily-users.js";
 import { createQueryEngine } from "../query/engine.js";
 import { createExport } from "../query/export.js";
 import { createLookUpUsers } from "../query/lookup-users.js";
@@ -168,6 +169,10 @@ async function serve(
         const run = (await latestRuns(points, RUNS_LOOKED_AT)).find(({ mode }) => mode === "backfill");
         return run ? { users: run.users, windows: run.windows, eta: run.eta } : null;
       },
+    },
+    dailyUsers: {
+      read: (from, to) => guard(() => readDailyUsers(points, from, to)),
+      ...{ nowMs: clock.now, asOfMs: completeness.asOfMs },
     },
     userQueries: {
       search: createUserSearch({ points, guard, engine, nowMs: clock.now }),

@@ -60,6 +60,29 @@ type ClerkAnswer = { status: number; body?: unknown; headers?: Headers };
 
 type ClerkAnswers = (request: ForwardedRequest) => ClerkAnswer | Promise<ClerkAnswer>;
 
+const NONE = { missed_create: 0, missed_update: 0, missed_delete: 0 };
+
+/** Of a mirror that is well. */
+export const STATUS = {
+  ...{
+    state: "live",
+    users: 10,
+    organizations: 1,
+    memberships: 1,
+    as_of: 1_700_000_000_000,
+    memberships_as_of: null,
+  },
+  upstream: { api_url: "u", environment: "test", users: 10, users_here: 10, counted_at: 5 },
+  activity: { complete_days: 3, incomplete_days: [] as string[] },
+  last_runs: [],
+  drift: { found: NONE, repaired: NONE },
+  walker: { holder: "host 1", expires_at: 5 },
+  budget: { limit: 100, used: { urgent: 0, background: 0 }, share: 1, paused_until: null },
+  ...{ cache: null, dead_letters: 0, refetches: 0, lag: null },
+  webhooks: { configured: true, outcomes: { applied: 7 }, per_second: 0.5 },
+  ...{ versions: { mirror: "1" }, database: { embedded: null } },
+};
+
 /** A key as it is listed. */
 export const KEY = {
   ...{ id: "key_1", name: "<b>backend</b>", scopes: ["users:read"], rate: 5000, in_flight: 1000 },
@@ -115,7 +138,7 @@ export function standInApp(overrides: Overrides = {}) {
     availability: unwatched,
     positions: { current: async () => "1-0/1", isReached: async () => true },
     admin: {
-      status: { read: async () => ({ state: "live" }) },
+      status: { read: async () => STATUS },
       reconciler: {
         async start(mode) {
           asked.push(["start", mode]);
@@ -156,6 +179,17 @@ export function standInApp(overrides: Overrides = {}) {
       asOfMs: () => 60,
     },
     backfill: { isBackfilled: () => true, progress: async () => null },
+    dailyUsers: {
+      async read(from, to) {
+        asked.push(["daily", from, to]);
+        return [
+          { day: from, users: 7, created: 2, deleted: null, active: null, active_complete: false },
+          { day: to, users: 8, created: 1, deleted: 0, active: 3, active_complete: true },
+        ];
+      },
+      nowMs: () => Date.UTC(2026, 10, 29, 12),
+      asOfMs: () => 60,
+    },
     userQueries: {
       async search(query, view) {
         asked.push(["search", query.filter, view]);

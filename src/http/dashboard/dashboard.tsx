@@ -13,6 +13,7 @@ import type { Page, Show, Shown } from "./pages/page.js";
 import { PAGES } from "./pages/pages.js";
 import { SignIn } from "./pages/sign-in.js";
 import { Notice } from "./parts/basics.js";
+import { htmlOf } from "./parts/html.js";
 import { Layout } from "./parts/layout.js";
 import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
@@ -126,7 +127,7 @@ export function dashboardRoutes(
   ): Promise<Response> {
     return respond(
       c,
-      String(await (<SignIn visit={outside(c)} next={next} problem={problem} />)),
+      await htmlOf(<SignIn visit={outside(c)} next={next} problem={problem} />),
       status,
       HTML,
     );
@@ -165,7 +166,7 @@ export function dashboardRoutes(
         {content}
       </Layout>
     );
-    return respond(c, String(await page), status, HTML);
+    return respond(c, await htmlOf(page), status, HTML);
   }
 
   const inside = new Hono<HttpEnv>()

@@ -52,7 +52,7 @@ test("shows a run, and 404 where there is none", async () => {
 });
 
 test("shows the status", async () => {
-  expect((await ask("GET", "/mirror/status")).body).toEqual({ state: "live" });
+  expect((await ask("GET", "/mirror/status")).body).toMatchObject({ state: "live" });
 });
 
 const states: [Readiness, number][] = [

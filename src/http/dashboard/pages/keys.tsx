@@ -106,7 +106,10 @@ async function keysShown(c: Context<HttpEnv>, show: Show, { made, problem, wante
 function KeyTable({ visit, keys }: { visit: Visit; keys: readonly ShownKey[] }) {
   const { nowMs } = visit;
   return (
-    <Table caption="Keys, the newest first" head={["name", "scopes", "limits", "made", "last used", ""]}>
+    <Table
+      caption="Keys, the newest first"
+      head={["name", "scopes", "limits", "made", "last used", "revoke"]}
+    >
       {keys.map(({ id, name, scopes, rate, in_flight, created_at, last_used_at, revoked_at }) => (
         <tr>
           <td title={id}>{name}</td>

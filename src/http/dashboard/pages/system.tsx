@@ -1,25 +1,8 @@
 import { BASE } from "../assets/base.js";
+import type { ShownStatus } from "../model/status.js";
 import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
 import { visitOf } from "../visit/visit.js";
 import type { Page } from "./page.js";
-
-/** As much of `GET /mirror/status` as this page shows. */
-interface Status {
-  state: "backfilling" | "live" | "degraded";
-  users: number;
-  organizations: number;
-  memberships: number;
-  as_of: number | null;
-  upstream: { api_url: string; environment: string; users: number | null; counted_at: number | null } | null;
-  budget: Record<string, unknown>;
-  cache: Record<string, number> | null;
-  dead_letters: number;
-  refetches: number;
-  walker: { holder: string; expires_at: number } | null;
-  webhooks: { configured: boolean | null; outcomes: Record<string, number> };
-  versions: Record<string, string>;
-  database: { embedded: { location: string; locale: string } | null };
-}
 
 const TONES = { live: "good", backfilling: "warn", degraded: "bad" } as const;
 
@@ -29,7 +12,7 @@ export const systemPage: Page = {
   mount: (routes, show) =>
     routes.get(`${BASE}/system`, async (c) => {
       const { api, nowMs } = visitOf(c);
-      const { isOk, body: status, problem } = await api.get<Status>("/mirror/status");
+      const { isOk, body: status, problem } = await api.get<ShownStatus>("/mirror/status");
       if (!isOk)
         return show(c, { title: "System", status: 503, content: <Notice tone="bad">{problem}</Notice> });
       const outcomes = Object.entries(status.webhooks.outcomes);

@@ -55,21 +55,19 @@ export const Notice = ({ tone, children }: { tone: Tone; children?: Child }) => 
   </div>
 );
 
-export const Panel = ({
-  title,
-  id,
-  aside,
-  children,
-}: {
+interface PanelProps {
   title: string;
   id?: string;
-  aside?: Child;
+  /** It takes all columns. */
+  isWide?: boolean;
   children?: Child;
-}) => (
-  <section class="panel" id={id} aria-label={title}>
+}
+
+/** A part of a page. */
+export const Panel = ({ title, id, isWide, children }: PanelProps) => (
+  <section class={isWide ? "panel wide" : "panel"} id={id} aria-label={title}>
     <div class="panel-head">
       <h2>{title}</h2>
-      {aside}
     </div>
     {children}
   </section>
