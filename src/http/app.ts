@@ -2,6 +2,7 @@ import { Hono } from "hono";
 import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
+import type { ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import type { Scrape } from "../observability/scrape.js";
 import type { ReadUserHistory } from "../operations/user-history.js";
@@ -42,6 +43,7 @@ import type { WebhookReceiver } from "./webhook-receiver.js";
 export interface AppDeps {
   log: Logger;
   observe: RequestObserver;
+  countFailure: (code: ErrorCode | "bug") => void;
   scrape: Scrape;
   openAccess: OpenAccess;
   authenticate: Authenticate;
@@ -69,7 +71,7 @@ export interface AppDeps {
 export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const { availability, positions } = deps;
   const answerByClerk = createAnswerByClerk({ ...deps.clerk, positions });
-  const report = createFailureReport(deps.log);
+  const report = createFailureReport(deps.log, deps.countFailure);
   const askApp: AskApp = (request, env) => app.fetch(request, env);
   const withKey = authenticated(deps.authenticate);
   /** For what tells nothing about users: see `OPEN_ROUTES`. */

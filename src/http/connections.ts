@@ -16,6 +16,8 @@ export interface ConnectionLimits {
   unreadBytes: number;
   /** How often reading is checked. */
   sweepMs: number;
+  /** Told of each connection that there was no room for. */
+  onFull: () => void;
 }
 
 /** An idle connection takes some 10 KB. A gateway that opens one for each of its callers has hundreds. */
@@ -26,6 +28,7 @@ const LIMITS: ConnectionLimits = {
   unreadBytesASecond: 128 * 1024,
   unreadBytes: 256 * 1024 * 1024,
   sweepMs: 1000,
+  onFull: () => {},
 };
 
 interface Connection {
@@ -47,11 +50,15 @@ export type Serve = (incoming: IncomingMessage, outgoing: ServerResponse, handle
  * connections are closed first. A newcomer is refused only if every other connection has a whole request running.
  */
 export function boundConnections(server: Server, limits: Partial<ConnectionLimits> = {}): Serve {
-  const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes, sweepMs } = { ...LIMITS, ...limits };
+  const { most, atOnce, unreadMs, unreadBytesASecond, unreadBytes, sweepMs, onFull } = {
+    ...LIMITS,
+    ...limits,
+  };
   const connections = new Map<Socket, Connection>();
 
   server.on("connection", (socket: Socket) => {
     if (connections.size >= most && !makeRoom()) {
+      onFull();
       const full = new AppError("overloaded", "The mirror has too many connections.");
       cutWith(socket, presentError(full, randomUUID()));
       return;

@@ -93,8 +93,15 @@ export function presentBug(requestId: string): ErrorAnswer {
 /** Logs a failure and returns what may be said about it. Null: it is a bug, of which nothing may be said. */
 export type ReportFailure = (failure: unknown, requestId: string) => AppError | null;
 
-export function createFailureReport(log: Logger): ReportFailure {
+/** `count` is told the code of each failure; "bug": an unexpected one. */
+export function createFailureReport(log: Logger, count: (code: ErrorCode | "bug") => void): ReportFailure {
   return (failure, requestId) => {
+    const told = report(failure, requestId);
+    count(told?.code ?? "bug");
+    return told;
+  };
+
+  function report(failure: unknown, requestId: string): AppError | null {
     const entry = { requestId, err: failure };
     if (failure instanceof AppError) {
       // Refused requests come by the thousand, and the line of the request says everything.
@@ -107,7 +114,7 @@ export function createFailureReport(log: Logger): ReportFailure {
     }
     log.error(entry, "unexpected error");
     return null;
-  };
+  }
 }
 
 /** Answers what the handlers throw. An unexpected error is logged whole and answered without a word about it. */

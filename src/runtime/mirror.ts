@@ -11,11 +11,13 @@ import { createRefetcher, type Refetcher } from "../sync/answers/refetcher.js";
 import type { OnCommitted } from "../sync/apply/batch.js";
 import { switchActivityHistory } from "../sync/ledger/activity-history.js";
 import { type Completeness, createCompleteness } from "../sync/ledger/proof.js";
+import type { Run } from "../sync/ledger/runs.js";
 import { ensureUpstreamIdentity, type UpstreamIdentity } from "../sync/ledger/upstream-identity.js";
 import { createLeader, type Leader } from "../sync/schedule/leader.js";
 import { createSearchTidying, type SearchTidying } from "../sync/upkeep/search-tidying.js";
-import { createUpstream, type Upstream } from "../upstream/client.js";
+import { createUpstream, type Upstream, type UpstreamObserver } from "../upstream/client.js";
 import { withFieldPolicy } from "../upstream/kept-fields.js";
+import type { RequestQueue } from "../upstream/request-queue.js";
 import { type ClerkApi, createClerkApi } from "../upstream/users.js";
 import { openRequestQueue } from "./request-queue.js";
 import type { Store } from "./store.js";
@@ -37,10 +39,23 @@ export interface Mirror {
   refetcher: Refetcher;
   leader: Leader;
   searchTidying: SearchTidying;
+  /** How many requests to Clerk wait for their part of the budget. */
+  upstreamWaiting: RequestQueue["waiting"];
+}
+
+/** Who is told of what the mirror does. A command counts nothing. */
+export interface MirrorObservers {
+  upstream?: UpstreamObserver;
+  onRunEnded?: (run: Run) => void;
 }
 
 /** Throws `configuration` when the store holds the users of another Clerk instance. */
-export async function openMirror(config: ConfigWithSecretKey, store: Store, log: Logger): Promise<Mirror> {
+export async function openMirror(
+  config: ConfigWithSecretKey,
+  store: Store,
+  log: Logger,
+  observers: MirrorObservers = {},
+): Promise<Mirror> {
   const { database, clock } = store;
   const { sql } = database.primary;
   const { clerk, upstream: limits, reconcile } = config;
@@ -52,6 +67,7 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
     apiVersion: clerk.apiVersion,
     timeoutMs: limits.timeoutMs,
     queue,
+    ...(observers.upstream && { observe: observers.upstream }),
     now: clock.now,
     log,
   });
@@ -88,12 +104,14 @@ export async function openMirror(config: ConfigWithSecretKey, store: Store, log:
   const leader = createLeader({
     ...{ primary: database.primary, api, clock, lagMs, log, completeness, claimUpstream },
     requests: () => upstream.requests,
+    ...(observers.onRunEnded && { onRunEnded: observers.onRunEnded }),
     purgeLimit: reconcile.purgeLimit,
     intervalMs: reconcile.intervalMs,
     fullIntervalMs: reconcile.fullIntervalMs,
   });
   return {
     ...{ store, availability, upstream, api, fieldPolicy, completeness, cache, notifications, onCommitted },
+    upstreamWaiting: queue.waiting,
     ...{ refetcher, leader, searchTidying, feed: { pages, tail } },
   };
 }

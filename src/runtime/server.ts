@@ -14,7 +14,7 @@ import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
-import { createMetrics } from "../observability/scrape.js";
+import { createMetrics, type Metrics } from "../observability/scrape.js";
 import { createKey, listKeys, revokeKey } from "../operations/keys.js";
 import { createStatusReader } from "../operations/status.js";
 import { createReadUserHistory } from "../operations/user-history.js";
@@ -42,6 +42,7 @@ import { createIngest } from "../sync/webhooks/ingest.js";
 import { createRecentWebhooks } from "../sync/webhooks/recent.js";
 import { createReplay } from "../sync/webhooks/replay.js";
 import { createForwarder } from "../upstream/forward.js";
+import { countingObservers, KNOWN_LABELS, stateSourcesOf, webhookCounter } from "./metrics.js";
 import { type Mirror, openMirror } from "./mirror.js";
 import { startServices } from "./services.js";
 import { openStore } from "./store.js";
@@ -70,7 +71,9 @@ export async function startServer(
 ): Promise<RunningServer> {
   const store = await openStore(config.database, log);
   try {
-    return await serve(config, await openMirror(config, store, log), log, onProgress);
+    const metrics = createMetrics(KNOWN_LABELS);
+    const mirror = await openMirror(config, store, log, countingObservers(metrics.count));
+    return await serve(config, mirror, { log, metrics }, onProgress);
   } catch (error) {
     await store.close();
     throw error;
@@ -80,7 +83,7 @@ export async function startServer(
 async function serve(
   config: ConfigWithSecretKey,
   mirror: Mirror,
-  log: Logger,
+  { log, metrics }: { log: Logger; metrics: Metrics },
   onProgress: OnProgress | undefined,
 ): Promise<RunningServer> {
   const { store, availability, upstream, api, fieldPolicy, completeness, cache, notifications } = mirror;
@@ -109,12 +112,21 @@ async function serve(
   // Clerk may have given up sending some webhooks while Postgres was away.
   availability.onReturn(async () => leader.checkSoon());
   const recent = createRecentWebhooks(clock.now);
+  const countWebhook = webhookCounter(metrics.count, clock.now);
   const ingest = createIngest({
-    onReceived: recent.note,
+    onReceived(webhook) {
+      recent.note(webhook);
+      countWebhook(webhook);
+    },
+    onBatch: metrics.count.batch,
     fieldPolicy,
     ...{ sql, availability, positions, clock, lagMs, onCommitted, instanceId: onlyInstance, log },
   });
-  const webhooks = createWebhookReceiver({ secrets: webhookSecrets, ingest });
+  const webhooks = createWebhookReceiver({
+    ...{ secrets: webhookSecrets, ingest },
+    onRejected: (outcome) => metrics.count.webhook({ outcome, lagMs: null }),
+  });
+  metrics.readStateFrom(stateSourcesOf(mirror, { readiness, ingest }));
   const { orm } = database.primary;
   const keyUse = createKeyUse({ write: (used) => noteKeysUsed(orm, used), nowMs: clock.now, log });
   const authenticate = withStoredKeys(
@@ -128,7 +140,6 @@ async function serve(
   const { guard } = availability;
   const engine = createQueryEngine(database.readers, { guard, nowMs: clock.now });
   const users = createUserQueries(database.readers, { nowMs: clock.now, availability, cache, engine });
-  const metrics = createMetrics();
   const logRequest = createRequestLog(log);
   const observe: RequestObserver = (request) => {
     metrics.countRequest(request);
@@ -138,6 +149,7 @@ async function serve(
     log,
     observe,
     scrape: metrics.scrape,
+    countFailure: metrics.count.failure,
     openAccess: { openTo: config.server.openRoutes, host: config.server.host },
     authenticate,
     readiness,
@@ -218,7 +230,11 @@ async function serve(
     },
   });
   const shortcut = createShortcut({ observe, authenticate, users, completeness, unapplied });
-  const server = await listen(app, config.server, shortcut);
+  const server = await listen(
+    app,
+    { ...config.server, limits: { onFull: () => metrics.count.failure("overloaded") } },
+    shortcut,
+  );
   log.info({ url: server.url, state: readiness() }, "listening");
 
   const { patient } = database.primary;

@@ -4,8 +4,8 @@ import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { createClerkClock } from "./clerk-clock.js";
 import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
-import { templateOf } from "./paths.js";
-import type { Priority, RequestQueue } from "./request-queue.js";
+import { endpointOf, templateOf } from "./paths.js";
+import { type BudgetPart, budgetPartOf, type Priority, type RequestQueue } from "./request-queue.js";
 
 /** Who sends a request, and until when. */
 export interface Call {
@@ -64,9 +64,23 @@ export interface UpstreamDeps {
   /** For the mirror's own reads. */
   apiVersion: string;
   timeoutMs: number;
-  queue: RequestQueue;
+  queue: Pick<RequestQueue, "take" | "pause">;
   now: () => number;
   log: Logger;
+  observe?: UpstreamObserver;
+}
+
+/** Told of each request to Clerk that was answered, or wasn't, and of each that the budget had no room for. Must not throw. */
+export interface UpstreamObserver {
+  /** `endpoint`: one of a bounded set. `status` null: there was no answer. */
+  onSent(sent: {
+    method: string;
+    endpoint: string;
+    budget: BudgetPart;
+    status: number | null;
+    ms: number;
+  }): void;
+  onRefused(budget: BudgetPart): void;
 }
 
 /**
@@ -95,13 +109,28 @@ const QUOTA_PATIENCE_MS = 5000;
 const isPatient = (priority: Priority) => PATIENCE_MS[priority] > 0;
 
 export function createUpstream(options: UpstreamDeps): Upstream {
-  const { apiUrl, secretKey, apiVersion, timeoutMs, queue, now, log } = options;
+  const { apiUrl, secretKey, apiVersion, timeoutMs, queue, now, log, observe } = options;
   const clerkClock = createClerkClock();
   let requests = 0;
 
   async function once(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
     await takeInTime(call);
     requests++;
+    const begunAtMs = performance.now();
+    let status: number | null = null;
+    try {
+      const answer = await exchange(request, call);
+      status = answer.status;
+      return answer;
+    } finally {
+      observe?.onSent({
+        ...{ method: request.method, endpoint: endpointOf(request.method, request.path) ?? "other", status },
+        ...{ budget: budgetPartOf(call.priority), ms: performance.now() - begunAtMs },
+      });
+    }
+  }
+
+  async function exchange(request: UpstreamRequest, call: Call): Promise<UpstreamResponse> {
     const headers = new Headers(request.headers);
     headers.set("Authorization", `Bearer ${secretKey}`);
     headers.set(HOP_HEADER, "1");
@@ -128,6 +157,7 @@ export function createUpstream(options: UpstreamDeps): Upstream {
       await queue.take(priority, signal ? AbortSignal.any([patience, signal]) : patience, key);
     } catch (cause) {
       signal?.throwIfAborted();
+      observe?.onRefused(budgetPartOf(priority));
       throw new AppError("rate_limited", "The mirror's budget of requests to Clerk is used up.", {
         longMessage:
           "All requests that UPSTREAM_RATE_LIMIT allows in 10 seconds are spent, or those that reads may have of them.",

@@ -14,6 +14,8 @@ export interface RequestQueue {
   take(priority: Priority, signal?: AbortSignal, key?: string): Promise<void>;
   /** Clerk said 429 to a read of ours: the background starts nothing for so long, and less than before for a while. */
   pause(ms: number): void;
+  /** How many requests wait, by their part of the budget. */
+  waiting(): Record<BudgetPart, number>;
 }
 
 type Waiter = () => void;
@@ -24,10 +26,11 @@ const GRANT_EXPIRES_MS = 1000;
 const LONGEST_WAIT_MS = 1000;
 
 /** What is granted apart: the first two are urgent. */
-const KINDS = ["writes", "reads", "background"] as const;
-type Kind = (typeof KINDS)[number];
+export const BUDGET_PARTS = ["writes", "reads", "background"] as const;
+export type BudgetPart = (typeof BUDGET_PARTS)[number];
 
-function kindOf(priority: Priority): Kind {
+/** The part of the budget that a request is paid from. */
+export function budgetPartOf(priority: Priority): BudgetPart {
   if (priority === "caller") return "writes";
   return priority === "read" ? "reads" : "background";
 }
@@ -53,17 +56,17 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
   let timer: NodeJS.Timeout | null = null;
   let asking = false;
   /** Before this moment the store grants nothing of the kind. */
-  const emptyUntilMs: Record<Kind, number> = { writes: 0, reads: 0, background: 0 };
+  const emptyUntilMs: Record<BudgetPart, number> = { writes: 0, reads: 0, background: 0 };
 
-  function waiting(): Record<Kind, number> {
+  function waiting(): Record<BudgetPart, number> {
     const amount = { writes: 0, reads: readers.length, background: 0 };
-    for (const [priority, queue] of others) amount[kindOf(priority)] += queue.length;
+    for (const [priority, queue] of others) amount[budgetPartOf(priority)] += queue.length;
     return amount;
   }
 
-  function wanted(): Record<Kind, number> {
+  function wanted(): Record<BudgetPart, number> {
     const amount = waiting();
-    for (const kind of KINDS) if (now() < emptyUntilMs[kind]) amount[kind] = 0;
+    for (const kind of BUDGET_PARTS) if (now() < emptyUntilMs[kind]) amount[kind] = 0;
     return amount;
   }
 
@@ -71,7 +74,7 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
     if (asking) return;
     asking = true;
     try {
-      for (let amount = wanted(); KINDS.some((kind) => amount[kind] > 0); amount = wanted()) {
+      for (let amount = wanted(); BUDGET_PARTS.some((kind) => amount[kind] > 0); amount = wanted()) {
         const askedAtMs = now();
         const { writes, reads, background } = amount;
         const { granted, retryMs, isFresh } = await store.spend({
@@ -82,7 +85,7 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
         const { reads: readsGranted = 0 } = granted;
         const given = { ...granted, writes: granted.urgent - readsGranted, reads: readsGranted };
         const untilMs = now() + Math.min(retryMs ?? 0, LONGEST_WAIT_MS);
-        for (const kind of KINDS) if (given[kind] < amount[kind]) emptyUntilMs[kind] = untilMs;
+        for (const kind of BUDGET_PARTS) if (given[kind] < amount[kind]) emptyUntilMs[kind] = untilMs;
         handOut(given);
       }
     } finally {
@@ -91,10 +94,10 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
     wakeLater();
   }
 
-  function handOut(granted: Record<Kind, number>): void {
+  function handOut(granted: Record<BudgetPart, number>): void {
     const left = { ...granted };
     for (const [priority, queue] of others) {
-      const kind = kindOf(priority);
+      const kind = budgetPartOf(priority);
       for (; left[kind] > 0 && queue.length > 0; left[kind]--) queue.shift()?.();
     }
     for (; left.reads > 0 && readers.length > 0; left.reads--) readers.shift()?.();
@@ -104,7 +107,7 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
     if (timer) clearTimeout(timer);
     timer = null;
     const amount = waiting();
-    const kinds = KINDS.filter((kind) => amount[kind] > 0);
+    const kinds = BUDGET_PARTS.filter((kind) => amount[kind] > 0);
     if (kinds.length === 0) return;
     const untilMs = Math.min(...kinds.map((kind) => emptyUntilMs[kind]));
     timer = setTimeout(() => void serve(), Math.max(1, Math.ceil(untilMs - now())));
@@ -133,6 +136,7 @@ export function createRequestQueue(store: QuotaStore, options: RequestQueueOptio
     pause(ms) {
       void store.pause(ms);
     },
+    waiting,
   };
 }
 

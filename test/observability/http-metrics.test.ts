@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { createRequestCounter, type MeasuredRequest } from "../../src/observability/http-metrics.js";
 import { createMetrics } from "../../src/observability/scrape.js";
 
+const NOTHING = { runModes: [], runStates: [], driftReasons: [], budgets: [] };
 const request: MeasuredRequest = { method: "GET", route: "/v1/users/{id}", status: 200, ms: 0.4 };
 
 async function printed(...requests: Partial<MeasuredRequest>[]): Promise<string[]> {
@@ -46,7 +47,7 @@ test("a method that HTTP doesn't know is no label of its own", async () => {
 });
 
 test("several servers of a process share what is the process's own, and nothing else", async () => {
-  const [one, other] = [createMetrics(), createMetrics()];
+  const [one, other] = [createMetrics(NOTHING), createMetrics(NOTHING)];
   one.countRequest(request);
   const [ofOne, ofOther] = [(await one.scrape()).text, (await other.scrape()).text];
   expect(ofOne).toContain("http_server_request_duration_seconds_count");

@@ -14,7 +14,7 @@ type Received = IncomingMessage & { body: string };
 export type Handler = (request: Received, response: ServerResponse) => void;
 
 export interface ClerkOptions {
-  queue?: RequestQueue;
+  queue?: Pick<RequestQueue, "take" | "pause">;
   timeoutMs?: number;
   places?: Places;
   /** Called when a request's head is there, and its body may not be. */

@@ -122,11 +122,16 @@ export function connect(options: ConnectOptions): Database {
   const connections = createConnections(url);
   const types = BIGINT_AS_NUMBER;
   const name = applicationName;
-  const sql = connections.open({ name, max: share(1 / 2), limitMs: LIMIT_MS.write, types });
-  const points = connections.open({ name, max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types });
+  const sql = connections.open({
+    ...{ name, label: "writes", max: share(1 / 2), limitMs: LIMIT_MS.write, types },
+  });
+  const points = connections.open({
+    ...{ name, label: "point reads", max: share(1 / 4), limitMs: LIMIT_MS.pointRead, types },
+  });
   const searches = connections.open({
     ...{
       name: `${name} search`,
+      label: "search",
       max: Math.max(LEAST_SEARCHES, share(1 / 4)),
       limitMs: LIMIT_MS.search,
       types,
@@ -136,13 +141,16 @@ export function connect(options: ConnectOptions): Database {
   const exports = connections.open({
     ...{
       name: `${name} export`,
+      label: "export",
       max: Math.min(MOST_EXPORT_CONNECTIONS, share(1 / 4)),
       limitMs: LIMIT_MS.export,
     },
     ...{ types, settings: EXPORT_SETTINGS, idleTimeout: 30 },
   });
   // Drizzle replaces the parsers of the client that it is given, so it gets a client that nobody else reads with.
-  const forDrizzle = connections.open({ name, max: 1, limitMs: LIMIT_MS.pointRead, idleTimeout: 30 });
+  const forDrizzle = connections.open({
+    ...{ name, label: "keys", max: 1, limitMs: LIMIT_MS.pointRead, idleTimeout: 30 },
+  });
   return {
     url,
     connections,
@@ -151,7 +159,8 @@ export function connect(options: ConnectOptions): Database {
       patient: withLimit(sql, LIMIT_MS.walk),
       async unhurried(work) {
         const own = connections.open({
-          ...{ name, max: 1, limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
+          ...{ name, label: "unhurried", max: 1 },
+          ...{ limitMs: Number.POSITIVE_INFINITY, settings: UNHURRIED },
         });
         try {
           return await whileServerWorks(connections, own, () => work(own));

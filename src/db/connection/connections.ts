@@ -16,6 +16,19 @@ export interface Connections {
   severIdle(): void;
   /** Called after a statement ran into its limit and all connections were severed. */
   onSilence(hook: (name: string) => void): void;
+  /** How the pools are doing; those of one label together. */
+  stats(): PoolStats[];
+}
+
+export interface PoolStats {
+  name: string;
+  /** The most connections that it may open. */
+  max: number;
+  /** Open ones with and without a statement. */
+  busy: number;
+  idle: number;
+  /** Statements that wait for a connection. */
+  waiting: number;
 }
 
 type Types = Record<string, postgresType.PostgresType>;
@@ -26,6 +39,8 @@ type Parsed<T extends Types> = {
 export interface PoolOptions<T extends Types = Record<string, never>> {
   /** `application_name`, by which the server's own views tell connections apart. */
   name: string;
+  /** What metrics call the pool; absent: its name. */
+  label?: string;
   max: number;
   /**
    * How long a statement may go unanswered, unless it has its own limit (`withLimit`). Longer than the server's
@@ -54,6 +69,7 @@ interface Watch {
 interface Watched {
   running(): { since: number; limitMs?: number } | null;
   isIdle(): boolean;
+  isOpen(): boolean;
   destroy(): void;
 }
 
@@ -64,7 +80,7 @@ interface Waiting {
 
 interface Pool {
   readonly watch: Watch;
-  readonly options: Pick<PoolOptions, "name" | "limitMs">;
+  readonly options: Pick<PoolOptions, "name" | "label" | "max" | "limitMs">;
 }
 
 const TICK_MS = 250;
@@ -178,6 +194,21 @@ export function createConnections(url: string): Connections {
     sever,
     severIdle: () => destroyAll((connection) => connection.isIdle()),
     onSilence: (hook) => void hooks.push(hook),
+    stats() {
+      const stats = new Map<string, PoolStats>();
+      for (const { watch, options } of pools) {
+        const name = options.label ?? options.name.replace(/^user-mirror /, "");
+        const sum = stats.get(name) ?? { name, max: 0, busy: 0, idle: 0, waiting: 0 };
+        const open = watch.connections.filter((connection) => connection.isOpen());
+        const idle = open.filter((connection) => connection.isIdle()).length;
+        sum.max += options.max;
+        sum.idle += idle;
+        sum.busy += open.length - idle;
+        for (const queue of watch.queues) sum.waiting += queue.length;
+        stats.set(name, sum);
+      }
+      return [...stats.values()];
+    },
   };
 }
 

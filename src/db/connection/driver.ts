@@ -191,6 +191,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
     id,
     running: () => query ? { since, limitMs: query.options && query.options.limitMs } : null,
     isIdle: () => !query && !initial && !connection.reserved,
+    isOpen: () => raw !== null,
     destroy: () => raw && raw.destroy()
   }
 `,

@@ -3,7 +3,8 @@ import { AppError } from "../../lib/errors.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
 /** The state of the process. It is `starting` until it is connected and migrated. */
-export type Readiness = "starting" | "live" | "backfilling" | "degraded" | "draining";
+export const READINESS = ["starting", "live", "backfilling", "degraded", "draining"] as const;
+export type Readiness = (typeof READINESS)[number];
 
 /** Some balancers, such as HAProxy with `option httpchk /readyz`, ask with OPTIONS. */
 const ASKED_BY = ["GET", "OPTIONS"];

@@ -27,5 +27,7 @@ const KINDS = {
   sweep: { task: "sweep", scope: "changed", dryRun: false },
 } as const satisfies Record<RunMode, Omit<RunKind, "pace">>;
 
+export const RUN_MODES = Object.keys(KINDS) as RunMode[];
+
 /** The only place that knows what the modes mean. */
 export const kindOf = (mode: RunMode, pace: Pace = "at_once"): RunKind => ({ ...KINDS[mode], pace });

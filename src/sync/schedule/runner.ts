@@ -13,6 +13,8 @@ import { runSweep } from "../reconcile/sweep.js";
 
 export interface RunnerDeps extends ReconcileDeps {
   completeness: Completeness;
+  /** Told of each run that has ended in this process. Must not throw. */
+  onRunEnded?: (run: Run) => void;
 }
 
 export interface ExecuteOptions {
@@ -34,7 +36,7 @@ export interface Runner {
 }
 
 export function createRunner(deps: RunnerDeps): Runner {
-  const { clock, log, completeness, requests } = deps;
+  const { clock, log, completeness, requests, onRunEnded = () => {} } = deps;
   const { sql } = deps.primary;
 
   /**
@@ -76,6 +78,7 @@ export function createRunner(deps: RunnerDeps): Runner {
     const run = await existing(id);
     const { state, users, differences, requests } = run;
     log.info({ run: id, mode, state, users: users.seen, requests, differences }, "walk ended");
+    onRunEnded(run);
     return run;
   }
 
@@ -98,12 +101,15 @@ export function createRunner(deps: RunnerDeps): Runner {
         finishRun(tx, runId, { state: "succeeded", error: null, nowMs: clock.now() }),
       );
       log.info({ run: runId }, "everything was verified");
+      onRunEnded(await existing(runId));
     } catch (error) {
       context.signal.throwIfAborted();
       const end = failureOf(error, clock.now());
       log.error({ run: runId, err: error }, "a part of the rolling walk failed");
-      if (end.state === "stopped") await fenced(sql, held.fence, (tx) => finishRun(tx, runId, end));
-      else {
+      if (end.state === "stopped") {
+        await fenced(sql, held.fence, (tx) => finishRun(tx, runId, end));
+        onRunEnded(await existing(runId));
+      } else {
         await noteTrouble(context, error);
         throw error;
       }

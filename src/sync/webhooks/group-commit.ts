@@ -39,6 +39,8 @@ export interface GroupCommit<T, R> {
    * waited too long.
    */
   submit(item: T, bytes?: number): Promise<R>;
+  /** How many items wait; stuck: behind a lock. */
+  waiting(): { small: number; large: number; stuck: number };
 }
 
 interface Waiting<T, R> {
@@ -202,6 +204,11 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
   }
 
   return {
+    waiting: () => ({
+      small: lines.small.waiting.length,
+      large: lines.large.waiting.length,
+      stuck: lines.stuck.waiting.length,
+    }),
     submit(item, bytes = 0) {
       if (!hasRoomFor(bytes)) return Promise.reject(tooMany());
       return new Promise((resolve, reject) => {

@@ -40,6 +40,8 @@ export interface Ingest {
    * and the sender tries again.
    */
   receive(message: WebhookMessage): Promise<Receipt>;
+  /** How many webhooks wait for their commit, by line. */
+  waiting(): Record<"small" | "large" | "stuck", number>;
 }
 
 export interface IngestDeps {
@@ -49,6 +51,8 @@ export interface IngestDeps {
   clock: Pick<Clock, "now">;
   lagMs: number;
   onCommitted?: OnCommitted;
+  /** Told of each batch when its commit has ended, however it did. */
+  onBatch?: (batch: { events: number; ms: number }) => void;
   /** Events of other instances are refused. Null: events of all instances are accepted. */
   instanceId: string | null;
   /** Decides what is stored of an event, in dead letters too. */
@@ -62,7 +66,7 @@ export interface IngestDeps {
 
 export function createIngest(deps: IngestDeps): Ingest {
   const { sql, availability, positions, clock, lagMs, onCommitted, instanceId, log, patienceMs } = deps;
-  const { fieldPolicy = NO_POLICY, onReceived = () => {} } = deps;
+  const { fieldPolicy = NO_POLICY, onBatch = () => {}, onReceived = () => {} } = deps;
   const group = createGroupCommit<Item, Committed>({
     ...{ commit, keysOf },
     ...(patienceMs !== undefined && { patienceMs }),
@@ -70,9 +74,10 @@ export function createIngest(deps: IngestDeps): Ingest {
 
   async function commit(items: readonly Item[], again: boolean): Promise<(Committed | Stuck)[]> {
     // A batch that hangs must not keep its slot, nor the senders who wait for it: they are told to send again.
-    const results = await availability.guard(() =>
-      applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }),
-    );
+    const begunAtMs = performance.now();
+    const results = await availability
+      .guard(() => applyIsolated(sql, items, { lagMs, onCommitted, looksFirst: again }))
+      .finally(() => onBatch({ events: items.length, ms: performance.now() - begunAtMs }));
     // Not awaited here, so that the next batch can begin meanwhile.
     const version = positions.current().catch(() => null);
     const locked = results.flatMap((result) => (result.kind === "locked" ? result.ids : []));
@@ -148,7 +153,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     return { status: "dead_lettered", version: null };
   }
 
-  return { receive };
+  return { receive, waiting: group.waiting };
 }
 
 /** What became of an item, and a commit position that includes it. */

@@ -13,7 +13,7 @@ export type Replay = (id: string) => Promise<ReplayStatus | null>;
  * Tries a dead letter again. A webhook is handled as if it arrived now; for an answer from Clerk, Clerk is asked anew. Null:
  * there is no such letter.
  */
-export function createReplay({ sql, ingest }: { sql: Sql; ingest: Ingest }): Replay {
+export function createReplay({ sql, ingest }: { sql: Sql; ingest: Pick<Ingest, "receive"> }): Replay {
   return async (id) => {
     const letter = await findDeadLetter(sql, id);
     if (!letter) return null;

@@ -6,7 +6,6 @@ import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import { gone } from "../../../src/sync/fold/snapshot.js";
 import { deadObjectId, keepDeadObject, listDeadLetters } from "../../../src/sync/ledger/dead-letters.js";
-import type { Ingest } from "../../../src/sync/webhooks/ingest.js";
 import { createReplay } from "../../../src/sync/webhooks/replay.js";
 import { type TestDatabase, test } from "../../support/database.js";
 import { walksOver } from "../../support/walks.js";
@@ -30,7 +29,7 @@ const firstOrganization = () => String(sandbox.clerk.organizations()[0]?.id);
 
 describe("a dead letter", () => {
   const replayOver = (db: TestDatabase) =>
-    createReplay({ sql: db.sql, ingest: { receive: async () => Promise.reject(new Error()) } as Ingest });
+    createReplay({ sql: db.sql, ingest: { receive: async () => Promise.reject(new Error()) } });
 
   test("of an organization, replayed, asks Clerk for that organization", async ({ db }) => {
     const { refetch } = await walksOver(db, sandbox);
