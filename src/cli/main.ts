@@ -7,6 +7,7 @@ import { configCommand } from "./config.js";
 import { isDebugging } from "./context.js";
 import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo.js";
+import { doctorCommand } from "./doctor.js";
 import { eraseCommand } from "./erase.js";
 import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
@@ -42,6 +43,7 @@ ${FIRST_STEPS.map(([command, what]) => `  $ ${command.padEnd(COLUMN)}  ${what}\n
 for (const command of [
   serveCommand(),
   configCommand(),
+  doctorCommand(),
   migrateCommand(),
   backfillCommand(),
   reconcileCommand(),

@@ -18,11 +18,16 @@ export interface UpstreamIdentity {
  * its users would mix with those of the first.
  */
 export async function ensureUpstreamIdentity(sql: Sql, identity: UpstreamIdentity): Promise<void> {
-  const { apiUrl, environment, instanceId, fieldPolicy = null } = identity;
   await remember(sql, identity).catch((error) => {
     // A standby can be compared too.
     if (!isReadOnly(error)) throw error;
   });
+  await refuseOtherUpstream(sql, identity);
+}
+
+/** Throws the same, and remembers nothing. */
+export async function refuseOtherUpstream(sql: Sql, identity: UpstreamIdentity): Promise<void> {
+  const { apiUrl, environment, instanceId, fieldPolicy = null } = identity;
   const [held] = await sql<HeldRow[]>`
     select api_url, environment, instance_id, field_policy from mirror_data.upstream`;
   if (!held) return;
