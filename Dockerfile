@@ -1,22 +1,30 @@
 # Debian, not Alpine: the embedded Postgres needs glibc.
-FROM node:24-bookworm-slim AS build
+# It compiles on the machine that builds, whichever machine the image is for.
+FROM --platform=$BUILDPLATFORM node:24-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --ignore-scripts
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json tsconfig.types.json ./
 COPY src ./src
 COPY drizzle ./drizzle
-RUN npm run build && npm prune --omit=dev --ignore-scripts
+RUN npm run build
+
+# What is needed to run, for the machine that the image is for.
+FROM node:24-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=8787 DATA_DIR=/data
 WORKDIR /app
-COPY --from=build /app/node_modules ./node_modules
+COPY --from=dependencies /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
-COPY package.json ./
+COPY package.json LICENSE ./
 # Only used without DATABASE_URL; then mount a volume here, or the copy is made anew with each container.
 RUN mkdir /data && chown node:node /data
-USER node
+# By number, so that Kubernetes sees that it isn't root.
+USER 1000:1000
 VOLUME /data
 EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
