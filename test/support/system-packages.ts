@@ -5,6 +5,7 @@ export const POSTGRES_15 = "/usr/lib/postgresql/15/bin";
 const PSQL = `${POSTGRES_15}/psql`;
 const OPENSSL = "/usr/bin/openssl";
 export const PGBOUNCER = "/usr/sbin/pgbouncer";
+export const SYSTEMD_ANALYZE = "/usr/bin/systemd-analyze";
 
 /** What `*.system.test.ts` run beside Node, and Debian's package that brings it. */
 const NEEDED: readonly { program: string; debianPackage: string }[] = [
@@ -12,6 +13,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: PSQL, debianPackage: "postgresql-client-15" },
   { program: OPENSSL, debianPackage: "openssl" },
   { program: PGBOUNCER, debianPackage: "pgbouncer" },
+  { program: SYSTEMD_ANALYZE, debianPackage: "systemd" },
 ];
 
 /** Vitest's global set-up of `npm run test:system`: ends the run at once, saying what is missing and how to get it. */
