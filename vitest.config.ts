@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   // As in tsconfig.json: examples import what applications do.
   resolve: { alias: { "user-mirror/client": new URL("./src/client/client.ts", import.meta.url).pathname } },
+  // Without the warnings that a package's source maps are missing.
+  logLevel: "error",
   test: {
     include: ["test/**/*.test.ts"],
     exclude: ["test/check/**", "test/**/*.system.test.ts"],
@@ -11,6 +13,8 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 60_000,
     expect: { poll: { timeout: 20_000 } },
+    // It imports JSON without saying so, which Node doesn't take.
+    server: { deps: { inline: [/@actions\/workflow-parser/] } },
     pool: "forks",
     maxWorkers: 2,
   },
