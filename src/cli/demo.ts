@@ -149,7 +149,7 @@ Try it, each line as it is:
   curl -s "${url}/v1/users?query=ann&order_by=-last_active_at&limit=2" ${key}
   curl -s "${url}/mirror/status" ${key}
 
-And what Clerk can't be asked (docs/asking.md):
+And what Clerk can't be asked (docs/how-to/asking.md):
 
   curl -s "${url}/mirror/users/query" ${key} -d '{"filter": {"public_metadata.plan": "pro"}, "fields": ["id", "name"], "limit": 3, "count": true}'
   curl -s "${url}/mirror/users/aggregate" ${key} -d '{"group_by": ["public_metadata.plan"]}'
