@@ -1,0 +1,65 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import GithubSlugger from "github-slugger";
+import { lexer, type Token, walkTokens } from "marked";
+
+/** The root of the checkout. */
+export const ROOT = join(import.meta.dirname, "../..");
+
+/** A fenced block of code, and the heading that it stands below. */
+export interface Snippet {
+  language: string;
+  heading: string;
+  text: string;
+}
+
+export interface Page {
+  /** Relative to the root. */
+  path: string;
+  text: string;
+  /** What links and pictures point to, as written. */
+  links: string[];
+  /** The anchors that GitHub gives its headings. */
+  anchors: Set<string>;
+  snippets: Snippet[];
+}
+
+/** Every markdown file that git knows or could know: what it ignores is left out. */
+export function markdownFiles(): string[] {
+  const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.md", "docs/llms.txt"], {
+    cwd: ROOT,
+    encoding: "utf8",
+  });
+  return files.split("\n").filter((path) => path !== "");
+}
+
+/** Reads a page of the checkout. Throws where it doesn't exist. */
+export function readPage(path: string): Page {
+  return parsePage(path, readFileSync(join(ROOT, path), "utf8"));
+}
+
+export function parsePage(path: string, text: string): Page {
+  const slugger = new GithubSlugger();
+  const page: Page = { path, text, links: [], anchors: new Set(), snippets: [] };
+  let heading = "";
+  walkTokens(lexer(text), (token: Token) => {
+    if (token.type === "heading") {
+      heading = plain(token.tokens ?? []);
+      page.anchors.add(slugger.slug(heading));
+    }
+    if (token.type === "link" || token.type === "image") page.links.push(token.href);
+    if (token.type === "code" && token.lang !== undefined) {
+      page.snippets.push({ language: token.lang.split(" ")[0] ?? "", heading, text: token.text });
+    }
+  });
+  return page;
+}
+
+/** A heading as a reader sees it: without links and marks. */
+const plain = (tokens: readonly Token[]): string =>
+  tokens
+    .map((token) =>
+      "tokens" in token && token.tokens ? plain(token.tokens) : "text" in token ? token.text : "",
+    )
+    .join("");
