@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { type ExplainedVariable, explainConfig } from "./config/explain.js";
 import { secretNames, variables } from "./config/variables.js";
 import { completeConnection } from "./lib/connection/defaults.js";
 import { connectionOptions } from "./lib/connection/options.js";
@@ -15,6 +16,8 @@ import { readSecretFiles } from "./lib/secret-files.js";
 
 /** Everything that the environment decides, parsed. Each module gets its slice of it, never the whole. */
 export interface Config {
+  /** Each variable with what holds, secrets masked: for people to look at. */
+  explained: ExplainedVariable[];
   clerk: {
     /** Null only for a command that doesn't need it. */
     secretKey: string | null;
@@ -89,6 +92,7 @@ export function loadConfig(
 
   const values = parsed.data;
   return {
+    explained: explainConfig(env, new Set()),
     clerk: {
       secretKey: values.CLERK_SECRET_KEY ?? null,
       apiUrl: values.CLERK_API_URL,

@@ -157,6 +157,7 @@ async function serve(
     availability,
     positions,
     admin: {
+      configuration: () => config.explained,
       status: createStatusReader({
         ...{ sql: database.readers.points, embedded: store.embedded, webhooks: webhookSecrets.length > 0 },
         cache: cache.stats,

@@ -32,7 +32,8 @@ describe("an explained configuration", () => {
     const defaults = [...explained({}).values()].flatMap(({ name, value }) =>
       value === null ? [] : [[name, value]],
     );
-    expect(loadConfig(Object.fromEntries(defaults))).toEqual(loadConfig({}));
+    const { explained: _, ...written } = loadConfig(Object.fromEntries(defaults));
+    expect({ ...loadConfig({}), explained: [] }).toEqual({ ...written, explained: [] });
   });
 
   test("prints of secrets nothing but their kind, and of what can't be read nothing", () => {

@@ -83,6 +83,12 @@ export const STATUS = {
   ...{ versions: { mirror: "1" }, database: { embedded: null } },
 };
 
+/** A variable as `GET /mirror/config` has it. */
+export const VARIABLE = {
+  ...{ name: "PORT", description: "where <i>the server</i> listens", value: "8787", default: "8787" },
+  ...{ source: "environment", secret: false },
+};
+
 /** A key as it is listed. */
 export const KEY = {
   ...{ id: "key_1", name: "<b>backend</b>", scopes: ["users:read"], rate: 5000, in_flight: 1000 },
@@ -139,6 +145,7 @@ export function standInApp(overrides: Overrides = {}) {
     availability: unwatched,
     positions: { current: async () => "1-0/1", isReached: async () => true },
     admin: {
+      configuration: () => [VARIABLE],
       status: { read: async () => STATUS },
       reconciler: {
         async start(mode) {

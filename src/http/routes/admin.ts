@@ -22,7 +22,19 @@ export interface Reconciler {
   run(id: string): Promise<Run | null>;
 }
 
+/** A variable of the environment and what holds. Secrets are masked. */
+export interface ShownVariable {
+  name: string;
+  description: string;
+  value: string | null;
+  default: string;
+  source: string;
+  secret: boolean;
+}
+
 export interface AdminDeps {
+  /** The configuration of this process. */
+  configuration: () => readonly ShownVariable[];
   status: StatusReader;
   reconciler: Reconciler;
 }
@@ -34,10 +46,11 @@ const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly Rec
 const reconcileBody = z.object({ mode: z.enum(MODES) });
 
 /** Routes for what only the mirror itself can tell or do. */
-export function adminRoutes({ status, reconciler }: AdminDeps): Hono<HttpEnv> {
+export function adminRoutes({ configuration, status, reconciler }: AdminDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/status", admin, async (c) => respondJson(c, await status.read()))
+    .get("/mirror/config", admin, (c) => respondJson(c, { data: configuration() }))
     .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES), async (c) => {
       const { mode } = parseReconcileBody(await c.req.text());
       return respondJson(c, { run_id: await reconciler.start(mode) }, 202);

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { HttpEnv } from "../../../src/http/respond.js";
 import { deadLetterRoutes } from "../../../src/http/routes/dead-letters.js";
 import type { Readiness } from "../../../src/http/routes/ops.js";
-import { bearer, LETTER, MIRROR_KEY, RUN, standInApp } from "../stand-ins.js";
+import { bearer, LETTER, MIRROR_KEY, RUN, standInApp, VARIABLE } from "../stand-ins.js";
 
 async function ask(method: string, path: string, body?: string) {
   const { app, asked } = standInApp();
@@ -53,6 +53,10 @@ test("shows a run, and 404 where there is none", async () => {
 
 test("shows the status", async () => {
   expect((await ask("GET", "/mirror/status")).body).toMatchObject({ state: "live" });
+});
+
+test("shows the configuration", async () => {
+  expect((await ask("GET", "/mirror/config")).body).toEqual({ data: [VARIABLE] });
 });
 
 const states: [Readiness, number][] = [

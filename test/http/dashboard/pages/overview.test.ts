@@ -26,6 +26,7 @@ const TROUBLED = {
   drift: { found: { ...NONE, missed_create: 3 }, repaired: { ...NONE, missed_create: 2 } },
 };
 const admin = {
+  configuration: () => [],
   status: { read: async () => TROUBLED },
   reconciler: { start: async () => "", run: async () => null },
 };
