@@ -6,6 +6,7 @@ const PSQL = `${POSTGRES_15}/psql`;
 const OPENSSL = "/usr/bin/openssl";
 export const PGBOUNCER = "/usr/sbin/pgbouncer";
 export const SYSTEMD_ANALYZE = "/usr/bin/systemd-analyze";
+export const CHROMIUM = "/usr/bin/chromium";
 
 /** What `*.system.test.ts` run beside Node, and Debian's package that brings it. */
 const NEEDED: readonly { program: string; debianPackage: string }[] = [
@@ -14,6 +15,7 @@ const NEEDED: readonly { program: string; debianPackage: string }[] = [
   { program: OPENSSL, debianPackage: "openssl" },
   { program: PGBOUNCER, debianPackage: "pgbouncer" },
   { program: SYSTEMD_ANALYZE, debianPackage: "systemd" },
+  { program: CHROMIUM, debianPackage: "chromium" },
 ];
 
 /** Vitest's global set-up of `npm run test:system`: ends the run at once, saying what is missing and how to get it. */
