@@ -1,0 +1,71 @@
+import { expect } from "vitest";
+import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
+import { startSandbox } from "../../../src/sandbox/server.js";
+import { freshDatabase } from "../../support/database.js";
+import { startMirror } from "../../support/mirror.js";
+import { type Guest, type GuestOptions, startBrowser, welcome } from "./browser.js";
+
+export const ADMIN_KEY = "um_test";
+/** What a name must never do where it is shown. */
+export const HOSTILE = `"><img src=x onerror="document.title='owned'">`;
+
+export type VisitedMirror = Awaited<ReturnType<typeof openMirror>>;
+
+/** A mirror of a small sandbox with somebody of a hostile name in it, and a browser to look at it. */
+export async function openMirror({ users = 200 }: { users?: number } = {}) {
+  const [sandbox, database, browser] = await Promise.all([
+    startSandbox({ users, organizations: 4 }),
+    freshDatabase(),
+    startBrowser(),
+  ]);
+  const hostile = sandbox.clerk.createUser({
+    ...{ first_name: HOSTILE, last_name: HOSTILE, email_address: ["hostile@example.com"] },
+    ...{ public_metadata: { [HOSTILE]: HOSTILE }, unsafe_metadata: { plan: HOSTILE } },
+  });
+  const organization = sandbox.clerk.createOrganization({ name: HOSTILE, created_by: hostile.id });
+  const server = await startMirror({ sandbox, databaseUrl: database.url });
+  const guests: Guest[] = [];
+
+  const ask = (method: string, path: string, body?: unknown) =>
+    fetch(`${server.url}${path}`, {
+      method,
+      headers: { Authorization: `Bearer ${ADMIN_KEY}`, "Content-Type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+
+  return {
+    sandbox,
+    url: server.url,
+    hostile: { userId: hostile.id, organizationId: String(organization.id) },
+    /** Asks the API with every scope. */
+    ask,
+    async makeKey(name: string, ...scopes: string[]): Promise<{ id: string; key: string }> {
+      const answer = await ask("POST", "/mirror/keys", { name, scopes });
+      expect(answer.status).toBe(201);
+      return (await answer.json()) as { id: string; key: string };
+    },
+    /** A browser of its own, until `leave`. */
+    async enter(options: Partial<GuestOptions> = {}): Promise<Guest> {
+      const guest = await welcome(browser, { url: server.url, ...options });
+      guests.push(guest);
+      return guest;
+    },
+    /** After each test. */
+    leave: () => Promise.all(guests.splice(0).map((guest) => guest.close())),
+    /** Each page of the navigation, and those behind them that look otherwise. */
+    everyPath(): string[] {
+      const [user, joined] = [`users/${hostile.id}`, `organizations/${organization.id}`];
+      return [
+        ...PAGES.map(({ path }) => path),
+        ...["overview/activity", "users?q=nobody-has-this-name", "users?filter=%7B%22nonsense%22%3A1%7D"],
+        ...[user, `${user}/metadata`, `${user}/delete`, joined],
+      ];
+    },
+    async close() {
+      await browser.close();
+      await server.stop();
+      await sandbox.close();
+      await database.drop();
+    },
+  };
+}
