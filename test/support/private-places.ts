@@ -12,8 +12,8 @@ interface Schema {
   items?: Schema;
 }
 
-const documents = ["bapi-users.json", "webhooks.json"].map((file) =>
-  JSON.parse(readFileSync(join(import.meta.dirname, "..", "fixtures", file), "utf8")),
+const documents = ["src/http/openapi/clerk-users.json", "test/fixtures/webhooks.json"].map((file) =>
+  JSON.parse(readFileSync(join(import.meta.dirname, "..", "..", file), "utf8")),
 );
 
 /** What a user may write as they like: a member of it that is called `private_metadata` is theirs. */

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { classify, normalisePath } from "../../src/upstream/paths.js";
 
-const spec = JSON.parse(readFileSync(join(import.meta.dirname, "../fixtures/bapi-users.json"), "utf8")) as {
+const spec = JSON.parse(
+  readFileSync(join(import.meta.dirname, "../../src/http/openapi/clerk-users.json"), "utf8"),
+) as {
   paths: Record<string, Record<string, { responses: Record<string, { content?: Content; $ref?: string }> }>>;
   components: { responses: Record<string, { content?: Content }> };
 };

@@ -55,7 +55,7 @@ describe("a field policy", () => {
 
   test("knows every member of Clerk's contract", () => {
     const { components } = JSON.parse(
-      readFileSync(join(import.meta.dirname, "../../fixtures/bapi-users.json"), "utf8"),
+      readFileSync(join(import.meta.dirname, "../../../src/http/openapi/clerk-users.json"), "utf8"),
     );
     for (const [kind, name] of [
       ["user", "User"],

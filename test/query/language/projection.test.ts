@@ -9,7 +9,7 @@ import { refusal } from "./refusal.js";
 const fields = (given: unknown) => parseFields(given, new Set(SCOPES));
 
 test("every member that Clerk's description of a user has is shown as it is", () => {
-  const fixture = join(import.meta.dirname, "../../fixtures/bapi-users.json");
+  const fixture = join(import.meta.dirname, "../../../src/http/openapi/clerk-users.json");
   const { components } = JSON.parse(readFileSync(fixture, "utf8"));
   for (const name of Object.keys(components.schemas.User.properties)) {
     expect(fields([name])).toEqual([{ kind: "member", name }]);
