@@ -24,6 +24,7 @@ import { observeRequests, type RequestObserver } from "./request-observer.js";
 import type { HttpEnv } from "./respond.js";
 import { type AdminDeps, adminRoutes } from "./routes/admin.js";
 import { type AggregateDeps, aggregateRoutes } from "./routes/aggregate.js";
+import { apiDocsRoutes } from "./routes/api-docs.js";
 import { type ChangesDeps, changesRoutes } from "./routes/changes.js";
 import { type DailyUsersDeps, dailyUsersRoutes } from "./routes/daily-users.js";
 import { type DeadLetterDeps, deadLetterRoutes } from "./routes/dead-letters.js";
@@ -85,6 +86,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .use(refuseLoops)
     .route("/", dashboardRoutes({ ...deps.dashboard, authenticate: deps.authenticate }, askApp))
     .route("/", metricsRoutes(deps.scrape, openOrWithKey))
+    .route("/", apiDocsRoutes(openOrWithKey))
     .use(withKey)
     .route("/", mcpRoutes({ log: deps.log, askApp }))
     .use("/mirror/*", whileDatabaseAnswers(availability))

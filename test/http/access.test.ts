@@ -126,7 +126,15 @@ test("names the scope that is missing", async () => {
 });
 
 const keyHeaders = new Headers(bearer(MIRROR_KEY).headers);
-const nowhere = ["/", "/v2/users", "/docs", "/mirror", "/mirror/users/query", "/api_keysx", "/webhooks"];
+const nowhere = [
+  "/",
+  "/v2/users",
+  "/documentation",
+  "/mirror",
+  "/mirror/users/query",
+  "/api_keysx",
+  "/webhooks",
+];
 test.each(nowhere)("%s is nowhere: 401 without a key, 404 with one", async (path) => {
   const { app, asked } = standInApp();
   const [without, withKey] = [await app.request(path), await app.request(path, bearer(MIRROR_KEY))];

@@ -43,7 +43,7 @@ export interface AdminDeps {
 const RUN_ID = /^[\w-]{1,64}$/;
 const MAX_BODY_BYTES = 64 * 1024;
 const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly ReconcileMode[];
-const reconcileBody = z.object({ mode: z.enum(MODES) });
+export const reconcileBody = z.object({ mode: z.enum(MODES) });
 
 /** Routes for what only the mirror itself can tell or do. */
 export function adminRoutes({ configuration, status, reconciler }: AdminDeps): Hono<HttpEnv> {

@@ -32,9 +32,9 @@ export interface ChangesDeps {
   held?: Held;
 }
 
-const MOST_ROWS = 500;
-const DEFAULT_ROWS = 100;
-const MOST_WAIT_SECONDS = 30;
+export const MOST_ROWS = 500;
+export const DEFAULT_ROWS = 100;
+export const MOST_WAIT_SECONDS = 30;
 const JSON_LIST = "application/json";
 const EVENT_STREAM = "text/event-stream";
 const [OPEN, COMMA] = [Buffer.from('{"data":['), Buffer.from(",")];

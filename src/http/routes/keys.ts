@@ -17,7 +17,7 @@ export interface KeyDeps {
 const MAX_BODY_BYTES = 64 * 1024;
 const KEY_ID = /^[\w-]{1,64}$/;
 const limit = z.int().min(1).nullable().default(null);
-const wantedKey = z.object({
+export const wantedKey = z.object({
   name: z.string(),
   scopes: z.array(z.enum(SCOPES)).min(1),
   rate: limit,

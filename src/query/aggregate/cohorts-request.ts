@@ -18,8 +18,8 @@ export const COHORTS = ["week", "month"] as const;
 export type Cohort = (typeof COHORTS)[number];
 
 const NAMES = ["filter", "cohort", "periods", "time_zone"];
-const USUAL_PERIODS = 12;
-const MOST_PERIODS = 100;
+export const USUAL_PERIODS = 12;
+export const MOST_PERIODS = 100;
 
 /**
  * From the body of `POST /mirror/users/retention`. Null stands for what isn't given, but for a filter. Throws `invalid_request` with

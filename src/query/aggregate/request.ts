@@ -38,15 +38,15 @@ export interface TimeGroup {
 
 const DAY_BUCKETS = BUCKETS.filter((bucket) => bucket !== "hour");
 
-const ORDERS = ["count", "-count", "key", "-key"] as const;
+export const ORDERS = ["count", "-count", "key", "-key"] as const;
 export type AggregateOrder = (typeof ORDERS)[number];
 
 const NAMES = ["filter", "group_by", "order_by", "limit", "cumulative"];
 const GROUP_MEMBERS = ["field", "bucket", "time_zone"];
 
-const MOST_GROUPS = 5;
-const USUAL_LIMIT = 1000;
-const MOST_ROWS = 10_000;
+export const MOST_GROUPS = 5;
+export const USUAL_ROWS = 1000;
+export const MOST_ROWS = 10_000;
 
 /**
  * From the body of `POST /mirror/users/aggregate`. Null stands for what isn't given, but for a filter. Throws `invalid_request` with
@@ -135,7 +135,7 @@ function ordersOf(value: unknown): AggregateOrder[] {
 }
 
 function limitOf(value: unknown): number {
-  if (value == null) return USUAL_LIMIT;
+  if (value == null) return USUAL_ROWS;
   if (typeof value === "number" && Number.isInteger(value) && value >= 1 && value <= MOST_ROWS) return value;
   throw problem("limit", `must be a whole number from 1 to ${MOST_ROWS}.`);
 }

@@ -23,7 +23,7 @@ export interface LookupRequest {
   fields: readonly Projected[] | null;
 }
 
-const MOST_KEYS = 1000;
+export const MOST_KEYS = 1000;
 
 /** From the body of `POST /mirror/users/lookup`. */
 export function parseLookup(text: string, scopes: ReadonlySet<Scope>): LookupRequest {

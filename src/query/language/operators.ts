@@ -13,7 +13,7 @@ export interface Reading {
   counted(): number;
 }
 
-const MOST_VALUES = 1000;
+export const MOST_VALUES = 1000;
 
 /** What is asked of one field: a scalar, an array of them, or an object of operators that must all hold. */
 export function parseAsked<L>(field: Field<L>, asked: unknown, path: string, reading: Reading): Tree<L> {

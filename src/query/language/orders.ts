@@ -4,7 +4,7 @@ import { parseFieldRef } from "./paths.js";
 import { itemPath, problem, shown } from "./problems.js";
 
 /** Every further key makes the condition of the next page longer. */
-const MOST_KEYS = 10;
+export const MOST_ORDERS = 10;
 
 export const DEFAULT_ORDER: readonly string[] = ["-created_at"];
 
@@ -26,7 +26,7 @@ export function parseOrders(
   path = "order_by",
 ): readonly OrderKey[] {
   if (!Array.isArray(given)) throw problem(path, `must be an array of fields, not ${shown(given)}.`);
-  if (given.length > MOST_KEYS) throw problem(path, `must have at most ${MOST_KEYS} fields.`);
+  if (given.length > MOST_ORDERS) throw problem(path, `must have at most ${MOST_ORDERS} fields.`);
   const names = given.length > 0 ? given : DEFAULT_ORDER;
   const keys = names.map((name, n) => parseKey(name, filter, scopes, itemPath(path, n)));
   const orders: OrderKey[] = [];

@@ -3,7 +3,7 @@ import { FIELD_NAMES, type Projected } from "../field.js";
 import { parseFieldRef, speaksOfMetadata } from "./paths.js";
 import { itemPath, nearest, problem, shown } from "./problems.js";
 
-const MOST_FIELDS = 100;
+export const MOST_FIELDS = 100;
 
 /** The members of Clerk's user, by its API's description. */
 const MEMBERS = [

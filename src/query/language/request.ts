@@ -27,8 +27,8 @@ export interface UserQuery {
 }
 
 const NAMES = ["filter", "order_by", "limit", "cursor", "fields", "count"];
-const USUAL_LIMIT = 50;
-const MOST_LIMIT = 500;
+export const USUAL_LIMIT = 50;
+export const MOST_LIMIT = 500;
 
 /** From the body of `POST /mirror/users/query`. Null stands for what isn't given, but for a filter. */
 export function parseUserQuery(text: string, context: FilterContext): UserQuery {

@@ -13,7 +13,7 @@ export function assetRoutes(): Hono<HttpEnv> {
     const file = name && asset(name);
     // Another version of the mirror, beside this one, has other files: a browser must not keep ours under their address.
     if (!file || file.hash !== c.req.param("hash")) throw new AppError("not_found", "not found");
-    const encoding = encodingOf(c.req.header("Accept-Encoding"));
+    const encoding = encodingOf(c.req.header("Accept-Encoding"), ["br", "gzip"]);
     return respond(c, encoding === null ? file.plain : file[encoding], 200, {
       ...{ "content-type": file.type, "cache-control": FOR_EVER, vary: "Accept-Encoding" },
       ...(encoding !== null && { "content-encoding": encoding }),
@@ -21,10 +21,14 @@ export function assetRoutes(): Hono<HttpEnv> {
   });
 }
 
-function encodingOf(accepted = ""): "br" | "gzip" | null {
-  const names = accepted.split(",").flatMap((one) => {
+/** The first of `encodings` that an `Accept-Encoding` accepts by name. */
+export function encodingOf<E extends string>(
+  accepted: string | undefined,
+  encodings: readonly E[],
+): E | null {
+  const names = (accepted ?? "").split(",").flatMap((one) => {
     const [name = "", q = ""] = one.trim().split(";");
     return /q=0(\.0*)?$/.test(q.trim()) ? [] : [name.trim()];
   });
-  return names.includes("br") ? "br" : names.includes("gzip") ? "gzip" : null;
+  return encodings.find((encoding) => names.includes(encoding)) ?? null;
 }
