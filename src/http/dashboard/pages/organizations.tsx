@@ -196,7 +196,7 @@ function Members({ visit, members }: { visit: Visit; members: Answer<Placed<Memb
     return <Empty title="Nobody">Search for less, or wait for somebody to join.</Empty>;
   }
   return (
-    <Table caption="Members" head={["user", "e-mail", "role", "joined"]}>
+    <Table caption="Each member" head={["user", "e-mail", "role", "joined"]}>
       {data.map((member) => (
         <tr>
           <td>

@@ -27,8 +27,9 @@ export const mountUserChanges: PageRoutes = (routes, show) => {
       const visit = visitOf(c);
       const id = c.req.param("id");
       const answer = await visit.api.get(clerkPath(id), { "X-Mirror-Read": "upstream" });
-      if (answer.isOk || answer.status === 404)
-        return redirect(c, visit.link(userPath(id), { done: "refetch" }));
+      if (answer.isOk || answer.status === 404) {
+        return redirect(c, visit.link(userPath(id), { done: answer.isOk ? "refetch" : "gone" }));
+      }
       const content = <Notice tone="bad">{answer.problem}</Notice>;
       return show(c, { title: "Refetch", status: statusOf(answer), content });
     })

@@ -15,7 +15,11 @@ export function AtClerk({ user, atClerk }: { user: ShownUser; atClerk: Answer<Sh
 
 function Differences({ user, atClerk }: { user: ShownUser; atClerk: Answer<ShownUser> }) {
   if (atClerk.status === 404) {
-    return <Notice tone="bad">Clerk doesn't know this user any more. The mirror deletes it now, too.</Notice>;
+    return (
+      <Notice tone="bad">
+        Clerk doesn't know this user any more. The mirror asks once more, and deletes the user here too.
+      </Notice>
+    );
   }
   if (!atClerk.isOk) return <Notice tone="warn">{atClerk.problem} Clerk may be reached in a moment.</Notice>;
   const differences = differencesOf(user, atClerk.body);
@@ -28,7 +32,7 @@ function Differences({ user, atClerk }: { user: ShownUser; atClerk: Answer<Shown
         {differences.length === 1 ? "One value differs" : `${differences.length} values differ`}. Clerk's
         answer was stored with this comparison, so the next one shows no difference.
       </Notice>
-      <Table caption="Differences" head={["Where", "Here", "At Clerk"]}>
+      <Table caption="Each difference" head={["Where", "Here", "At Clerk"]}>
         {differences.map(({ path, here, there }) => (
           <tr>
             <th scope="row">

@@ -34,7 +34,7 @@ export function History({ history, nowMs }: { history: Answer<UserHistory>; nowM
           Webhooks are remembered for a week, changes for as long as <code>CHANGES_RETENTION</code> says.
         </Empty>
       ) : (
-        <Table caption="What told us what and when" head={["when", "by", "what", ""]}>
+        <Table caption="Each event" head={["when", "by", "what", "details"]}>
           {events.map((event) => (
             <Event event={event} nowMs={nowMs} />
           ))}

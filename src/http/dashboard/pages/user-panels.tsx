@@ -27,13 +27,12 @@ export function Identifiers({ user }: { user: ShownUser }) {
   if (identifiers.length === 0)
     return <Empty title="The user has none">Clerk allows that for anonymous users.</Empty>;
   return (
-    <Table caption="Identifiers" head={["kind", "value", ""]}>
+    <Table caption="Each identifier" head={["kind", "value"]}>
       {identifiers.map(({ kind, value, isPrimary, verification }) => (
         <tr>
           <td class="quiet">{kind}</td>
-          <td>{value}</td>
           <td>
-            {isPrimary && <Badge>primary</Badge>}{" "}
+            {value} {isPrimary && <Badge>primary</Badge>}{" "}
             {verification !== null && (
               <Badge tone={verification === "verified" ? "good" : "warn"}>{verification}</Badge>
             )}
@@ -56,7 +55,7 @@ export function Memberships({ visit, memberships }: { visit: Visit; memberships:
   }
   return (
     <>
-      <Table caption="Organizations" head={["organization", "role", "since"]}>
+      <Table caption="Each membership" head={["organization", "role", "since"]}>
         {data.map(({ organization, role, created_at }) => (
           <tr>
             <td>

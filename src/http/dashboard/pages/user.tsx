@@ -20,11 +20,18 @@ import {
   Metadata,
 } from "./user-panels.js";
 
+const TIMES = [
+  ["created_at", "Created"],
+  ["updated_at", "Updated"],
+  ["last_active_at", "Last active"],
+  ["last_sign_in_at", "Last sign-in"],
+] as const;
 const MOST_MEMBERSHIPS = 100;
 const FROM_CLERK = { "X-Mirror-Read": "upstream" } as const;
 const DONE: Readonly<Record<string, string>> = {
-  metadata: "The metadata are changed.",
+  metadata: "The metadata are changed. Clerk has confirmed it.",
   refetch: "Clerk was asked, and the user here is what it answered.",
+  gone: "Clerk doesn't know this user any more. The mirror asks once more, and deletes the user here too.",
 };
 
 /** All that is known of one user. */
@@ -78,8 +85,8 @@ function User({ visit, user, memberships, days, history, atClerk }: UserProps) {
         <Figure name="State" tone={user.banned === true ? "bad" : user.locked === true ? "warn" : "good"}>
           {user.banned === true ? "banned" : user.locked === true ? "locked" : "active"}
         </Figure>
-        {(["created_at", "updated_at", "last_active_at", "last_sign_in_at"] as const).map((name) => (
-          <Figure name={name.replace(/_at$/, "").replaceAll("_", " ")}>
+        {TIMES.map(([name, label]) => (
+          <Figure name={label}>
             <Time at={time(name)} nowMs={nowMs} />
           </Figure>
         ))}
@@ -116,15 +123,20 @@ function User({ visit, user, memberships, days, history, atClerk }: UserProps) {
       </Panel>
       <details class="panel">
         <summary>The whole user, as the API answers</summary>
-        <pre>{prettyJson(user)}</pre>
+        <pre tabindex={0}>{prettyJson(user)}</pre>
       </details>
     </>
   );
 }
 
 function DoneNotice({ done }: { done: string }) {
-  const said = actionNamed(done)?.done ?? (Object.hasOwn(DONE, done) ? DONE[done] : undefined);
-  return said === undefined ? null : <Notice tone="good">{said} Clerk has confirmed it.</Notice>;
+  const action = actionNamed(done);
+  const said = action
+    ? `${action.done} Clerk has confirmed it.`
+    : Object.hasOwn(DONE, done)
+      ? DONE[done]
+      : undefined;
+  return said === undefined ? null : <Notice tone="good">{said}</Notice>;
 }
 
 /** What the key may do. The routes refuse whatever it may not. */

@@ -22,6 +22,9 @@ import { type Found, PAGE_ROWS, Results } from "./user-results.js";
 const ALWAYS = ["id", "first_name", "last_name", "username", "banned", "locked"];
 const EXPORTS = { csv: "text/csv", ndjson: "application/x-ndjson" } as const;
 
+/** The id of the form, by which htmx says what was changed. */
+const FORM = "users-form";
+
 /** Users by search and filter, and their export. */
 export const usersPage: Page = {
   ...{ path: "users", title: "Users", letter: "u", scope: "users:read" },
@@ -31,6 +34,11 @@ export const usersPage: Page = {
         const visit = visitOf(c);
         const list = readUserList(visit.query, visit);
         const found = await search(visit, list);
+        if (c.req.header("HX-Request") === "true") {
+          // What is typed replaces the address, so that going back doesn't walk through letters.
+          const how = c.req.header("HX-Trigger") === FORM ? "hx-push-url" : "hx-replace-url";
+          c.get("headers")[how] = address(visit, "users", paramsOfUserList(list));
+        }
         const status = found.isOk ? 200 : statusOf(found);
         return show(c, {
           title: "Users",
@@ -83,7 +91,7 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
         method="get"
         class="panel"
         {...{ "hx-get": whole, "hx-target": "#users", "hx-select": "#users", "hx-swap": "outerHTML" }}
-        {...{ "hx-push-url": "true", "hx-trigger": "submit, change from:#builder" }}
+        {...{ id: FORM, "hx-trigger": "submit, change from:#builder" }}
       >
         <div class="row">
           <label class="hidden" for="q">
@@ -93,12 +101,7 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
             {...{ id: "q", type: "search", name: "q", value: list.search, autocomplete: "off" }}
             placeholder="Name, address, phone, id …"
             {...{ "hx-get": whole, "hx-trigger": "input changed delay:150ms", "hx-include": "closest form" }}
-            {...{
-              "hx-target": "#results",
-              "hx-select": "#results",
-              "hx-replace-url": "true",
-              "hx-push-url": "false",
-            }}
+            {...{ "hx-target": "#results", "hx-select": "#results" }}
             {...{ "hx-sync": "this:replace" }}
           />
           <button type="submit">Search</button>
@@ -125,8 +128,10 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
 
 /** Columns and order. */
 function Options({ list }: { list: UserList }) {
-  const names = [...FIELD_NAMES].filter((name) => name !== "id");
-  const others = list.columns.filter((name) => !(names as string[]).includes(name));
+  const fields: readonly string[] = FIELD_NAMES;
+  const others = list.columns.filter((name) => !fields.includes(name));
+  // Those that are shown come first, in their order, which is sent back so.
+  const names = [...new Set([...list.columns, ...fields])].filter((name) => fields.includes(name));
   return (
     <details>
       <summary>Columns and order</summary>
@@ -161,52 +166,56 @@ function WrittenFilter({ visit, list }: { visit: Visit; list: UserList }) {
   const { json, scim } = languagesOf(list.filter);
   const params = paramsOfUserList(list, { cursor: null, isCountedExactly: false });
   return (
-    <details class="panel" open={list.textProblem !== null || list.rows === null}>
-      <summary>The filter as JSON and SCIM, and as a link</summary>
-      <dl class="pairs">
-        <dt>JSON</dt>
-        <dd>
-          <code id="filter-json">{json}</code>
-        </dd>
-        <dt>SCIM</dt>
-        <dd>
-          {"text" in scim ? (
-            <code id="filter-scim">{scim.text === "" ? "(none: everybody)" : scim.text}</code>
-          ) : (
-            <span class="quiet">{scim.inexpressible}</span>
+    <section class="panel" aria-label="The filter in words">
+      {json !== "{}" && (
+        <dl class="pairs">
+          <dt>JSON</dt>
+          <dd>
+            <code id="filter-json">{json}</code>
+          </dd>
+          <dt>SCIM</dt>
+          <dd>
+            {"text" in scim ? (
+              <code id="filter-scim">{scim.text}</code>
+            ) : (
+              <span class="quiet">{scim.inexpressible}</span>
+            )}
+          </dd>
+          <dt>Link</dt>
+          <dd>
+            <a id="filter-link" href={address(visit, "users", params)}>
+              This list, to be kept or sent
+            </a>
+          </dd>
+        </dl>
+      )}
+      <details open={list.textProblem !== null || list.rows === null}>
+        <summary>Write a filter by hand, in JSON or SCIM</summary>
+        <form action={visit.link("users")} method="get">
+          {[...paramsOfUserList(list, { rows: null, text: "", cursor: null })].map(([name, value]) => (
+            <input type="hidden" name={name} value={value} />
+          ))}
+          <label>
+            The filter
+            <textarea
+              name="filter"
+              rows={3}
+              spellcheck={false}
+              {...(list.textProblem === null
+                ? {}
+                : { "aria-invalid": true, "aria-describedby": "filter-problem" })}
+            >
+              {list.text === "" ? (json === "{}" ? "" : json) : list.text}
+            </textarea>
+          </label>
+          {list.textProblem !== null && (
+            <p class="row-problem" id="filter-problem" role="alert">
+              {list.textProblem}
+            </p>
           )}
-        </dd>
-        <dt>Link</dt>
-        <dd>
-          <a id="filter-link" href={address(visit, "users", params)}>
-            This list, to be kept or sent
-          </a>
-        </dd>
-      </dl>
-      <form action={visit.link("users")} method="get">
-        {[...paramsOfUserList(list, { rows: null, text: "", cursor: null })].map(([name, value]) => (
-          <input type="hidden" name={name} value={value} />
-        ))}
-        <label>
-          Write it by hand, in JSON or SCIM
-          <textarea
-            name="filter"
-            rows={3}
-            spellcheck={false}
-            {...(list.textProblem === null
-              ? {}
-              : { "aria-invalid": true, "aria-describedby": "filter-problem" })}
-          >
-            {list.text === "" ? (json === "{}" ? "" : json) : list.text}
-          </textarea>
-        </label>
-        {list.textProblem !== null && (
-          <p class="row-problem" id="filter-problem" role="alert">
-            {list.textProblem}
-          </p>
-        )}
-        <button type="submit">Use this filter</button>
-      </form>
-    </details>
+          <button type="submit">Use this filter</button>
+        </form>
+      </details>
+    </section>
   );
 }

@@ -115,6 +115,7 @@ function Row({ row, n, problem }: { row: FilterRow; n: number; problem: string |
       {row.field !== "" && (
         <button
           type="submit"
+          id={`${id}-remove`}
           name="remove"
           value={String(n)}
           class="plain"

@@ -12,7 +12,7 @@ export function JsonView({ name, value }: { name: string; value: unknown }) {
       </ul>
       <details>
         <summary>Raw</summary>
-        <pre>{prettyJson(value)}</pre>
+        <pre tabindex={0}>{prettyJson(value)}</pre>
       </details>
     </>
   );
