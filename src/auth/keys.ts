@@ -6,6 +6,8 @@ import { CLERK_SECRET_KEY_SCOPES, SCOPES, type Scope } from "./scopes.js";
 /** The caller of a request. Its name is logged, its key never. */
 export interface Principal {
   readonly name: string;
+  /** Absent for the keys of the environment. */
+  readonly id?: string;
   readonly scopes: ReadonlySet<Scope>;
   /** Absent for the keys of the environment: they are the operator's own and have no limits. */
   readonly limiter?: Limiter;

@@ -84,7 +84,7 @@ export function createStoredKeys(options: {
       limiter = createLimiter(limits, now);
       limiters.set(id, limiter);
     }
-    return { name, scopes: new Set(scopes.filter(isScope)), limiter };
+    return { id, name, scopes: new Set(scopes.filter(isScope)), limiter };
   }
 
   return {

@@ -6,6 +6,7 @@ import type { ErrorCode } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import type { Scrape } from "../observability/scrape.js";
 import type { ReadUserHistory } from "../operations/user-history.js";
+import { auditChanges } from "./audit.js";
 import { type AnswerByClerkDeps, createAnswerByClerk } from "./clerk-answer.js";
 import { type DashboardDeps, dashboardRoutes } from "./dashboard/dashboard.js";
 import type { AskApp } from "./dashboard/visit/api.js";
@@ -88,6 +89,7 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
     .route("/", metricsRoutes(deps.scrape, openOrWithKey))
     .route("/", apiDocsRoutes(openOrWithKey))
     .use(withKey)
+    .use(auditChanges(deps.log))
     .route("/", mcpRoutes({ log: deps.log, askApp }))
     .use("/mirror/*", whileDatabaseAnswers(availability))
     .route("/", adminRoutes(deps.admin))

@@ -7,6 +7,7 @@ import { gone } from "../lib/shares.js";
 import type { WriteThrough } from "../sync/answers/write-through.js";
 import type { Forwarder } from "../upstream/forward.js";
 import { askerOf } from "./asker.js";
+import { idsInAnswer } from "./audit.js";
 import { createBytesInFlight } from "./raw-body.js";
 import { requestTarget } from "./request-target.js";
 import { type HttpEnv, JSON_TYPE, respond } from "./respond.js";
@@ -62,6 +63,7 @@ function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): An
       path: route.path,
       search: requestTarget(c).search,
       headers: request.headers,
+      requestId: c.get("requestId"),
       body: hasBody(request.headers) ? request.body : null,
       ...(signal && { signal }),
       ...(key !== undefined && route.scope === "users:read" && { reader: key }),
@@ -71,6 +73,8 @@ function answerWith({ forward, writeThrough, positions }: AnswerByClerkDeps): An
       throw error;
     });
     c.set("readFrom", "clerk");
+    if (by === "write" && route.id === null && answer.status < 300)
+      c.set("changedIds", idsInAnswer(answer.body));
     const isApplied = await writeThrough.applyAnswer(route.effect, answer, by);
     // The write is committed. If its version can't be read, the answer is sent without the header rather than not at
     // all.

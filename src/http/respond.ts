@@ -24,6 +24,8 @@ export interface HttpEnv {
     startedAtMs: number;
     /** Where the answer was read from, if that is worth telling. */
     readFrom?: ReadFrom;
+    /** What was changed, where the path doesn't say it. */
+    changedIds?: readonly string[];
     /** How a streamed answer ended. Never rejects. Set by `respondStream`. */
     streamEnd?: Promise<StreamEnd>;
   };

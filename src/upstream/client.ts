@@ -263,12 +263,13 @@ function failureOf({ status, headers, body }: UpstreamResponse): AppError {
   const retryAfterSeconds = retryMs === null ? undefined : Math.ceil(Math.min(retryMs, DAY_MS) / 1000);
   const details = retryAfterSeconds === undefined ? {} : { retryAfterSeconds };
   if (status === 429) return new AppError("rate_limited", "Clerk's rate limit is reached.", details);
-  const { message } = clerkErrorOf(body);
-  return new AppError(
-    "upstream_unavailable",
-    `Clerk answered ${status}${message ? `: ${message}` : ""}.`,
-    details,
-  );
+  const { code, message } = clerkErrorOf(body);
+  // What is logged has Clerk's code at most: its words may quote an address or a name.
+  const reason = code !== null && /^[a-z_]{1,80}$/.test(code) ? ` (${code})` : "";
+  return new AppError("upstream_unavailable", `Clerk answered ${status}${reason}.`, {
+    ...details,
+    ...(message && { longMessage: `Clerk answered ${status}: ${message}` }),
+  });
 }
 
 /** A key that Clerk refuses, or a redirection, won't get better by asking again: whoever configured it must know. */

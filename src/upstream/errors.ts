@@ -22,14 +22,16 @@ export function isClerkError(body: Buffer): boolean {
   return errorsOf(parseJson(body)) !== null;
 }
 
-/** A body in Clerk's shape for an error of something that stands before Clerk and sent none. */
-export function synthesisedError(status: number): Buffer {
+/** A body in Clerk's shape for an error of something that stands before Clerk and sent none. It has our id of the request. */
+export function synthesisedError(status: number, requestId: string | undefined): Buffer {
   const [code, message] = SYNTHESISED[status] ?? [
     status < 500 ? "bad_request" : "internal_clerk_error",
     `HTTP ${status}`,
   ];
   const long_message = `${message}. The answer came without details (status ${status}).`;
-  return Buffer.from(JSON.stringify({ errors: [{ message, long_message, code }] }));
+  return Buffer.from(
+    JSON.stringify({ errors: [{ message, long_message, code }], clerk_trace_id: requestId }),
+  );
 }
 
 const SYNTHESISED: Record<number, [code: string, message: string]> = {

@@ -15,6 +15,8 @@ export interface ForwardRequest {
   headers: Headers;
   body: ReadableStream<Uint8Array> | null;
   signal?: AbortSignal;
+  /** What the request is called in the log. */
+  requestId?: string;
   /**
    * The key on whose behalf something is read. Absent for a write, and for requests that need the secret key's
    * rights.
@@ -61,6 +63,7 @@ export function createForwarder(upstream: Pick<Upstream, "send">, places: Places
     body,
     signal,
     reader,
+    requestId,
   }: ForwardRequest): Promise<ForwardAnswer> {
     const arriving = body && watched(body);
     const sent = { method, path, search, headers: requestHeaders(headers), body: arriving?.body ?? null };
@@ -76,7 +79,7 @@ export function createForwarder(upstream: Pick<Upstream, "send">, places: Places
     const received = responseHeaders(answer.headers);
     if (answer.status < 400 || isClerkError(answer.body)) return { ...answer, headers: received };
     received.set("content-type", "application/json");
-    return { ...answer, headers: received, body: synthesisedError(answer.status) };
+    return { ...answer, headers: received, body: synthesisedError(answer.status, requestId) };
   }
 
   return async (request) => {

@@ -93,7 +93,7 @@ export function dashboardRoutes(
     const path = c.req.path.slice(BASE.length + 1);
     setVisit(c, {
       ...outside(c),
-      api: createApi(ask, key),
+      api: createApi(ask, key, c.get("requestId")),
       ...{ name: principal.name, scopes: principal.scopes, path, page: path.split("/")[0] ?? "" },
       isReadOnly: !(["users:write", "admin", "proxy"] as const).some((scope) => principal.scopes.has(scope)),
       isStillAllowed: async () => (await principalOf(cookie)) !== null,

@@ -53,7 +53,9 @@ export function adminRoutes({ configuration, status, reconciler }: AdminDeps): H
     .get("/mirror/config", admin, (c) => respondJson(c, { data: configuration() }))
     .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES), async (c) => {
       const { mode } = parseReconcileBody(await c.req.text());
-      return respondJson(c, { run_id: await reconciler.start(mode) }, 202);
+      const run_id = await reconciler.start(mode);
+      c.set("changedIds", [run_id]);
+      return respondJson(c, { run_id }, 202);
     })
     .get("/mirror/runs/:id", admin, async (c) => {
       const id = c.req.param("id");

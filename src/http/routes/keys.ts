@@ -32,7 +32,9 @@ export function keyRoutes({ list, create, revoke }: KeyDeps): Hono<HttpEnv> {
     .post("/mirror/keys", admin, limitBody(MAX_BODY_BYTES), async (c) => {
       const { name, scopes, rate, in_flight } = await wantedOf(c);
       for (const scope of scopes) demandScope(c.get("principal").scopes, scope);
-      return respondJson(c, await create({ name, scopes, rate, inFlight: in_flight }), 201);
+      const made = await create({ name, scopes, rate, inFlight: in_flight });
+      c.set("changedIds", [made.id]);
+      return respondJson(c, made, 201);
     })
     .delete("/mirror/keys/:id", admin, async (c) => {
       const id = c.req.param("id");

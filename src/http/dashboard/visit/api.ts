@@ -36,12 +36,14 @@ export interface Api {
 /** No address of this kind is ever asked: the request doesn't leave the process. */
 const ORIGIN = "http://mirror.internal";
 
-export function createApi(ask: AskApp, key: string, signal?: AbortSignal): Api {
+export function createApi(ask: AskApp, key: string, requestId: string): Api {
   const raw: Api["raw"] = async (path, { method = "GET", body, headers = {} } = {}) => {
     const request = new Request(`${ORIGIN}${path}`, {
       method,
       headers: {
         authorization: `Bearer ${key}`,
+        // By it the lines that these questions leave in the log are found from the page's own.
+        "x-request-id": requestId,
         // What is forwarded to Clerk has a body only where its length is told.
         ...(body === undefined
           ? {}
@@ -49,7 +51,6 @@ export function createApi(ask: AskApp, key: string, signal?: AbortSignal): Api {
         ...headers,
       },
       ...(body === undefined ? {} : { body }),
-      ...(signal ? { signal } : {}),
     });
     return ask(request, { isInProcess: true });
   };
