@@ -1,7 +1,5 @@
 // Covers src/config/{values,variables}.ts
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { explainConfig } from "../../src/config/explain.js";
 import { aboutOf, secretNames, variableNames } from "../../src/config/variables.js";
@@ -54,9 +52,4 @@ describe("an explained configuration", () => {
     expect(all.get("CLERK_API_URL")?.value).toBe("•••• (can't be read)");
     for (const name of secretNames) expect(aboutOf(name).isSecret).toBe(true);
   });
-});
-
-test("the README names every variable", () => {
-  const readme = readFileSync(join(import.meta.dirname, "../../README.md"), "utf8");
-  expect(variableNames.filter((name) => !readme.includes(`\`${name}\``))).toEqual([]);
 });
