@@ -147,6 +147,20 @@
     each(detail.elt, "[data-chart]:not(.drawn)", draw);
     refreshTimes();
   });
+  // What somebody typed while an answer was on its way survives it.
+  let typed = null;
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { activeElement: field } = document;
+    typed = field?.id && field.matches("input, textarea") && detail.target.contains(field) ? field : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const field = typed && document.getElementById(typed.id);
+    if (field && field !== typed && field.type === typed.type && field.value !== typed.value) {
+      field.value = typed.value;
+      field.setSelectionRange?.(typed.selectionStart, typed.selectionEnd);
+    }
+    typed = null;
+  });
   // A session that has ended answers with the sign-in page.
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     if (detail.xhr.status === 401) window.location.reload();
