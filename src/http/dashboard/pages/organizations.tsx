@@ -2,7 +2,7 @@ import type { ListedOrganization, Member, OrganizationDetail, Placed } from "../
 import { BASE } from "../assets/base.js";
 import { nameOf } from "../model/clerk-user.js";
 import { growthOf } from "../model/growth.js";
-import { count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
+import { count, Empty, Figure, Figures, Notice, OfNumbers, Panel, Table, Time } from "../parts/basics.js";
 import { Chart } from "../parts/chart.js";
 import { JsonView } from "../parts/json-view.js";
 import { organizationPath, userPath } from "../parts/links.js";
@@ -83,7 +83,10 @@ function Organizations({ visit, found }: { visit: Visit; found: Answer<Placed<Li
               </Empty>
             )
           ) : (
-            <Table caption="Organizations" head={["organization", "slug", "members", "created"]}>
+            <Table
+              caption="Organizations"
+              head={["organization", "slug", <OfNumbers>members</OfNumbers>, "created"]}
+            >
               {found.body.data.map(({ id, name, slug, members, created_at }) => (
                 <tr>
                   <td>

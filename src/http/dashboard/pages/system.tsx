@@ -2,7 +2,18 @@ import type { ShownVariable } from "../../routes/admin.js";
 import { BASE } from "../assets/base.js";
 import { type Sample, samplesOf } from "../model/scrape.js";
 import type { ShownStatus } from "../model/status.js";
-import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
+import {
+  Badge,
+  count,
+  Empty,
+  Figure,
+  Figures,
+  Notice,
+  OfNumbers,
+  Panel,
+  Table,
+  Time,
+} from "../parts/basics.js";
 import { type Visit, visitOf } from "../visit/visit.js";
 import type { Page } from "./page.js";
 
@@ -104,7 +115,10 @@ function Pools({ samples }: { samples: readonly Sample[] }) {
       {pools.length === 0 ? (
         <Empty title="Nothing is told of pools">This key may not read /metrics here (OPEN_ROUTES).</Empty>
       ) : (
-        <Table caption="Connections to Postgres by pool" head={["pool", ...columns]}>
+        <Table
+          caption="Connections to Postgres by pool"
+          head={["pool", ...columns.map((column) => <OfNumbers>{column.replaceAll("_", " ")}</OfNumbers>)]}
+        >
           {pools.map((pool) => (
             <tr>
               <td>{pool}</td>
@@ -135,7 +149,7 @@ function Waiting({ samples }: { samples: readonly Sample[] }) {
       {queues.length === 0 ? (
         <Empty title="Nothing is told of queues">They are part of /metrics.</Empty>
       ) : (
-        <Table caption="What waits" head={["queue", "waiting"]}>
+        <Table caption="What waits" head={["queue", <OfNumbers>waiting</OfNumbers>]}>
           {queues.map(({ name, labels, value }) => (
             <tr>
               <td>
@@ -202,7 +216,7 @@ function Webhooks({ outcomes }: { outcomes: Readonly<Record<string, number>> }) 
           Add an endpoint in Clerk's dashboard that leads to <code>/webhooks/clerk</code>.
         </Empty>
       ) : (
-        <Table caption="Webhooks by outcome" head={["outcome", "messages"]}>
+        <Table caption="Webhooks by outcome" head={["outcome", <OfNumbers>messages</OfNumbers>]}>
           {rows.map(([outcome, n]) => (
             <tr>
               <td>{outcome.replaceAll("_", " ")}</td>

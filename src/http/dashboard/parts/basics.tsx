@@ -94,6 +94,9 @@ export const Figure = ({
 
 export const Figures = ({ children }: { children?: Child }) => <dl class="figures">{children}</dl>;
 
+/** The head of a column of numbers, above them. */
+export const OfNumbers = ({ children }: { children?: Child }) => <span class="number">{children}</span>;
+
 /** A table that scrolls inside of its own box where the screen is narrow. */
 export function Table({
   caption,

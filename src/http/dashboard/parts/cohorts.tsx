@@ -1,4 +1,4 @@
-import { count, Empty, Table } from "./basics.js";
+import { count, Empty, OfNumbers, Table } from "./basics.js";
 
 /** As `POST /mirror/users/retention` has it. */
 export interface ShownCohort {
@@ -16,7 +16,12 @@ export function Cohorts({ cohorts }: { cohorts: readonly ShownCohort[] }) {
   return (
     <Table
       caption="Retention by week of sign-up"
-      head={["week of", "users", ...Array.from({ length: periods }, (_, n) => `+${n}`)]}
+      head={[
+        "week of",
+        ...["users", ...Array.from({ length: periods }, (_, n) => `+${n}`)].map((name) => (
+          <OfNumbers>{name}</OfNumbers>
+        )),
+      ]}
     >
       {rows.map(({ cohort, users, active }) => (
         <tr>

@@ -59,7 +59,7 @@ describe("a user, in a browser", () => {
     await page.getByRole("heading", { level: 1, name: "Ban " }).waitFor();
     expect(mirror.sandbox.clerk.user(userId)).toMatchObject({ banned: false });
     await page.getByRole("button", { name: "Ban", exact: true }).click();
-    await page.getByRole("link", { name: "Unban …" }).waitFor();
+    await page.getByRole("link", { name: "Lift the ban …" }).waitFor();
     expect(mirror.sandbox.clerk.user(userId)).toMatchObject({ banned: true });
     expect(guest.complaints).toEqual([]);
   });

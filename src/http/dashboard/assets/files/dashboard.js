@@ -26,6 +26,11 @@
   setInterval(refreshTimes, 5000);
 
   const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // In seconds, as uPlot has times.
+  const DAYS = [1, 2, 7, 14, 28, 91, 182, 364].map((days) => days * 86400);
+  const SHORT = new Intl.NumberFormat("en", { notation: "compact" });
+  const DAY = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
+  const dayOf = (at) => DAY.format(at * 1000);
   const draw = (figure) => {
     const { keys, series } = JSON.parse(figure.dataset.chart);
     if (!window.uPlot || keys.length < 2) return;
@@ -48,8 +53,10 @@
         tzDate: (ts) => window.uPlot.tzDate(new Date(ts * 1000), "Etc/UTC"),
         scales: { x: { time: areDays }, y: { range: (_, __, most) => [0, Math.max(1, most * 1.05)] } },
         axes: [
-          { ...axis, ...(areDays ? {} : { values: (_, at) => at.map((n) => keys[n] ?? "") }) },
-          { ...axis, size: 48 },
+          areDays
+            ? { ...axis, space: 60, incrs: DAYS, values: (_, at) => at.map(dayOf) }
+            : { ...axis, values: (_, at) => at.map((n) => keys[n] ?? "") },
+          { ...axis, size: 48, values: (_, at) => at.map((n) => SHORT.format(n)) },
         ],
         series: [
           areDays
@@ -142,7 +149,11 @@
     }
   });
 
-  document.addEventListener("DOMContentLoaded", () => prepare(document));
+  document.addEventListener("DOMContentLoaded", () => {
+    prepare(document);
+    // Where the navigation is wider than the screen.
+    document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     each(detail.elt, "[data-chart]:not(.drawn)", draw);
     refreshTimes();
