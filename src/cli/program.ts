@@ -4,7 +4,7 @@ import { changesCommand } from "./changes.js";
 import { completionCommand } from "./completion.js";
 import { configCommand } from "./config.js";
 import { deadLettersCommand } from "./dead-letters.js";
-import { demoCommand } from "./demo.js";
+import { demoCommand } from "./demo/demo.js";
 import { doctorCommand } from "./doctor.js";
 import { eraseCommand } from "./erase.js";
 import { keysCommand } from "./keys.js";

@@ -7,6 +7,7 @@ interface Flags {
   users: number;
   organizations: number;
   seed: number;
+  historyDays: number;
   clock?: number;
   loneSurrogates?: boolean;
   secretKey: string;
@@ -29,6 +30,7 @@ export function sandboxCommand(): Command {
     .option("--users <n>", "how many people it starts with", whole, 5000)
     .option("--organizations <n>", "how many organizations", whole, 40)
     .option("--seed <n>", "the same seed gives the same people", whole, 1)
+    .option("--history-days <n>", "so many days up to now have a history of sign-ups and visits", whole, 0)
     .option("--clock <ms>", "start a virtual clock: ids and times are then reproducible", whole)
     .option("--lone-surrogates", "broken text in some metadata, which strict clients can't read")
     .option("--secret-key <key>", "the key it takes", "sk_test_sandbox")
@@ -53,6 +55,7 @@ async function runSandbox(flags: Flags): Promise<void> {
     users: flags.users,
     organizations: flags.organizations,
     seed: flags.seed,
+    historyDays: flags.historyDays,
     secretKey: flags.secretKey,
     loneSurrogates: flags.loneSurrogates === true,
     ...(flags.clock !== undefined && { clockMs: flags.clock }),

@@ -34,6 +34,8 @@ export interface SandboxOptions {
   /** The number from which the first person's identifiers are made. Default 0. */
   firstPerson?: number;
   seed?: number;
+  /** So many days up to now have a history of sign-ups and visits. Without: sign-ups over four years, and no visits. */
+  historyDays?: number;
   /** Whether some people have halves of surrogate pairs in their metadata, which strict clients can't parse. */
   loneSurrogates?: boolean;
   /** When given, the sandbox has a virtual clock that starts here, so that ids and times are reproducible. */
@@ -88,6 +90,7 @@ export async function startSandbox(options: SandboxOptions = {}) {
     users: options.users ?? 0,
     organizations: options.organizations ?? 0,
     firstPerson: options.firstPerson ?? 0,
+    historyDays: options.historyDays ?? 0,
     loneSurrogates: options.loneSurrogates,
   });
   if (options.webhook) sender.setEndpoint(options.webhook);
@@ -100,7 +103,12 @@ export async function startSandbox(options: SandboxOptions = {}) {
     setCount: counted.setLag,
     setCountIgnores: listing.setCountIgnores,
   };
-  const traffic = createTraffic(store, users, organizations);
+  const traffic = createTraffic({
+    ...{ store, users, organizations },
+    loseNext() {
+      sender.faults.drop = 1;
+    },
+  });
   const requests: SandboxRequest[] = [];
   let onListPage: (query: URLSearchParams) => void = () => {};
 

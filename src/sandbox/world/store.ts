@@ -11,6 +11,8 @@ export interface Store {
   readonly secrets: Map<string, Secrets>;
   readonly organizations: Map<string, Organization>;
   readonly memberships: Map<string, Membership>;
+  /** The days since 1970, UTC, on which people came before the sandbox began, in order. Empty without a history. */
+  readonly visits: Map<string, readonly number[]>;
   /** Sends an event to the listener, which is the webhook sender. */
   emit(event: ClerkEvent): void;
   /** Tells of a change of a user that makes no event. */
@@ -33,6 +35,7 @@ export function createStore(clock: SandboxClock, random: Random, { onEvent, onCh
     secrets: new Map(),
     organizations: new Map(),
     memberships: new Map(),
+    visits: new Map(),
     version: 0,
     emit(event) {
       const { type, data } = event;

@@ -31,6 +31,14 @@ const turnOff = (sql: Sql) =>
       where active > 0 or active_complete or active_counted is not null`;
   });
 
+/**
+ * Says that the history of activity reaches further back than the mirror has run. Whoever says so has applied every visit since then.
+ * Changes nothing where no history is kept.
+ */
+export async function reachBackTo(sql: Sql, sinceMs: number): Promise<void> {
+  await sql`update mirror_data.upstream set activity_since = ${sinceMs}::bigint where activity_since > ${sinceMs}::bigint`;
+}
+
 /** Whoever commits a change meanwhile waits for one batch. */
 const BATCH = 2000;
 
