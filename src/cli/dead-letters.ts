@@ -5,12 +5,12 @@ import { createCommitPositions } from "../db/connection/commit-position.js";
 import type { Sql } from "../db/connection/sql.js";
 import { AppError } from "../lib/errors.js";
 import { createFieldPolicy } from "../lib/field-policy/policy.js";
+import { letterContent } from "../lib/letter-content.js";
 import type { Store } from "../runtime/store.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
 import { createIngest } from "../sync/webhooks/ingest.js";
 import { createReplay } from "../sync/webhooks/replay.js";
 import { commandLogger, withStore } from "./context.js";
-import { letterContent } from "./letter-content.js";
 import { print, table, when } from "./output.js";
 
 interface Flags {

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { hidePrivateMetadata } from "../lib/private-metadata.js";
+import { hidePrivateMetadata } from "./private-metadata.js";
 
 /** The content of a dead letter, as a person may see it. Both are null when it may not be shown. */
 export interface LetterContent {

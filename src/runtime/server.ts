@@ -32,8 +32,9 @@ import { createUserQueries } from "../query/users.js";
 import { createReadThrough } from "../sync/answers/read-through.js";
 import { createUnapplied } from "../sync/answers/unapplied.js";
 import { createWriteThrough } from "../sync/answers/write-through.js";
-import { dropDeadLetters, listDeadLetters } from "../sync/ledger/dead-letters.js";
-import { findRun, latestRuns, type OnProgress } from "../sync/ledger/runs.js";
+import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
+import { findRun, latestRuns, type OnProgress, stopRun } from "../sync/ledger/runs.js";
+import { loadWindows } from "../sync/ledger/windows.js";
 import { createHistoryMarking } from "../sync/upkeep/history-marking.js";
 import { createUpkeep } from "../sync/upkeep/plans-and-index.js";
 import { createRetention } from "../sync/upkeep/retention.js";
@@ -164,10 +165,17 @@ async function serve(
         pace: recent.read,
         lastRuns: (limit) => latestRuns(database.readers.points, limit),
       }),
-      reconciler: { start: leader.enqueue, run: (id) => findRun(database.readers.points, id) },
+      reconciler: {
+        start: leader.enqueue,
+        run: (id) => findRun(sql, id),
+        list: (limit, selection) => latestRuns(database.readers.points, limit, selection),
+        windows: (id) => loadWindows(database.readers.points, id),
+        stop: (id, by) => stopRun(sql, id, { by, nowMs: clock.now() }),
+      },
     },
     deadLetters: {
       list: (limit) => listDeadLetters(sql, limit),
+      find: (id) => findDeadLetter(sql, id),
       replay: createReplay({ sql, ingest }),
       drop: async (id) => (await dropDeadLetters(sql, [id])) > 0,
     },

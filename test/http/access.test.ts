@@ -61,7 +61,11 @@ const routes: [method: string, path: string, scope: Scope | "open"][] = [
   ["GET", "/mirror/status", "admin"],
   ["POST", "/mirror/reconcile", "admin"],
   ["GET", "/mirror/runs/run_1", "admin"],
+  ["GET", "/mirror/runs", "admin"],
+  ["GET", "/mirror/runs/run_1/windows", "admin"],
+  ["POST", "/mirror/runs/run_1/stop", "admin"],
   ["GET", "/mirror/dead-letters", "admin"],
+  ["GET", "/mirror/dead-letters/walk%3Auser_1", "admin"],
   ["POST", "/mirror/dead-letters/walk%3Auser_1/replay", "admin"],
   ["DELETE", "/mirror/dead-letters/walk%3Auser_1", "admin"],
 ];

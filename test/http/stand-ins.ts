@@ -6,6 +6,7 @@ import { createRequestLog } from "../../src/http/request-observer.js";
 import { createWebhookReceiver, type WebhookDeps } from "../../src/http/webhook-receiver.js";
 import { silentLogger } from "../../src/observability/logger.js";
 import type { Run } from "../../src/sync/ledger/runs.js";
+import { START } from "../../src/sync/ledger/windows.js";
 
 export const SECRET_KEY = "sk_test_stand_in";
 export const MIRROR_KEY = "um_stand_in";
@@ -153,10 +154,20 @@ export function standInApp(overrides: Overrides = {}) {
           return "run_1";
         },
         run: async (id) => (id === RUN.id ? RUN : null),
+        list: async (limit, selection) => {
+          asked.push(["runs", limit, selection]);
+          return [RUN];
+        },
+        windows: async () => [{ position: 0, afterMs: null, beforeMs: 9, checkpoint: START }],
+        async stop(id, by) {
+          asked.push(["stop", id, by]);
+          return "stopped";
+        },
       },
     },
     deadLetters: {
       list: async () => [LETTER],
+      find: async (id) => (id === LETTER.id ? LETTER : null),
       async replay(id) {
         asked.push(["replay", id]);
         return id === LETTER.id ? "applied" : null;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { letterContent } from "../../src/cli/letter-content.js";
+import { letterContent } from "../../src/lib/letter-content.js";
 
 const hidden = (payload: Buffer) => letterContent(payload, { showPrivate: false });
 const whole = (payload: Buffer) => letterContent(payload, { showPrivate: true });

@@ -21,7 +21,7 @@ export function introduction({ url, sandbox, apiKey, traffic, databaseUrl }: Int
     databaseUrl && isOnPath("psql")
       ? `
 
-In SQL (docs/decisions/sql.md):
+In SQL (docs/sql.md):
 
   psql "${databaseUrl}" -c "select day, users, created, active from mirror.daily_users order by day desc limit 7"`
       : "";

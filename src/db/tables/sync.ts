@@ -191,6 +191,8 @@ export const runs = mirrorData.table(
     rolling: boolean("rolling").notNull().default(false),
     /** How often it was begun. A run that its process doesn't survive is given up at last. */
     attempts: integer("attempts").notNull().default(0),
+    /** The name of the key by which a person stopped it. Null: nobody did; where `state` is `stopped`, PURGE_LIMIT did. */
+    stoppedBy: text("stopped_by"),
     /** The first users that were found to differ, by reason. */
     differenceIds: jsonb("difference_ids").notNull().default({}),
   },

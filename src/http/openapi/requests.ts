@@ -6,8 +6,8 @@ import { LOOKUP_KEYS, MOST_KEYS } from "../../query/language/lookup-request.js";
 import { DEFAULT_ORDER, MOST_ORDERS } from "../../query/language/orders.js";
 import { MOST_FIELDS } from "../../query/language/projection.js";
 import { MOST_LIMIT, USUAL_LIMIT } from "../../query/language/request.js";
-import { reconcileBody } from "../routes/admin.js";
 import { wantedKey } from "../routes/keys.js";
+import { reconcileBody } from "../routes/runs.js";
 import { component } from "./components.js";
 import { filter } from "./filter.js";
 

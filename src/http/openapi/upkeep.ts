@@ -37,6 +37,25 @@ export const run: z.ZodType<Run> = component(
     error: z.string().nullable(),
   }),
 );
+export const runs = component(
+  "Runs",
+  z.object({
+    data: z.array(run),
+    next: z.string().nullable().describe("As before, it leads to the next page. Null: there is none."),
+  }),
+);
+export const windows = component(
+  "Windows",
+  z.object({
+    data: z.array(
+      z.object({
+        ...{ position: count, created_after: time.nullable(), created_before: time.nullable() },
+        ...{ done: z.boolean(), begun: z.boolean() },
+      }),
+    ),
+    total: count,
+  }),
+);
 export const queuedRun = component("QueuedRun", z.object({ run_id: z.string() }));
 
 export const status: z.ZodType<Status> = component(
@@ -100,22 +119,31 @@ export const status: z.ZodType<Status> = component(
   }),
 );
 
-const deadLetter = component(
-  "DeadLetter",
+const letter = {
+  id: z.string(),
+  kind: z.enum(["user", "organization", "membership"]).nullable(),
+  type: z.string().nullable().describe("Of the webhook. Null: Clerk answered it."),
+  user_id: z.string().nullable(),
+  error: z.string(),
+  attempts: count,
+  received_at: time,
+  tried_at: time,
+};
+export const deadLetter = component(
+  "DeadLetterWithContent",
   z.object({
-    id: z.string(),
-    kind: z.enum(["user", "organization", "membership"]).nullable(),
-    type: z.string().nullable().describe("Of the webhook. Null: Clerk answered it."),
-    user_id: z.string().nullable(),
-    error: z.string(),
-    attempts: count,
-    received_at: time,
-    tried_at: time,
+    ...letter,
+    bytes: count,
+    content: z.string().nullable().describe("Null: it may not be shown to this key."),
+    content_encoding: z.enum(["utf8", "base64"]).nullable(),
+    content_cut: z.boolean().describe("Whether there is more of it."),
   }),
 );
 export const deadLetters = component(
   "DeadLetters",
-  z.object({ data: z.array(deadLetter).describe("The oldest first, 500 at most.") }),
+  z.object({
+    data: z.array(component("DeadLetter", z.object(letter))).describe("The oldest first, 500 at most."),
+  }),
 );
 const REPLAYED = ["applied", "duplicate", "stale", "ignored", "dead_lettered", "queued"] as const;
 const replayStatus: z.ZodType<ReplayStatus> = z.enum(REPLAYED);

@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
-import type { ListedDeadLetter } from "../../sync/ledger/dead-letters.js";
+import { letterContent } from "../../lib/letter-content.js";
+import type { ListedDeadLetter, StoredDeadLetter } from "../../sync/ledger/dead-letters.js";
 import type { Replay } from "../../sync/webhooks/replay.js";
 import { requireScope } from "../middleware.js";
 import { type HttpEnv, JSON_TYPE, respondJson } from "../respond.js";
@@ -9,6 +10,7 @@ import { respondStream } from "../respond-stream.js";
 export interface DeadLetterDeps {
   /** The oldest first. */
   list(limit: number): Promise<ListedDeadLetter[]>;
+  find(id: string): Promise<StoredDeadLetter | null>;
   replay: Replay;
   /** False if there was none. */
   drop(id: string): Promise<boolean>;
@@ -16,19 +18,39 @@ export interface DeadLetterDeps {
 
 const MOST_LISTED = 500;
 const PER_CHUNK = 50;
+/** Of the content, in characters. A webhook may have a mebibyte. */
+const MOST_SHOWN = 256 * 1024;
+const NOTHING = { text: null, encoding: null };
 /** What could be an id at all: no text that Postgres can't hold. */
 const LETTER_ID = /^[!-~]{1,300}$/;
 
 /**
- * Routes to look at what could not be applied, try it again, or give it up. The content itself stays in the database.
+ * Routes to look at what could not be applied, try it again, or give it up. The list doesn't say what is in them. One by itself does to
+ * those who may read users, and what is private in it to those who may read that.
  */
-export function deadLetterRoutes({ list, replay, drop }: DeadLetterDeps): Hono<HttpEnv> {
+export function deadLetterRoutes({ list, find, replay, drop }: DeadLetterDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/dead-letters", admin, (c) =>
       // Five hundred of them with long errors are a mebibyte, which nobody else should wait for.
       respondStream(c, () => listText(list), JSON_TYPE),
     )
+    .get("/mirror/dead-letters/:id", admin, async (c) => {
+      const id = idOf(c);
+      const letter = await find(id);
+      if (!letter) throw noLetter(id);
+      const { scopes } = c.get("principal");
+      const content = scopes.has("users:read")
+        ? letterContent(letter.payload, { showPrivate: scopes.has("private_metadata:read") })
+        : NOTHING;
+      return respondJson(c, {
+        ...presentLetter(letter),
+        bytes: letter.payload.byteLength,
+        content: content.text?.slice(0, MOST_SHOWN) ?? null,
+        content_encoding: content.encoding,
+        content_cut: (content.text?.length ?? 0) > MOST_SHOWN,
+      });
+    })
     .post("/mirror/dead-letters/:id/replay", admin, async (c) => {
       const id = idOf(c);
       const status = await replay(id);

@@ -1,5 +1,6 @@
 /** What runs are called in the database, in the API and in commands. */
-export type RunMode = "backfill" | "full" | "dry_run" | "incremental" | "drift" | "sweep";
+export const RUN_MODES = ["backfill", "full", "dry_run", "incremental", "drift", "sweep"] as const;
+export type RunMode = (typeof RUN_MODES)[number];
 
 /** `at_once`: from start to end. `spread`: window by window, over the whole interval within which everything is read. */
 export type Pace = "at_once" | "spread";
@@ -26,8 +27,6 @@ const KINDS = {
   drift: { task: "compare", scope: "changed", dryRun: true },
   sweep: { task: "sweep", scope: "changed", dryRun: false },
 } as const satisfies Record<RunMode, Omit<RunKind, "pace">>;
-
-export const RUN_MODES = Object.keys(KINDS) as RunMode[];
 
 /** The only place that knows what the modes mean. */
 export const kindOf = (mode: RunMode, pace: Pace = "at_once"): RunKind => ({ ...KINDS[mode], pace });

@@ -9,7 +9,8 @@ export type Phase = "users" | "indexing" | "organizations" | "memberships" | "co
 /** How far a phase has come; `total` null while it isn't known. */
 export type OnProgress = (progress: { phase: Phase; done: number; total: number | null }) => void;
 
-export type RunState = "queued" | "running" | "succeeded" | "failed" | "stopped";
+export const RUN_STATES = ["queued", "running", "succeeded", "failed", "stopped"] as const;
+export type RunState = (typeof RUN_STATES)[number];
 
 /** Why a user here differed from Clerk's: the kind of message that should have told the mirror. */
 export const REASONS = ["missed_create", "missed_update", "missed_delete"] as const;
@@ -93,13 +94,17 @@ export async function nextQueued(sql: Sql): Promise<QueuedRun | null> {
   return row ? { id: row.id, mode: row.mode, allowPurge: row.allow_purge } : null;
 }
 
-/** Also starts a run that was begun before; it keeps the moment of its first start. */
-export async function startRun(sql: Sql | Tx, id: string, nowMs: number): Promise<void> {
-  await sql`
+/**
+ * Also starts a run that was begun before; it keeps the moment of its first start. Returns whether it may be done: a person may have
+ * stopped it meanwhile.
+ */
+export async function startRun(sql: Sql | Tx, id: string, nowMs: number): Promise<boolean> {
+  const { count } = await sql`
     update mirror_data.runs
     set state = 'running', started_at = coalesce(started_at, ${nowMs}), finished_at = null, error = null,
       attempts = attempts + 1
-    where id = ${id}`;
+    where id = ${id} and stopped_by is null`;
+  return count > 0;
 }
 
 /** How far a run has come. `expected` is null while it isn't known. */
@@ -130,7 +135,40 @@ export async function finishRun(
 ): Promise<void> {
   const error = end.error && sqlText(end.error).slice(0, 2000);
   await sql`
-    update mirror_data.runs set state = ${end.state}, error = ${error}, finished_at = ${end.nowMs} where id = ${id}`;
+    update mirror_data.runs set state = ${end.state}, error = ${error}, finished_at = ${end.nowMs}
+    where id = ${id} and stopped_by is null`;
+}
+
+/** Only these end for good: the mirror begins a backfill or a sweep again until it is done. */
+const STOPPABLE: readonly RunMode[] = ["full", "incremental", "dry_run", "drift"];
+
+/** `unstoppable`: it would only be begun again. `ended`: it had ended before. */
+export type StopOutcome = "stopped" | "ended" | "unstoppable" | "unknown";
+
+/**
+ * Ends a run for good, for the person who asked by the key of this name. Whatever it has repaired stays. The process that does it
+ * notices within a second or two; nobody does one that waits.
+ */
+export async function stopRun(
+  sql: Sql,
+  id: string,
+  { by, nowMs }: { by: string; nowMs: number },
+): Promise<StopOutcome> {
+  const error = `It was stopped, by the key "${sqlText(by)}". What it had repaired by then stays.`;
+  const { count } = await sql`
+    update mirror_data.runs set state = 'stopped', stopped_by = ${sqlText(by)}, error = ${error}, finished_at = ${nowMs}
+    where id = ${id} and state in ('queued', 'running') and mode in ${sql([...STOPPABLE])}`;
+  if (count > 0) return "stopped";
+  const run = await findRun(sql, id);
+  if (!run) return "unknown";
+  const isOpen = run.state === "queued" || run.state === "running";
+  return isOpen && !STOPPABLE.includes(run.mode) ? "unstoppable" : "ended";
+}
+
+/** Whether a person has stopped it. */
+export async function isRunStopped(sql: Sql, id: string): Promise<boolean> {
+  const [row] = await sql`select from mirror_data.runs where id = ${id} and stopped_by is not null`;
+  return row !== undefined;
 }
 
 export async function findRun(sql: Sql, id: string): Promise<Run | null> {
@@ -138,9 +176,29 @@ export async function findRun(sql: Sql, id: string): Promise<Run | null> {
   return row ? present(row) : null;
 }
 
+/** Which runs are listed; null: all. */
+export interface RunSelection {
+  mode?: RunMode | null;
+  state?: RunState | null;
+  /** Only runs that found something. */
+  withDifferences?: boolean;
+  /** Only runs that were queued before the one with this id. */
+  before?: string | null;
+}
+
 /** The latest first. */
-export async function latestRuns(sql: Sql, limit: number): Promise<Run[]> {
-  const rows = await sql<RunRow[]>`${runRows(sql)} order by r.queued_at desc, r.id desc limit ${limit}`;
+export async function latestRuns(
+  sql: Sql,
+  limit: number,
+  { mode = null, state = null, withDifferences = false, before = null }: RunSelection = {},
+): Promise<Run[]> {
+  const rows = await sql<RunRow[]>`
+    ${runRows(sql)}
+    where (${mode}::text is null or r.mode = ${mode}) and (${state}::text is null or r.state = ${state})
+      and (not ${withDifferences} or r.missed_create + r.missed_update + r.missed_delete > 0)
+      and (${before}::text is null
+        or (r.queued_at, r.id) < (select b.queued_at, b.id from mirror_data.runs b where b.id = ${before}))
+    order by r.queued_at desc, r.id desc limit ${limit}`;
   return rows.map(present);
 }
 
@@ -172,11 +230,11 @@ export async function requeueInterrupted(sql: Sql | Tx, nowMs: number): Promise<
     where state = 'running' and mode <> 'backfill' and not rolling`;
 }
 
-/** How many users runs have deleted since then. */
+/** How many users runs have deleted since then. Those that PURGE_LIMIT stopped have deleted nobody. */
 export async function deletionsSince(sql: Sql, sinceMs: number): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
     select coalesce(sum(missed_delete), 0)::bigint as n from mirror_data.runs
-    where mode in ('full', 'incremental') and state <> 'stopped' and coalesce(finished_at, started_at) >= ${sinceMs}`;
+    where mode in ('full', 'incremental') and (state <> 'stopped' or stopped_by is not null) and coalesce(finished_at, started_at) >= ${sinceMs}`;
   return row?.n ?? 0;
 }
 

@@ -10,6 +10,7 @@ import { runFull } from "../reconcile/full.js";
 import { noteTrouble, stepRolling } from "../reconcile/rolling.js";
 import { createRunContext, type ReconcileDeps, type RunContext } from "../reconcile/run-context.js";
 import { runSweep } from "../reconcile/sweep.js";
+import { watchForStop } from "./stop-watch.js";
 
 export interface RunnerDeps extends ReconcileDeps {
   completeness: Completeness;
@@ -27,8 +28,8 @@ export interface ExecuteOptions {
 /** Does runs, in the process that holds the lease. */
 export interface Runner {
   /**
-   * Does one run to its end and returns it: its `state` tells how it ended. Rejects when it is stopped or the lease is
-   * lost: then the run is left as it stands, and the next holder of the lease goes on with it.
+   * Does one run to its end and returns it: its `state` tells how it ended; a person may end it early. Rejects when the signal aborts
+   * or the lease is lost: then the run is left as it stands, and the next holder of the lease goes on with it.
    */
   execute(held: HeldLease, run: QueuedRun, options: ExecuteOptions): Promise<Run>;
   /** Does the next part of a rolling run. Rejects when that failed; the part can be tried again. */
@@ -59,8 +60,10 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   async function execute(held: HeldLease, queued: QueuedRun, options: ExecuteOptions): Promise<Run> {
     const { id, mode } = queued;
-    await fenced(sql, held.fence, (tx) => startRun(tx, id, clock.now()));
-    const contextFor = begin(held, await existing(id), queued.allowPurge, options);
+    if (!(await fenced(sql, held.fence, (tx) => startRun(tx, id, clock.now())))) return existing(id);
+    const stop = watchForStop(sql, id);
+    const signal = AbortSignal.any([options.signal, stop.signal]);
+    const contextFor = begin(held, await existing(id), queued.allowPurge, { ...options, signal });
     const asked = contextFor(kindOf(mode));
     log.info({ run: id, mode }, "walk started");
     let end: Parameters<typeof finishRun>[2];
@@ -69,10 +72,15 @@ export function createRunner(deps: RunnerDeps): Runner {
       end = { state: "succeeded", error: null, nowMs: clock.now() };
     } catch (error) {
       // Stopping is no failure: the next holder of the lease goes on.
-      asked.signal.throwIfAborted();
+      options.signal.throwIfAborted();
+      held.signal.throwIfAborted();
       end = failureOf(error, clock.now());
-      log.error({ run: id, mode, err: error }, `walk ${end.state}`);
+      if (stop.signal.aborted) await asked.findings.save();
+      else log.error({ run: id, mode, err: error }, `walk ${end.state}`);
+    } finally {
+      stop.end();
     }
+    // Where a person has stopped it, it has ended already, and stays as that person left it.
     await fenced(sql, held.fence, (tx) => finishRun(tx, id, end));
     await completeness.refresh();
     const run = await existing(id);
@@ -94,7 +102,9 @@ export function createRunner(deps: RunnerDeps): Runner {
 
   async function step(held: HeldLease, runId: string, options: ExecuteOptions): Promise<void> {
     const run = await existing(runId);
-    const context = begin(held, run, false, options)(kindOf(run.mode, "spread"));
+    const stop = watchForStop(sql, runId);
+    const signal = AbortSignal.any([options.signal, stop.signal]);
+    const context = begin(held, run, false, { ...options, signal })(kindOf(run.mode, "spread"));
     try {
       if (!(await stepRolling(context))) return;
       await fenced(sql, held.fence, (tx) =>
@@ -103,7 +113,9 @@ export function createRunner(deps: RunnerDeps): Runner {
       log.info({ run: runId }, "everything was verified");
       onRunEnded(await existing(runId));
     } catch (error) {
-      context.signal.throwIfAborted();
+      options.signal.throwIfAborted();
+      held.signal.throwIfAborted();
+      if (stop.signal.aborted) return void (await context.findings.save());
       const end = failureOf(error, clock.now());
       log.error({ run: runId, err: error }, "a part of the rolling walk failed");
       if (end.state === "stopped") {
@@ -113,6 +125,8 @@ export function createRunner(deps: RunnerDeps): Runner {
         await noteTrouble(context, error);
         throw error;
       }
+    } finally {
+      stop.end();
     }
   }
 

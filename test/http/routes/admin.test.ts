@@ -1,11 +1,12 @@
-// Covers src/http/routes/{dead-letters,ops}.ts
+// Covers src/http/routes/{dead-letters,ops,runs}.ts
 
 import { Hono } from "hono";
 import { expect, test } from "vitest";
+import type { Scope } from "../../../src/auth/scopes.js";
 import type { HttpEnv } from "../../../src/http/respond.js";
 import { deadLetterRoutes } from "../../../src/http/routes/dead-letters.js";
 import type { Readiness } from "../../../src/http/routes/ops.js";
-import { bearer, LETTER, MIRROR_KEY, RUN, standInApp, VARIABLE } from "../stand-ins.js";
+import { bearer, LETTER, MIRROR_KEY, principalWith, RUN, standInApp, VARIABLE } from "../stand-ins.js";
 
 async function ask(method: string, path: string, body?: string) {
   const { app, asked } = standInApp();
@@ -113,7 +114,12 @@ test.each([0, 1, 50, 51, 500])(
       })
       .route(
         "/",
-        deadLetterRoutes({ list: async () => letters, replay: async () => null, drop: async () => false }),
+        deadLetterRoutes({
+          list: async () => letters,
+          find: async () => null,
+          replay: async () => null,
+          drop: async () => false,
+        }),
       );
     const response = await app.request("/mirror/dead-letters");
     expect(response.headers.get("content-type")).toBe("application/json");
@@ -130,4 +136,61 @@ test("replays and drops a dead letter by its id, and 404 where there is none", a
     expect((await ask("POST", `/mirror/dead-letters/${id}/replay`)).status).toBe(404);
     expect((await ask("DELETE", `/mirror/dead-letters/${id}`)).status).toBe(404);
   }
+});
+
+test("shows what is in a dead letter to those who may read users, what is private to those who may read that", async () => {
+  const find = async () => ({ ...LETTER, payload: Buffer.from('{"data":{"private_metadata":{"a":1}}}') });
+  const contentFor = async (...scopes: Scope[]) => {
+    const { parts } = standInApp();
+    const own = standInApp({
+      deadLetters: { ...parts.deadLetters, find },
+      authenticate: principalWith("admin", ...scopes),
+    });
+    const path = `/mirror/dead-letters/${encodeURIComponent(LETTER.id)}`;
+    return ((await (await own.app.request(path)).json()) as { content: string | null }).content;
+  };
+  expect(await contentFor()).toBe(null);
+  expect(await contentFor("users:read")).toBe('{"data":{"private_metadata":null}}');
+  expect(await contentFor("users:read", "private_metadata:read")).toBe(
+    '{"data":{"private_metadata":{"a":1}}}',
+  );
+});
+
+test("stops a run, and says why where it can't be", async () => {
+  expect(await ask("POST", "/mirror/runs/run_1/stop")).toMatchObject({
+    ...{ status: 200, body: RUN, asked: [["stop", "run_1", "MIRROR_API_KEY"]] },
+  });
+  expect((await ask("POST", "/mirror/runs/run_2/stop")).status).toBe(404);
+  const { parts } = standInApp();
+  const reconciler = { ...parts.admin.reconciler, stop: async () => "unstoppable" as const };
+  const { app } = standInApp({ admin: { ...parts.admin, reconciler } });
+  expect(
+    (await app.request("/mirror/runs/run_1/stop", { method: "POST", ...bearer(MIRROR_KEY) })).status,
+  ).toBe(409);
+});
+
+test.each([
+  ["limit=0", "limit"],
+  ["limit=101", "limit"],
+  ["mode=other", "mode"],
+  ["state=other", "state"],
+])("lists no runs for %s", async (query, param) => {
+  const { status, body, asked } = await ask("GET", `/mirror/runs?${query}`);
+  expect([status, body.errors[0].meta, asked]).toEqual([422, { param_name: param }, []]);
+});
+
+test("lists runs by what they are, and the windows of one", async () => {
+  const { body, asked } = await ask(
+    "GET",
+    "/mirror/runs?limit=1&mode=full&state=running&differences=true&before=run_1",
+  );
+  expect(body).toEqual({ data: [RUN], next: null });
+  const selection = { mode: "full", state: "running", withDifferences: true, before: "run_1" };
+  expect(asked).toEqual([["runs", 2, selection]]);
+  expect((await ask("GET", "/mirror/runs/run_1/windows")).body).toEqual({
+    ...{
+      data: [{ position: 0, created_after: null, created_before: 9, done: false, begun: false }],
+      total: 1,
+    },
+  });
 });

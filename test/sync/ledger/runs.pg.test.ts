@@ -2,7 +2,17 @@ import { afterEach, describe, expect } from "vitest";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { createLease } from "../../../src/sync/ledger/lease.js";
-import { latestRuns, nextQueued, queueRun, startRun } from "../../../src/sync/ledger/runs.js";
+import {
+  createRun,
+  deletionsSince,
+  finishRun,
+  latestRuns,
+  nextQueued,
+  queueRun,
+  saveProgress,
+  startRun,
+  stopRun,
+} from "../../../src/sync/ledger/runs.js";
 import { test } from "../../support/database.js";
 import { walksOver } from "../../support/walks.js";
 
@@ -119,5 +129,30 @@ describe("the queue of runs", () => {
     expect(await first).toBe("left");
     await held?.release();
     expect((await second).state).toBe("succeeded");
+  });
+});
+
+describe("a run that a person stops", () => {
+  const by = { by: "ops", nowMs: 5 };
+
+  test("ends for good, and what it has deleted counts", async ({ db: { sql } }) => {
+    const id = await createRun(sql, "full", 1);
+    await startRun(sql, id, 2);
+    const differences = { missed_create: 0, missed_update: 0, missed_delete: 7 };
+    await saveProgress(sql, id, { seen: 9, expected: 10, differences, differenceIds: {}, requests: 1 });
+    expect(await stopRun(sql, id, by)).toBe("stopped");
+    await finishRun(sql, id, { state: "succeeded", error: null, nowMs: 9 });
+    expect(await startRun(sql, id, 9)).toBe(false);
+    expect(await latestRuns(sql, 1)).toMatchObject([{ state: "stopped", finished_at: 5 }]);
+    expect(await deletionsSince(sql, 0)).toBe(7);
+    expect(await stopRun(sql, id, { ...by, by: "another" })).toBe("ended");
+    expect(await latestRuns(sql, 1)).toMatchObject([{ error: expect.stringContaining('"ops"') }]);
+  });
+
+  test("is none that the mirror would begin again", async ({ db: { sql } }) => {
+    for (const mode of ["backfill", "sweep"] as const) {
+      expect(await stopRun(sql, await createRun(sql, mode, 1), by)).toBe("unstoppable");
+    }
+    expect(await stopRun(sql, "run_unknown", by)).toBe("unknown");
   });
 });

@@ -1,8 +1,12 @@
+import { z } from "zod";
+import { RUN_MODES } from "../../../sync/ledger/run-kinds.js";
+import { RUN_STATES } from "../../../sync/ledger/runs.js";
 import type { Operation } from "../operation.js";
 import { newKey, reconcile } from "../requests.js";
 import {
   configuration,
   createdKey,
+  deadLetter,
   deadLetters,
   dropped,
   keys,
@@ -10,7 +14,9 @@ import {
   replayed,
   revokedKey,
   run,
+  runs,
   status,
+  windows,
 } from "../upkeep.js";
 import { KEY_ID, LETTER_ID, RUN_ID } from "./ids.js";
 
@@ -47,6 +53,58 @@ export const UPKEEP: readonly Operation[] = [
     access: "admin",
     parameters: [RUN_ID],
     answer: { description: "The run.", schema: run },
+    errors: [404],
+  },
+  {
+    ...{ method: "get", path: "/mirror/runs", id: "listRuns", tag: "Operations" },
+    summary: "List runs, the latest first",
+    access: "admin",
+    parameters: [
+      {
+        ...{ name: "limit", in: "query" },
+        schema: z.int().min(1).max(100).meta({ default: 20 }),
+        description: "How many.",
+      },
+      { ...{ name: "before", in: "query" }, schema: z.string(), description: "next of the page before." },
+      { ...{ name: "mode", in: "query" }, schema: z.enum(RUN_MODES), description: "Only runs of this kind." },
+      {
+        ...{ name: "state", in: "query" },
+        schema: z.enum(RUN_STATES),
+        description: "Only runs in this state.",
+      },
+      {
+        ...{ name: "differences", in: "query", schema: z.literal("true") },
+        description: "Only runs that found something.",
+      },
+    ],
+    answer: { description: "The runs.", schema: runs },
+    errors: [404, 422],
+  },
+  {
+    ...{ method: "get", path: "/mirror/runs/{id}/windows", id: "listWindows", tag: "Operations" },
+    summary: "The parts that a run reads by themselves",
+    access: "admin",
+    parameters: [RUN_ID],
+    answer: { description: "The first thousand, by the creation times of their users.", schema: windows },
+    errors: [404],
+  },
+  {
+    ...{ method: "post", path: "/mirror/runs/{id}/stop", id: "stopRun", tag: "Operations" },
+    summary: "Stop a run",
+    description:
+      "Whichever process does it. What it has repaired stays; one that has ended stays as it ended.",
+    access: "admin",
+    parameters: [RUN_ID],
+    answer: { description: "The run, ended.", schema: run },
+    errors: [404, 409],
+  },
+  {
+    ...{ method: "get", path: "/mirror/dead-letters/{id}", id: "readDeadLetter", tag: "Operations" },
+    summary: "Get a dead letter with what is in it",
+    description: "The content needs the scope users:read too; private metadata in it their own.",
+    access: "admin",
+    parameters: [LETTER_ID],
+    answer: { description: "The dead letter.", schema: deadLetter },
     errors: [404],
   },
   {

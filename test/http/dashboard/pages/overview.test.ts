@@ -28,7 +28,7 @@ const TROUBLED = {
 const admin = {
   configuration: () => [],
   status: { read: async () => TROUBLED },
-  reconciler: { start: async () => "", run: async () => null },
+  reconciler: standInApp().parts.admin.reconciler,
 };
 const readOnly = () => ({ name: "reader", scopes: new Set(["users:read"] as const) });
 

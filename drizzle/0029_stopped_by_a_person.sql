@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."runs" ADD COLUMN "stopped_by" text;
