@@ -1,4 +1,4 @@
-// Covers src/cli/{main,context,serve,demo,sandbox,migrate,users,status,sync,progress}.ts, src/runtime/store.ts
+// Covers src/cli/{main,context,serve,sandbox,migrate,users,status,sync,progress}.ts, src/runtime/store.ts
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// Covers src/cli/{demo,main}.ts, src/lib/package.ts
+// Covers src/cli/{main,demo/demo}.ts, src/lib/package.ts
 
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";

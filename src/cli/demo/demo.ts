@@ -69,7 +69,16 @@ async function demo(): Promise<void> {
       await sandbox.control("POST", "traffic", { per_second: TRAFFIC_PER_SECOND, lose_every: LOSE_EVERY });
     }
     const databaseUrl = server.mirror.store.embedded?.url ?? null;
-    say(introduction({ url: server.url, sandbox, apiKey, traffic, databaseUrl }));
+    say(
+      introduction({
+        url: server.url,
+        sandbox,
+        apiKey,
+        traffic,
+        databaseUrl,
+        programs: environment.PATH ?? "",
+      }),
+    );
     await stopped(signal, sandbox.child);
   } catch (error) {
     // Ctrl-C before the demo is ready is not a failure.

@@ -9,16 +9,18 @@ export interface Introduced {
   traffic: boolean;
   /** Of the embedded Postgres. */
   databaseUrl: string | null;
+  /** Where programs are, as in the environment. */
+  programs: string;
 }
 
 /** What the demo says once it is ready: where everything is, and lines to paste, each complete. */
-export function introduction({ url, sandbox, apiKey, traffic, databaseUrl }: Introduced): string {
+export function introduction({ url, sandbox, apiKey, traffic, databaseUrl, programs }: Introduced): string {
   const key = `-H "Authorization: Bearer ${apiKey}"`;
   const live = traffic
     ? "sign-ups, visits, changes and deletions arrive by signed webhooks; a few get lost, and are repaired"
     : "off";
   const sql =
-    databaseUrl && isOnPath("psql")
+    databaseUrl && isOnPath("psql", programs)
       ? `
 
 In SQL (docs/sql.md):
@@ -54,8 +56,8 @@ Ctrl-C ends it.`;
 }
 
 /** Whether a program can be run by its name. */
-function isOnPath(program: string): boolean {
-  return (process.env.PATH ?? "").split(delimiter).some((folder) => {
+function isOnPath(program: string, folders: string): boolean {
+  return folders.split(delimiter).some((folder) => {
     try {
       accessSync(join(folder, program), constants.X_OK);
       return true;
