@@ -132,6 +132,36 @@ describe("a page in a browser", () => {
     expect([...guest.complaints, ...other.complaints]).toEqual([]);
   });
 
+  test("of the overview follows the mirror while it is open, and no longer when its key is revoked", async () => {
+    const { id, key } = await mirror.makeKey("watcher", "users:read", "admin");
+    const guest = await mirror.enter({ key });
+    const { page } = guest;
+    const users = page.locator("#status dt", { hasText: "Users here" }).locator("+ dd");
+    const before = Number((await users.textContent())?.replaceAll(",", ""));
+    mirror.sandbox.clerk.createUser({ first_name: "Live" });
+    await expect.poll(async () => Number((await users.textContent())?.replaceAll(",", ""))).toBe(before + 1);
+    await mirror.ask("DELETE", `/mirror/keys/${id}`);
+    await page.locator("#status[data-ended]").waitFor();
+    expect(guest.complaints).toEqual([]);
+  });
+
+  test.each(PAGES.map(({ path }) => path))(
+    "at /dashboard/%s weighs at most 100 kB at the first visit, as it comes over the network",
+    async (path) => {
+      const guest = await mirror.enter({ key: ADMIN_KEY });
+      const cdp = await guest.page.context().newCDPSession(guest.page);
+      await cdp.send("Network.enable");
+      await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
+      let bytes = 0;
+      cdp.on("Network.loadingFinished", ({ encodedDataLength }) => {
+        bytes += encodedDataLength;
+      });
+      await guest.open(path);
+      expect(bytes).toBeGreaterThan(40_000);
+      expect(bytes).toBeLessThanOrEqual(100_000);
+    },
+  );
+
   test("is reached by keys alone: ? lists the shortcuts, g and a letter opens a page", async () => {
     const { page, complaints } = await mirror.enter({ key: ADMIN_KEY });
     await page.keyboard.press("?");

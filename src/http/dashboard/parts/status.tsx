@@ -44,7 +44,7 @@ export function StatusPart({ visit, status, nowMs }: { visit: Visit; status: Sho
         </Figure>
         <Figure
           name="Lag of webhooks"
-          note={lag ? `95 %: ${count(lag.p95)} ms, 99 %: ${count(lag.p99)} ms` : "none in 10 minutes"}
+          note={lag ? `p95 ${count(lag.p95)} ms, p99 ${count(lag.p99)} ms` : "none in 10 minutes"}
         >
           {lag ? `${count(lag.p50)} ms` : "–"}
         </Figure>

@@ -60,8 +60,11 @@
         ],
         series: [
           areDays
-            ? { value: (_, at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(0, 10)) }
-            : { value: (_, n) => keys[n] ?? "" },
+            ? {
+                label: "day",
+                value: (_, at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(0, 10)),
+              }
+            : { label: "from", value: (_, n) => keys[n] ?? "" },
           ...series.map(({ name }, n) => ({ label: name, stroke: color(`--line-${n + 1}`), width: 1.6 })),
         ],
       },
@@ -93,7 +96,10 @@
         while (element.children.length > most) element.lastElementChild.remove();
         element.dispatchEvent(new CustomEvent("mirror:prepended", { bubbles: true }));
       });
-      source.addEventListener("end", () => source.close());
+      source.addEventListener("end", () => {
+        source.close();
+        element.dataset.ended = "";
+      });
     };
     const close = () => source?.close();
     open();
