@@ -160,6 +160,33 @@
     // Where the navigation is wider than the screen.
     document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   });
+  // What is entered while an answer is on its way isn't in it: it is put back, and sent.
+  const valuesIn = (root) =>
+    new Map([...root.querySelectorAll("input[id], select[id]")].map(({ id, value }) => [id, value]));
+  const sent = new WeakMap();
+  document.addEventListener("htmx:beforeRequest", ({ detail }) =>
+    sent.set(detail.xhr, valuesIn(detail.target)),
+  );
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const before = sent.get(detail.xhr);
+    if (!before) return;
+    const entered = [...valuesIn(detail.target)].filter(([id, value]) => before.get(id) !== value);
+    if (entered.length === 0) return;
+    document.addEventListener(
+      "htmx:afterSettle",
+      () => {
+        for (const [id, value] of entered) {
+          const field = document.getElementById(id);
+          if (!field) continue;
+          field.value = value;
+          // One that is still written in says so itself when it is left.
+          if (field.tagName === "SELECT" || field !== document.activeElement)
+            field.dispatchEvent(new Event("change", { bubbles: true }));
+        }
+      },
+      { once: true },
+    );
+  });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     each(detail.elt, "[data-chart]:not(.drawn)", draw);
     refreshTimes();
