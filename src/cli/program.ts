@@ -7,6 +7,7 @@ import { deadLettersCommand } from "./dead-letters.js";
 import { demoCommand } from "./demo/demo.js";
 import { doctorCommand } from "./doctor.js";
 import { eraseCommand } from "./erase.js";
+import { showExamples } from "./examples.js";
 import { keysCommand } from "./keys.js";
 import { migrateCommand } from "./migrate.js";
 import { rebuildCommand, resetCommand } from "./rebuild.js";
@@ -55,9 +56,11 @@ ${FIRST_STEPS.map(([command, what]) => `  $ ${command.padEnd(COLUMN)}  ${what}\n
   return program;
 }
 
-/** Subcommands report their errors in the same way as the program, however deeply they are nested. */
-function inherit(command: Command): Command {
+/** Subcommands report their errors in the same way as the program, however deeply they are nested, and show what one types. */
+function inherit(command: Command, above: readonly string[] = []): Command {
+  const path = [...above, command.name()];
   command.exitOverride().showHelpAfterError("Add --help to learn more.");
-  for (const nested of command.commands) inherit(nested);
+  showExamples(command, path.join(" "));
+  for (const nested of command.commands) inherit(nested, path);
   return command;
 }

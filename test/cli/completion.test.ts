@@ -1,4 +1,4 @@
-// Covers src/cli/{program,completion-scripts}.ts
+// Covers src/cli/{program,completion-scripts,examples}.ts
 
 import { execFileSync } from "node:child_process";
 import type { Command } from "commander";
@@ -92,10 +92,35 @@ test("a shell that isn't known is refused with those that are", () => {
   expect(run).toThrow(/bash, zsh, fish/);
 });
 
-test("the help of every command says what it is for, and the program's the first steps", () => {
+/** What `--help` prints of a command. */
+function helpOf(command: Command): string {
   let shown = "";
-  const program = createProgram().configureOutput({ writeOut: (text) => (shown += text) });
-  program.outputHelp();
-  for (const command of program.commands) expect(shown).toMatch(new RegExp(`^  ${command.name()} `, "m"));
-  expect(shown).toMatch(/doctor +what is missing or wrong before the first start/);
+  command.configureOutput({ writeOut: (text) => (shown += text) }).outputHelp();
+  return shown;
+}
+
+describe("help", () => {
+  test("says what each command is for, and how one begins", () => {
+    const program = createProgram();
+    const shown = helpOf(program);
+    for (const command of program.commands) expect(shown).toMatch(new RegExp(`^  ${command.name()} `, "m"));
+    expect(shown).toMatch(/doctor +what is missing or wrong before the first start/);
+  });
+
+  test("of every command shows what one types, with options that it has", () => {
+    const leaves = commandsOf(createProgram()).filter(({ command }) => command.commands.length === 0);
+    for (const { command, words } of leaves) {
+      const lines = [...helpOf(command).matchAll(/(?:^ +\$ |<\()user-mirror ([^|&)\n]*)/gm)].map(
+        ([, line]) => line ?? "",
+      );
+      const own = lines.filter((line) => line.startsWith(words.join(" ")));
+      expect({ command: words.join(" "), examples: own.length }).not.toEqual({
+        command: words.join(" "),
+        examples: 0,
+      });
+      const taken = new Set([...optionsOf(command)]);
+      const used = own.flatMap((line) => line.match(/(?<= )--[\w-]+/g) ?? []);
+      expect(used.filter((option) => !taken.has(option))).toEqual([]);
+    }
+  });
 });
