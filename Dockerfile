@@ -5,6 +5,7 @@ WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json tsconfig.types.json ./
+COPY scripts ./scripts
 COPY src ./src
 COPY drizzle ./drizzle
 RUN npm run build

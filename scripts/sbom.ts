@@ -1,6 +1,6 @@
 /**
  * Prints the software bill of materials of the package, in CycloneDX's JSON: everything that is installed with it, on any
- * platform, with licences and checksums. It reads package.json and package-lock.json alone, and asks no registry.
+ * platform, and what is copied into it, with licences and checksums. It reads package.json and package-lock.json alone, and asks no registry.
  *
  * `npm sbom --omit=dev` leaves out what is needed by a development tool too, such as zod. So npm is shown a package
  * without any such tools.
@@ -12,13 +12,22 @@ import { join } from "node:path";
 
 const ROOT = join(import.meta.dirname, "..");
 
-const { devDependencies: _, ...manifest } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+/** Packages whose files `scripts/build.sh` copies, without what they depend on. */
+const COPIED = ["swagger-ui-dist"];
+
+const { devDependencies, ...manifest } = readJson("package.json");
+const lock = readJson("package-lock.json");
+for (const name of COPIED) {
+  manifest.dependencies[name] = devDependencies[name];
+  delete lock.packages[`node_modules/${name}`].dependencies;
+}
 const folder = mkdtempSync(join(tmpdir(), "sbom-"));
 try {
   // npm names the product after its folder.
   const product = join(folder, manifest.name);
   mkdirSync(product);
-  for (const file of [".npmrc", "package-lock.json"]) copyFileSync(join(ROOT, file), join(product, file));
+  copyFileSync(join(ROOT, ".npmrc"), join(product, ".npmrc"));
+  writeFileSync(join(product, "package-lock.json"), JSON.stringify(lock));
   writeFileSync(join(product, "package.json"), JSON.stringify(manifest));
   npm(product, "install", "--package-lock-only", "--offline", "--ignore-scripts", "--no-audit", "--no-fund");
   process.stdout.write(
@@ -26,6 +35,10 @@ try {
   );
 } finally {
   rmSync(folder, { recursive: true });
+}
+
+function readJson(file: string) {
+  return JSON.parse(readFileSync(join(ROOT, file), "utf8"));
 }
 
 function npm(cwd: string, ...args: string[]): string {

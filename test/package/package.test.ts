@@ -46,6 +46,9 @@ describe("the package, packed from a checkout that was never built", () => {
       expect.arrayContaining([
         ...["README.md", "LICENSE", "package.json", "dist/cli/main.js", "dist/client/client.d.ts"],
         ...["dist/db/tables/sql-contract.d.ts", "dist/migrations/meta/_journal.json"],
+        ...["LICENSE", "NOTICE", "swagger-ui-bundle.js.LICENSE.txt"].map(
+          (file) => `dist/http/openapi/swagger/${file}`,
+        ),
         ...migrations.map((file) => `dist/migrations/${file}`),
       ]),
     );
@@ -54,6 +57,10 @@ describe("the package, packed from a checkout that was never built", () => {
       /^dist\/([\w-]+\/)*[\w-]+\.js$/,
       /^dist\/(client\/[\w-]+|db\/tables\/sql-contract)\.d\.ts$/,
       /^dist\/migrations\/(\d{4}_\w+\.sql|meta\/_journal\.json)$/,
+      /^dist\/http\/openapi\/clerk-users\.json$/,
+      // With the licences of all that is in it.
+      /^dist\/http\/openapi\/swagger\/(swagger-ui(-bundle)?\.(css|js)|favicon-32x32\.png|LICENSE|NOTICE)$/,
+      /^dist\/http\/openapi\/swagger\/swagger-ui-bundle\.js\.LICENSE\.txt$/,
       /^dist\/http\/dashboard\/assets\/files\/[\w-]+\.(css|js|svg)$/,
       /^dist\/http\/openapi\/(clerk-users\.json|swagger\/([\w-]+\.(css|js|png)|LICENSE|NOTICE))$/,
     ];

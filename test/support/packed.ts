@@ -8,7 +8,7 @@ const ROOT = join(import.meta.dirname, "../..");
 /** What a build reads. `dist` isn't among it: the package has to build itself. */
 const PARTS = [
   ...["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "tsconfig.types.json"],
-  ...["README.md", "LICENSE", "src", "drizzle"],
+  ...["README.md", "LICENSE", "scripts", "src", "drizzle"],
 ];
 
 /** `npm pack` in a copy of the checkout that was never built. Returns the tarball's path and what is in it. */
