@@ -1,4 +1,4 @@
-import { Hono } from "hono";
+import { Hono, type MiddlewareHandler } from "hono";
 import type { Authenticate } from "../auth/keys.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { CommitPositions } from "../db/connection/commit-position.js";
@@ -45,6 +45,8 @@ import type { WebhookReceiver } from "./webhook-receiver.js";
 export interface AppDeps {
   log: Logger;
   observe: RequestObserver;
+  /** Makes a span of each request. Absent where nobody wants traces. */
+  trace: MiddlewareHandler<HttpEnv> | undefined;
   countFailure: (code: ErrorCode | "bug") => void;
   scrape: Scrape;
   openAccess: OpenAccess;
@@ -78,9 +80,9 @@ export function createApp(deps: AppDeps): Hono<HttpEnv> {
   const withKey = authenticated(deps.authenticate);
   /** For what tells nothing about users: see `OPEN_ROUTES`. */
   const openOrWithKey = openOr(withKey, deps.openAccess);
-  const app: Hono<HttpEnv> = new Hono<HttpEnv>()
-    .onError(answerErrors(report))
-    .use(requestId)
+  const app: Hono<HttpEnv> = new Hono<HttpEnv>().onError(answerErrors(report)).use(requestId);
+  if (deps.trace) app.use(deps.trace);
+  app
     .use(observeRequests(deps.observe, report))
     .route("/", opsRoutes(deps.readiness))
     .route("/", webhookRoutes(deps.webhooks))

@@ -12,6 +12,7 @@ import { createStreamUsers } from "../http/routes/export.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
 import { createShortcut } from "../http/shortcut.js";
+import { loadTracing } from "../http/tracing.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
 import type { Logger } from "../observability/logger.js";
 import { createMetrics, type Metrics } from "../observability/scrape.js";
@@ -146,8 +147,9 @@ async function serve(
     metrics.countRequest(request);
     logRequest(request);
   };
+  const trace = await loadTracing(log);
   const app = createApp({
-    log,
+    ...{ log, trace },
     observe,
     scrape: metrics.scrape,
     countFailure: metrics.count.failure,
@@ -242,7 +244,8 @@ async function serve(
   const server = await listen(
     app,
     { ...config.server, limits: { onFull: () => metrics.count.failure("overloaded") } },
-    shortcut,
+    // It makes no spans.
+    trace ? undefined : shortcut,
   );
   log.info({ url: server.url, state: readiness() }, "listening");
 

@@ -111,6 +111,7 @@ export function standInApp(overrides: Overrides = {}) {
   const parts: AppDeps = {
     log,
     observe: createRequestLog(log),
+    trace: undefined,
     countFailure: () => {},
     scrape: async () => ({ type: "text/plain; version=0.0.4; charset=utf-8", text: "up 1\n" }),
     openAccess: { openTo: "none", host: "127.0.0.1" },
