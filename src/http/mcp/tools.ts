@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { MOST_ROWS } from "../../query/aggregate/request.js";
+import { MOST_LIMIT } from "../../query/language/request.js";
 
 /** Asks one of the mirror's own routes with the key of the request that is served: scopes and limits are the route's. */
 export type AskRoute = (method: "GET" | "POST", path: string, body?: unknown) => Promise<RouteAnswer>;
@@ -57,7 +59,7 @@ export const TOOLS: readonly Tool[] = [
         .describe("Whether to answer total_count too."),
     }),
     ask: ({ limit = USUAL_USERS, ...query }, route) =>
-      route("POST", "/mirror/users/query", { ...query, limit: atMost(limit, MOST_USERS) }),
+      route("POST", "/mirror/users/query", { ...query, limit: atMost(MOST_USERS, limit, MOST_LIMIT) }),
   }),
   tool({
     name: "count_users",
@@ -89,7 +91,7 @@ export const TOOLS: readonly Tool[] = [
       cumulative: z.boolean().optional().describe("Running totals, where a time is the first group."),
     }),
     ask: ({ limit = MOST_GROUPS, ...query }, route) =>
-      route("POST", "/mirror/users/aggregate", { ...query, limit: atMost(limit, MOST_GROUPS) }),
+      route("POST", "/mirror/users/aggregate", { ...query, limit: atMost(MOST_GROUPS, limit, MOST_ROWS) }),
   }),
   tool({
     name: "get_user",
@@ -126,8 +128,9 @@ type Told<Args> = Omit<Tool, "input" | "ask"> & {
   ask(args: Args, route: AskRoute): Promise<RouteAnswer>;
 };
 
-/** What is more than a page can have is refused by the route, as everywhere. */
-const atMost = (limit: number, most: number) => (limit > most && limit <= 500 ? most : limit);
+/** What is more than the route itself allows is left to be refused by it. */
+const atMost = (most: number, limit: number, mostOfRoute: number) =>
+  limit <= mostOfRoute ? Math.min(most, limit) : limit;
 
 function named(alias: string, name: string) {
   return (args: unknown) => {

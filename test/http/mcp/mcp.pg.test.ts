@@ -120,6 +120,9 @@ describe.each([
     const { call } = await clientWith("um_test", mode);
     const { value } = await call("aggregate_users", { group_by: ["banned"], order_by: ["-count"] });
     expect(value.total).toBe(USERS);
+    const by = { group_by: ["id"], filter: { id: { exists: true } } };
+    expect((await call("aggregate_users", { ...by, limit: 5000 })).value.data).toHaveLength(USERS);
+    expect((await call("aggregate_users", { ...by, limit: 2 })).value).toMatchObject({ other: USERS - 2 });
     const counts = value.data.map(({ count }: { count: number }) => count);
     expect(counts.reduce((sum: number, count: number) => sum + count)).toBe(USERS);
   });
