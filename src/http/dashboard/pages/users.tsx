@@ -91,7 +91,7 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
         method="get"
         class="panel"
         {...{ "hx-get": whole, "hx-target": "#users", "hx-select": "#users", "hx-swap": "outerHTML" }}
-        {...{ id: FORM, "hx-trigger": "submit, change from:#builder", "hx-sync": "this:replace" }}
+        {...{ id: FORM, "hx-trigger": "submit, change from:#builder" }}
       >
         <div class="row">
           <label class="hidden" for="q">
