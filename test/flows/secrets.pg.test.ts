@@ -144,6 +144,45 @@ async function sendRaw(id: string, body: string | Buffer): Promise<string> {
   return response.text();
 }
 
+/** Signs in to the dashboard. Returns the cookie. */
+async function signIn(key: string): Promise<string> {
+  const body = new URLSearchParams({ key });
+  const answer = await fetch(`${server.url}/dashboard/sign-in`, { method: "POST", body, redirect: "manual" });
+  return answer.headers.get("set-cookie")?.split(";")[0] ?? "";
+}
+
+/** Streams, which say what pages do, and what sends elsewhere or serves files. */
+const ELSEWHERE = new Set([
+  ...["/dashboard", "/dashboard/overview/live", "/dashboard/changes/live", "/dashboard/assets/:hash/:name"],
+  ...["/docs", "/docs/:file", "/mcp"],
+]);
+
+/** An address for every route that answers GET. */
+function placesOf(ids: { user: string; organization: string; run: string; letter: string }) {
+  const { user, organization, run, letter } = ids;
+  return {
+    ...itself("/healthz", "/readyz", "/metrics", "/openapi.json", "/docs/"),
+    ...itself("/mirror/status", "/mirror/config", "/mirror/keys", "/mirror/runs", "/mirror/dead-letters"),
+    ...itself("/mirror/changes", "/mirror/users", "/mirror/users/daily", "/mirror/organizations"),
+    "/mirror/runs/:id": `/mirror/runs/${run}`,
+    "/mirror/runs/:id/windows": `/mirror/runs/${run}/windows`,
+    "/mirror/dead-letters/:id": `/mirror/dead-letters/${letter}`,
+    "/mirror/users/:id/history": `/mirror/users/${user}/history`,
+    "/mirror/organizations/:id": `/mirror/organizations/${organization}`,
+    "/mirror/organizations/:id/members": `/mirror/organizations/${organization}/members`,
+    ...itself("/dashboard/", "/dashboard/sign-in", "/dashboard/overview/activity", "/dashboard/system"),
+    ...itself("/dashboard/keys", "/dashboard/users", "/dashboard/organizations"),
+    "/dashboard/keys/:id/revoke": "/dashboard/keys",
+    "/dashboard/users-export": "/dashboard/users-export?format=ndjson",
+    "/dashboard/users/:id": `/dashboard/users/${user}`,
+    "/dashboard/users/:id/:action": `/dashboard/users/${user}/ban`,
+    "/dashboard/users/:id/metadata": `/dashboard/users/${user}/metadata`,
+    "/dashboard/organizations/:id": `/dashboard/organizations/${organization}`,
+  };
+}
+
+const itself = (...paths: string[]) => Object.fromEntries(paths.map((path) => [path, path]));
+
 // Processes of the command are started one after the other.
 const LONG = { timeout: 300_000 };
 
@@ -218,13 +257,24 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
     expect([...statuses]).toEqual([]);
     const [run] = JSON.parse((await ask("/mirror/status")).text).last_runs;
     expect((await ask(`/mirror/runs/${run.id}`)).status).toBe(200);
-    const routes = standInApp().app.routes.filter(({ method, path }) => method === "GET" && path !== "*");
-    expect(new Set(routes.map(({ path }) => path).filter((path) => path !== "/*"))).toEqual(
-      new Set([
-        ...["/healthz", "/readyz", "/mirror/status", "/mirror/runs/:id", "/mirror/dead-letters"],
-        ...["/mirror/users", "/mirror/changes"],
-      ]),
+    const [organization] = await db.sql`select id from mirror.organizations limit 1`;
+    const places = placesOf({
+      user: walked.id,
+      organization: organization?.id,
+      run: run.id,
+      letter: "msg_letter",
+    });
+    const routes = standInApp().app.routes.filter(
+      ({ method, path }) => method === "GET" && !path.endsWith("*") && !ELSEWHERE.has(path),
     );
+    expect(new Set(Object.keys(places))).toEqual(new Set(routes.map(({ path }) => path)));
+    const cookie = await signIn(key);
+    const failed: [string, number][] = [];
+    for (const path of Object.values(places)) {
+      const { status } = await ask(path, { headers: path.startsWith("/dashboard") ? { cookie } : {} });
+      if (status !== 200) failed.push([path, status]);
+    }
+    expect(failed).toEqual([]);
     const exported = await ask("/mirror/users", { headers: { accept: "application/x-ndjson" } });
     expect(exported.text).toContain(walked.id);
     const keys = live.map(({ id }) => id);
