@@ -153,7 +153,14 @@ async function signIn(key: string): Promise<string> {
 
 /** Streams, which say what pages do, and what sends elsewhere or serves files. */
 const ELSEWHERE = new Set([
-  ...["/dashboard", "/dashboard/overview/live", "/dashboard/changes/live", "/dashboard/assets/:hash/:name"],
+  ...[
+    "/dashboard",
+    "/dashboard/overview/live",
+    "/dashboard/changes/live",
+    "/dashboard/runs/live",
+    "/dashboard/runs/:id/live",
+    "/dashboard/assets/:hash/:name",
+  ],
   ...["/docs", "/docs/:file", "/mcp"],
 ]);
 
@@ -171,7 +178,13 @@ function placesOf(ids: { user: string; organization: string; run: string; letter
     "/mirror/organizations/:id": `/mirror/organizations/${organization}`,
     "/mirror/organizations/:id/members": `/mirror/organizations/${organization}/members`,
     ...itself("/dashboard/", "/dashboard/sign-in", "/dashboard/overview/activity", "/dashboard/system"),
-    ...itself("/dashboard/keys", "/dashboard/users", "/dashboard/organizations"),
+    ...itself("/dashboard/keys", "/dashboard/users", "/dashboard/organizations", "/dashboard/changes"),
+    ...itself("/dashboard/runs", "/dashboard/dead-letters"),
+    "/dashboard/runs/:id": `/dashboard/runs/${run}`,
+    "/dashboard/runs/:id/stop": `/dashboard/runs/${run}/stop`,
+    "/dashboard/dead-letters/group/:key/drop": "/dashboard/dead-letters",
+    "/dashboard/dead-letters/letter/:id": `/dashboard/dead-letters/letter/${letter}`,
+    "/dashboard/dead-letters/letter/:id/drop": `/dashboard/dead-letters/letter/${letter}/drop`,
     "/dashboard/keys/:id/revoke": "/dashboard/keys",
     "/dashboard/users-export": "/dashboard/users-export?format=ndjson",
     "/dashboard/users/:id": `/dashboard/users/${user}`,

@@ -13,15 +13,21 @@ const EVERY_MS = 1000;
 const LIFE_MS = 300_000;
 const JITTER = 0.1;
 
+/** What a live part of a page does next. `replace`: its whole content; `prepend`: more of a list. */
+export interface LiveEvent {
+  event: "replace" | "prepend";
+  html: string;
+  /** Where the stream goes on when the browser connects again. */
+  id?: string;
+}
+
 /**
- * A part of a page that stays up to date (`data-live`): what is read each second is sent as HTML, if it isn't the same as before. Ends
- * with the session. A read that fails sends nothing; the next one may succeed.
+ * Server-sent events for a part of a page (`data-live`), until the stream has lived long enough or the session has ended. `events` must
+ * yield about once a second, null where there is nothing: each time it is asked whether the key still holds.
  */
-export function liveHtml<T>(
+export function liveEvents(
   c: Context<HttpEnv>,
-  read: () => Promise<T | null>,
-  render: (read: T) => Promise<string>,
-  everyMs = EVERY_MS,
+  events: (signal: AbortSignal) => AsyncIterable<LiveEvent | null>,
 ): Promise<Response> {
   const visit = visitOf(c);
   const endsAtMs = performance.now() + LIFE_MS * (1 - JITTER + 2 * JITTER * Math.random());
@@ -31,18 +37,13 @@ export function liveHtml<T>(
     try {
       countOut(c.env?.outgoing);
       yield Buffer.from(": live\nretry: 2000\n\n");
-      for (let sent = ""; !signal.aborted && performance.now() < endsAtMs; ) {
+      for await (const told of events(signal)) {
         if (!(await visit.isStillAllowed())) {
           yield Buffer.from("event: end\ndata: 0\n\n");
           return;
         }
-        const value = await read();
-        const text = JSON.stringify(value);
-        if (value !== null && text !== sent) {
-          sent = text;
-          yield Buffer.from(`event: replace\ndata: ${JSON.stringify(await render(value))}\n\n`);
-        }
-        await sleep(everyMs, signal).catch(() => {});
+        if (told) yield Buffer.from(textOf(told));
+        if (signal.aborted || performance.now() >= endsAtMs) return;
       }
     } finally {
       leave();
@@ -50,4 +51,26 @@ export function liveHtml<T>(
   }
 
   return respondStream(c, chunks, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+}
+
+const textOf = ({ event, html, id }: LiveEvent) =>
+  `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(html)}\n\n`;
+
+/** What is read each second is sent as HTML, if it isn't the same as before. A read that fails sends nothing; the next may succeed. */
+export function liveHtml<T>(
+  c: Context<HttpEnv>,
+  read: () => Promise<T | null>,
+  render: (read: T) => Promise<string>,
+  everyMs = EVERY_MS,
+): Promise<Response> {
+  return liveEvents(c, async function* (signal) {
+    for (let sent = ""; !signal.aborted; ) {
+      const value = await read();
+      const text = JSON.stringify(value);
+      const isNew = value !== null && text !== sent;
+      if (isNew) sent = text;
+      yield isNew ? { event: "replace", html: await render(value) } : null;
+      await sleep(everyMs, signal).catch(() => {});
+    }
+  });
 }

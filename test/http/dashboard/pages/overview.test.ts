@@ -42,7 +42,7 @@ describe("the overview", () => {
     expect(page).toContain('href="/dashboard/dead-letters"');
     expect(page).toContain("&lt;i&gt;503&lt;/i&gt;");
     expect(page).not.toContain("<i>503");
-    for (const figure of ["31 ms", "107 ms", "0.5"]) expect(page).toContain(figure);
+    for (const figure of [/31.ms/, /107.ms/, /0\.5/]) expect(page).toMatch(figure);
   });
 
   test("shows a key that reads users the charts, and nothing of what only an admin may know", async () => {

@@ -81,8 +81,12 @@
   // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
   const follow = (element) => {
     let source;
+    let last = "";
     const open = () => {
-      source = new EventSource(element.dataset.live);
+      const address = new URL(element.dataset.live, window.location.href);
+      // After a pause it goes on where it stopped.
+      if (last) address.searchParams.set("after", last);
+      source = new EventSource(address);
       source.addEventListener("replace", ({ data }) => {
         const html = JSON.parse(data);
         const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
@@ -90,7 +94,8 @@
         if (focused) document.getElementById(focused)?.focus();
         prepare(element, true);
       });
-      source.addEventListener("prepend", ({ data }) => {
+      source.addEventListener("prepend", ({ data, lastEventId }) => {
+        last = lastEventId;
         element.insertAdjacentHTML("afterbegin", JSON.parse(data));
         const most = Number(element.dataset.most ?? 200);
         while (element.children.length > most) element.lastElementChild.remove();
