@@ -128,7 +128,8 @@ describe("a demo without traffic", () => {
     expect(still(await ask("/v1/users?limit=500"))).toEqual(
       still((await theirs.json()) as Record<string, unknown>[]),
     );
-    expect(await ask("/mirror/status")).toMatchObject({ refetches: 0 });
+    // Those of whom a dead letter speaks are asked about, which takes a moment.
+    await expect.poll(() => ask("/mirror/status"), { timeout: 30_000 }).toMatchObject({ refetches: 0 });
   });
 
   test("has dead letters of several causes, and one of them can be replayed", async () => {

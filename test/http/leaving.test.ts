@@ -38,7 +38,13 @@ async function mirror(options: Parameters<typeof clerk>[0], ...handlers: Paramet
   });
   const server = await listen(app, { host: "127.0.0.1", port: 0 });
   servers.push(server);
-  return { server, lines, asked, received: behind.received, logged: () => lines.map(({ status }) => status) };
+  return {
+    server,
+    lines,
+    asked,
+    received: behind.received,
+    logged: () => lines.flatMap(({ msg, status }) => (msg === "request" ? [status] : [])),
+  };
 }
 
 /** A request as far as it goes, by a client that can leave. */
