@@ -16,6 +16,7 @@ export default defineConfig({
     // It imports JSON without saying so, which Node doesn't take.
     server: { deps: { inline: [/@actions\/workflow-parser/] } },
     pool: "forks",
-    maxWorkers: 2,
+    // One more than the cores that the tests are made for: many of them wait for most of their time.
+    maxWorkers: 3,
   },
 });

@@ -325,6 +325,6 @@ test("whatever happens, in whatever order, the mirror ends as Clerk is, and no d
         await sandbox.close();
       }
     }),
-    { numRuns: Number(process.env.HISTORY_RUNS ?? 4), endOnFailure: true },
+    { numRuns: Number(process.env.HISTORY_RUNS ?? 2), endOnFailure: true },
   );
 }, 600_000);
