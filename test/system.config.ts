@@ -5,6 +5,8 @@ import base from "../vitest.config.js";
 export default defineConfig({
   test: {
     ...base.test,
+    // Browsers and servers take whole cores.
+    maxWorkers: 2,
     include: ["test/**/*.system.test.ts"],
     exclude: [],
     // The first says what is missing before the second starts anything.
