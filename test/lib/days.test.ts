@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DAY_MS, dayOf } from "../../src/lib/days.js";
+import { DAY_MS, dayOf, isoDay } from "../../src/lib/days.js";
 
 test.for([
   ["1970-01-01T00:00:00.000Z", 0],
@@ -17,4 +17,10 @@ test("a day is over after its milliseconds", () => {
     dayOf(midnight),
     dayOf(midnight) + 1,
   ]);
+});
+
+test("a day is written as the one in which the moment lies, by UTC", () => {
+  expect(
+    ["2024-02-29T23:59:59.999Z", "2024-03-01T00:00:00Z"].map((text) => isoDay(Date.parse(text))),
+  ).toEqual([...["2024-02-29", "2024-03-01"]]);
 });

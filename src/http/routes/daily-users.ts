@@ -1,5 +1,5 @@
 import { type Context, Hono } from "hono";
-import { DAY_MS } from "../../lib/days.js";
+import { DAY_MS, isoDay } from "../../lib/days.js";
 import { invalid } from "../../query/clerk-params.js";
 import type { DailyUsers } from "../../query/daily-users.js";
 import { requireScope } from "../middleware.js";
@@ -28,8 +28,6 @@ export function dailyUsersRoutes({ read, nowMs, asOfMs }: DailyUsersDeps): Hono<
     return respondJson(c, { data });
   });
 }
-
-const isoDay = (ms: number) => new Date(ms).toISOString().slice(0, 10);
 
 function dayOf(c: Context<HttpEnv>, name: string): string | null {
   const text = c.req.query(name);

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../lib/days.js";
+import { DAY_MS, isoDay } from "../../lib/days.js";
 
 /**
  * Users as bits, to be laid over `mirror_data.active_days`: 1,024 in a chunk, each at its `user_activity.number`. They are gathered
@@ -23,7 +23,7 @@ export const NO_BITS = "0::bit(1024)";
  * UTC. Rows stay when their last user is deleted, so some may be empty.
  */
 export const isPossibleDay = (nowMs: number): string =>
-  `a.day > date '1970-01-01' and a.day <= date '${new Date(nowMs + DAY_MS).toISOString().slice(0, 10)}'`;
+  `a.day > date '1970-01-01' and a.day <= date '${isoDay(nowMs + DAY_MS)}'`;
 
 /** The day's first millisecond. */
 export const MS_OF_DAY = "(a.day - date '1970-01-01') * 86400000::bigint";

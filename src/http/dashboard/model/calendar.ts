@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../../lib/days.js";
+import { DAY_MS, isoDay } from "../../../lib/days.js";
 
 /** A day of the calendar. `isActive` null: before the history, or still to come. */
 export interface CalendarDay {
@@ -24,7 +24,7 @@ export function calendarOf(
   return Array.from({ length: weeks }, (_, week) =>
     Array.from({ length: 7 }, (_, weekday) => {
       const number = monday - (weeks - 1 - week) * 7 + weekday;
-      const day = new Date(number * DAY_MS).toISOString().slice(0, 10);
+      const day = isoDay(number * DAY_MS);
       const isKnown = active.has(day) || (number <= today && since !== null && day >= since);
       return { day, isActive: isKnown ? active.has(day) : null };
     }),

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../../lib/days.js";
+import { DAY_MS, isoDay } from "../../../lib/days.js";
 
 /** A running total, one point a day, or a week where days would be too many. */
 export interface Growth {
@@ -26,7 +26,7 @@ export function growthOf(joined: readonly { day: string; count: number }[], toda
   for (let n = 0; n < points; n++) {
     const day = today - (points - 1 - n) * step;
     for (; at < days.length && (days[at]?.day ?? 0) <= day; at++) total += days[at]?.count ?? 0;
-    keys.push(new Date(day * DAY_MS).toISOString().slice(0, 10));
+    keys.push(isoDay(day * DAY_MS));
     totals.push(total);
   }
   return { keys, totals };

@@ -1,4 +1,4 @@
-import { DAY_MS } from "../../../lib/days.js";
+import { DAY_MS, isoDay } from "../../../lib/days.js";
 
 /** For how long back the charts go. */
 export const RANGES = { "30d": 30, "90d": 90, "180d": 180, "365d": 365 } as const;
@@ -18,5 +18,4 @@ export function zoneOf(text: string | null): string {
 }
 
 /** The first UTC day of a range that ends today. */
-export const firstDay = (range: Range, nowMs: number): string =>
-  new Date(nowMs - (RANGES[range] - 1) * DAY_MS).toISOString().slice(0, 10);
+export const firstDay = (range: Range, nowMs: number): string => isoDay(nowMs - (RANGES[range] - 1) * DAY_MS);
