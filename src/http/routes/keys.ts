@@ -3,6 +3,7 @@ import { z } from "zod";
 import { demandScope, SCOPES } from "../../auth/scopes.js";
 import { AppError } from "../../lib/errors.js";
 import type { ShownKey, WantedKey } from "../../operations/keys.js";
+import { parseJsonBody } from "../json-body.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
@@ -48,10 +49,7 @@ export function keyRoutes({ list, create, revoke }: KeyDeps): Hono<HttpEnv> {
 }
 
 async function wantedOf(c: Context<HttpEnv>): Promise<z.infer<typeof wantedKey>> {
-  const body = await c.req.json().catch((cause) => {
-    throw new AppError("invalid_payload", "The body is not JSON.", { cause });
-  });
-  const parsed = wantedKey.safeParse(body);
+  const parsed = wantedKey.safeParse(parseJsonBody(await c.req.text()));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   const param_name = issue?.path.join(".") || "body";

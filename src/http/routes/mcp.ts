@@ -2,6 +2,7 @@ import { type Context, Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
 import type { Logger } from "../../observability/logger.js";
 import type { AskApp } from "../dashboard/visit/api.js";
+import { parseJsonBody } from "../json-body.js";
 import type { ServeMcp } from "../mcp/server.js";
 import type { AskRoute } from "../mcp/tools.js";
 import { limitBody, requireScope } from "../middleware.js";
@@ -46,12 +47,7 @@ export function mcpRoutes({ log, askApp }: McpDeps): Hono<HttpEnv> {
 
 /** One message at a time: a list of them would be one request to the limits of its key, however long it is. */
 function messageOf(text: string): unknown {
-  let message: unknown;
-  try {
-    message = JSON.parse(text);
-  } catch (cause) {
-    throw new AppError("invalid_payload", "The body is not JSON.", { cause });
-  }
+  const message = parseJsonBody(text);
   if (typeof message === "object" && message !== null && !Array.isArray(message)) return message;
   throw new AppError("invalid_payload", "The body must be one JSON-RPC message, not a list of them.");
 }

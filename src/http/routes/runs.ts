@@ -4,6 +4,7 @@ import { AppError } from "../../lib/errors.js";
 import { RUN_MODES, type RunMode } from "../../sync/ledger/run-kinds.js";
 import { RUN_STATES, type Run, type RunSelection, type StopOutcome } from "../../sync/ledger/runs.js";
 import type { Window } from "../../sync/ledger/windows.js";
+import { parseJsonBody } from "../json-body.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
 
@@ -98,18 +99,10 @@ function oneOf<T extends string>(values: readonly T[], name: string, text: strin
 }
 
 function parseReconcileBody(text: string): z.infer<typeof reconcileBody> {
-  const parsed = reconcileBody.safeParse(parseJson(text));
+  const parsed = reconcileBody.safeParse(parseJsonBody(text));
   if (parsed.success) return parsed.data;
   throw invalid("mode", `mode must be one of: ${MODES.join(", ")}`);
 }
 
 const invalid = (name: string, longMessage: string) =>
   new AppError("invalid_request", "is invalid", { longMessage, meta: { param_name: name } });
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new AppError("invalid_payload", "The body is not JSON.", { cause });
-  }
-}

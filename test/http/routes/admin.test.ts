@@ -1,4 +1,4 @@
-// Covers src/http/routes/{dead-letters,ops,runs}.ts
+// Covers src/http/json-body.ts, src/http/routes/{dead-letters,ops,runs}.ts
 
 import { Hono } from "hono";
 import { expect, test } from "vitest";

@@ -27,6 +27,13 @@ describe("the routes of keys", () => {
     expect([answer.status, await answer.json()]).toMatchObject([422, { errors: [{ meta: { param_name } }] }]);
   });
 
+  test("say so of a body that isn't JSON, and of one that is too large", async () => {
+    const { app, asked } = standInApp();
+    const send = (body: string) => app.request("/mirror/keys", { method: "POST", headers, body });
+    expect([(await send("{")).status, (await send(" ".repeat(64 * 1024 + 1))).status]).toEqual([400, 413]);
+    expect(asked).toEqual([]);
+  });
+
   test("let no key make one that can do more than itself", async () => {
     const { app, asked } = standInApp({ authenticate: () => ({ name: "k", scopes: new Set(["admin"]) }) });
     const answer = await app.request("/mirror/keys", post({ name: "a", scopes: ["admin", "proxy"] }));
