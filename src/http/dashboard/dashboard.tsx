@@ -156,9 +156,7 @@ export function dashboardRoutes(
       return redirect(c, outside(c).link(next), cookie);
     });
 
-  const show: Show = (c, { title, content, status = 200 }) => showPage(c, { title, content, status });
-
-  async function showPage(c: Context<HttpEnv>, { title, content, status = 200 }: Shown): Promise<Response> {
+  const show: Show = async (c, { title, content, status = 200 }) => {
     const visit = visitOf(c);
     const links = pages.filter(({ scope }) => visit.scopes.has(scope));
     const page = (
@@ -167,7 +165,7 @@ export function dashboardRoutes(
       </Layout>
     );
     return respond(c, await htmlOf(page), status, HTML);
-  }
+  };
 
   const inside = new Hono<HttpEnv>()
     .use(`${BASE}/*`, visiting)
@@ -190,7 +188,7 @@ export function dashboardRoutes(
   );
 
   return new Hono<HttpEnv>()
-    .onError((error, c) => answerProblem(error, c))
+    .onError(answerProblem)
     .use(`${BASE}/*`, headers, refuseOtherSites, compress(), limitBody(MAX_BODY_BYTES))
     .get(BASE, (c) => redirect(c, outside(c).link("")))
     .route("/", assetRoutes())
@@ -202,7 +200,7 @@ export function dashboardRoutes(
     const status = error instanceof AppError ? SHOWN_STATUS[error.code] : undefined;
     if (!(error instanceof AppError) || status === undefined || !isSignedIn(c)) throw error;
     const content = <Notice tone="bad">{error.longMessage}</Notice>;
-    return showPage(c, { title: "This can't be done", content, status });
+    return show(c, { title: "This can't be done", content, status });
   }
 }
 

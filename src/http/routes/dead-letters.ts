@@ -85,6 +85,9 @@ function idOf(c: Context<HttpEnv>): string {
 const noLetter = (id: string) =>
   new AppError("not_found", "not found", { longMessage: `No dead letter was found with id ${id}` });
 
+/** A dead letter as it is listed. */
+export type ShownLetter = ReturnType<typeof presentLetter>;
+
 function presentLetter(letter: ListedDeadLetter) {
   const { id, kind, type, userId, error, attempts, receivedAtMs, triedAtMs } = letter;
   return { id, kind, type, user_id: userId, error, attempts, received_at: receivedAtMs, tried_at: triedAtMs };

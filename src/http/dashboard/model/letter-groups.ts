@@ -1,16 +1,5 @@
 import { hash } from "node:crypto";
-
-/** A dead letter as `GET /mirror/dead-letters` lists it. */
-export interface Letter {
-  id: string;
-  kind: string | null;
-  type: string | null;
-  user_id: string | null;
-  error: string;
-  attempts: number;
-  received_at: number;
-  tried_at: number;
-}
+import type { ShownLetter } from "../../routes/dead-letters.js";
 
 /** Letters that failed for the same cause. */
 export interface LetterGroup {
@@ -18,14 +7,14 @@ export interface LetterGroup {
   key: string;
   /** The error of the first of them. */
   error: string;
-  letters: Letter[];
+  letters: ShownLetter[];
   types: string[];
   firstAt: number;
   lastAt: number;
 }
 
 /** Groups of letters whose errors differ at most in ids, numbers and quoted texts; the largest first. */
-export function groupLetters(letters: readonly Letter[]): LetterGroup[] {
+export function groupLetters(letters: readonly ShownLetter[]): LetterGroup[] {
   const groups = new Map<string, LetterGroup>();
   for (const letter of letters) {
     const key = keyOf(letter.error);

@@ -1,54 +1,17 @@
+import type { Status } from "../../../operations/status.js";
+import type { Run } from "../../../sync/ledger/runs.js";
 import type { Api } from "../visit/api.js";
 
-/** As much of `GET /mirror/status` as pages show. Times are in milliseconds. */
-export interface ShownStatus {
-  state: "backfilling" | "live" | "degraded";
-  users: number;
-  organizations: number;
-  memberships: number;
-  as_of: number | null;
-  memberships_as_of: number | null;
-  upstream: {
-    api_url: string;
-    environment: string;
-    users: number | null;
-    users_here: number | null;
-    counted_at: number | null;
-  } | null;
-  activity: { complete_days: number; incomplete_days: string[] } | null;
-  last_runs: ShownRun[];
-  drift: { found: Differences; repaired: Differences };
-  walker: { holder: string; expires_at: number } | null;
-  budget: {
-    limit: number | null;
-    used: { urgent: number; background: number };
-    share: number;
-    paused_until: number | null;
-  };
-  cache: Record<string, number> | null;
-  dead_letters: number;
-  refetches: number;
-  lag: { p50: number; p95: number; p99: number } | null;
-  webhooks: { configured: boolean | null; outcomes: Record<string, number>; per_second: number | null };
-  versions: Record<string, string>;
-  database: { embedded: { location: string; locale: string } | null };
-}
+/** As much of a run as the overview shows. */
+export type ShownRun = Pick<
+  Run,
+  "id" | "mode" | "state" | "started_at" | "finished_at" | "users" | "differences" | "eta" | "error"
+>;
 
-type Differences = Readonly<Record<"missed_create" | "missed_update" | "missed_delete", number>>;
+/** What `GET /mirror/status` answers. */
+export type ShownStatus = Omit<Status, "last_runs"> & { last_runs: ShownRun[] };
 
-export interface ShownRun {
-  id: string;
-  mode: string;
-  state: string;
-  started_at: number | null;
-  finished_at: number | null;
-  users: { seen: number; expected: number | null };
-  differences: Differences;
-  eta: number | null;
-  error: string | null;
-}
-
-export const sumOf = (differences: Differences) =>
+export const sumOf = (differences: Run["differences"]) =>
   differences.missed_create + differences.missed_update + differences.missed_delete;
 
 /** Many may look at a time: they share what is read within a second. */

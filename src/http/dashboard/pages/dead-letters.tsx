@@ -1,7 +1,8 @@
 import type { Context } from "hono";
 import type { HttpEnv } from "../../respond.js";
+import type { ShownLetter } from "../../routes/dead-letters.js";
 import { BASE } from "../assets/base.js";
-import { groupLetters, type Letter, type LetterGroup } from "../model/letter-groups.js";
+import { groupLetters, type LetterGroup } from "../model/letter-groups.js";
 import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
 import { JsonView } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
@@ -11,7 +12,7 @@ import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
 import type { Page, Show } from "./page.js";
 
-interface LetterWithContent extends Letter {
+interface LetterWithContent extends ShownLetter {
   bytes: number;
   content: string | null;
   content_encoding: string | null;
@@ -92,7 +93,7 @@ export const deadLettersPage: Page = {
 };
 
 async function groupOf(visit: Visit, key: string): Promise<LetterGroup | null> {
-  const { isOk, body } = await visit.api.get<{ data: Letter[] }>(API);
+  const { isOk, body } = await visit.api.get<{ data: ShownLetter[] }>(API);
   return isOk ? (groupLetters(body.data).find((group) => group.key === key) ?? null) : null;
 }
 
@@ -110,7 +111,7 @@ function nothingThere(c: Context<HttpEnv>, show: Show, problem: string | null = 
 
 async function groupsShown(c: Context<HttpEnv>, show: Show) {
   const visit = visitOf(c);
-  const found = await visit.api.get<{ data: Letter[] }>(API);
+  const found = await visit.api.get<{ data: ShownLetter[] }>(API);
   if (!found.isOk) {
     const content = <Notice tone="bad">{found.problem}</Notice>;
     return show(c, { title: "Dead letters", status: statusOf(found), content });

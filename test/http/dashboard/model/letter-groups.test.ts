@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import { groupLetters, type Letter } from "../../../../src/http/dashboard/model/letter-groups.js";
+import { groupLetters } from "../../../../src/http/dashboard/model/letter-groups.js";
+import type { ShownLetter } from "../../../../src/http/routes/dead-letters.js";
 
-const letter = (id: string, error: string, more: Partial<Letter> = {}): Letter => ({
+const letter = (id: string, error: string, more: Partial<ShownLetter> = {}): ShownLetter => ({
   ...{
     id,
     error,

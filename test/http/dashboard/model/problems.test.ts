@@ -25,16 +25,24 @@ const WELL: ShownStatus = {
     memberships: 1,
     as_of: NOW - 60_000,
     memberships_as_of: null,
+    backfilled_at: 1,
   },
-  upstream: { api_url: "u", environment: "test", users: 10, users_here: 10, counted_at: NOW - 1500 },
-  activity: { complete_days: 3, incomplete_days: [] },
+  upstream: {
+    api_url: "u",
+    environment: "test",
+    instance_id: null,
+    users: 10,
+    users_here: 10,
+    counted_at: NOW - 1500,
+  },
+  activity: { since: 0, complete_days: 3, incomplete_days: [] },
   last_runs: [run({})],
   drift: { found: NONE, repaired: NONE },
   walker: { holder: "h", expires_at: NOW + 1 },
   budget: { limit: 100, used: { urgent: 0, background: 0 }, share: 1, paused_until: null },
   ...{ cache: null, dead_letters: 0, refetches: 0, lag: null },
   webhooks: { configured: true, outcomes: {}, per_second: 0 },
-  ...{ versions: {}, database: { embedded: null } },
+  ...{ versions: { mirror: "1", node: "20", postgres: "15" }, database: { embedded: null } },
 };
 
 describe("problems", () => {
@@ -66,7 +74,7 @@ describe("problems", () => {
     ["a lowered share", { budget: { ...WELL.budget, share: 0.5 } }, "rises again", null],
     [
       "days in doubt",
-      { activity: { complete_days: 1, incomplete_days: ["2026-11-01"] } },
+      { activity: { since: 0, complete_days: 1, incomplete_days: ["2026-11-01"] } },
       "over midnight",
       null,
     ],
