@@ -88,7 +88,7 @@ test("of a user whom nobody has spoken of there is nothing", async ({ db }) => {
 test("what takes too long is looked through less far, and said to be", async () => {
   const spans: unknown[] = [];
   const guess: UserHistoryDeps["searches"]["guess"] = async (text, { values }) => {
-    if (!text.includes("deliveries")) return text.includes("newest") ? null : [];
+    if (!text.includes("deliveries")) return text.includes("mirror_data.changes") ? null : [];
     spans.push(values[1]);
     return spans.length < 3 ? null : [];
   };
