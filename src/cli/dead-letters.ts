@@ -10,6 +10,7 @@ import type { Store } from "../runtime/store.js";
 import { dropDeadLetters, findDeadLetter, listDeadLetters } from "../sync/ledger/dead-letters.js";
 import { createIngest } from "../sync/webhooks/ingest.js";
 import { createReplay } from "../sync/webhooks/replay.js";
+import { audited } from "./audit.js";
 import { commandLogger, withStore } from "./context.js";
 import { print, table, when } from "./output.js";
 
@@ -47,16 +48,19 @@ export function deadLettersCommand(): Command {
     .command("replay <id>")
     .description("Try one again; what a walk could not store is asked of Clerk by the server")
     .option("--json", "print JSON")
-    .action((id: string, flags: Flags) => withStore((store, config) => replay(store, config, id, flags)));
+    .action((id: string, flags: Flags) =>
+      audited("dead-letters replay", [id], () =>
+        withStore((store, config) => replay(store, config, id, flags)),
+      ),
+    );
   letters
     .command("drop <id>")
     .description("Give one up")
     .option("--json", "print JSON")
     .action((id: string, flags: Flags) =>
-      withStore(async ({ database }) => {
-        if ((await dropDeadLetters(database.primary.sql, [id])) === 0) throw noLetter(id);
-        print(flags, { id, deleted: true }, `Dropped ${id}.`);
-      }),
+      audited("dead-letters drop", [id], () =>
+        withStore(({ database }) => drop(database.primary.sql, id, flags)),
+      ),
     );
   return letters;
 }
@@ -109,6 +113,11 @@ async function replay({ database, clock }: Store, config: Config, id: string, fl
   if (status === null) throw noLetter(id);
   print(flags, { id, status }, `${id}: ${status}`);
   if (status === "dead_lettered") process.exitCode = 1;
+}
+
+async function drop(sql: Sql, id: string, flags: Flags): Promise<void> {
+  if ((await dropDeadLetters(sql, [id])) === 0) throw noLetter(id);
+  print(flags, { id, deleted: true }, `Dropped ${id}.`);
 }
 
 const noLetter = (id: string) => new AppError("not_found", `There is no dead letter ${id}.`);

@@ -3,6 +3,7 @@ import type { Config, ConfigWithSecretKey } from "../config.js";
 import { type EraseDeps, type Erasure, erase } from "../operations/erase.js";
 import { openMirror } from "../runtime/mirror.js";
 import type { Store } from "../runtime/store.js";
+import { audited } from "./audit.js";
 import { commandLogger, withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -27,7 +28,7 @@ deletion decides. It works beside a running server. Backups, WAL archives and lo
   $ user-mirror erase user_2abc
 `,
     )
-    .action(run);
+    .action((id: string, flags: Flags) => audited("erase", [id], () => run(id, flags)));
 }
 
 function run(id: string, flags: Flags): Promise<void> {

@@ -4,6 +4,7 @@ import { SCOPES } from "../auth/scopes.js";
 import type { Orm } from "../db/connection/client.js";
 import { AppError } from "../lib/errors.js";
 import { createKey, listKeys, revokeKey } from "../operations/keys.js";
+import { audited, type NoteId } from "./audit.js";
 import { withStore } from "./context.js";
 import { listed } from "./options.js";
 import { print, table, when } from "./output.js";
@@ -44,7 +45,9 @@ A key with the scope proxy can do to your Clerk instance whatever CLERK_SECRET_K
 request is answered 429 with Retry-After. Each process of the mirror counts for itself: two of them let twice as much
 through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
     )
-    .action((flags: CreateFlags) => withOrm((orm) => create(orm, flags)));
+    .action((flags: CreateFlags) =>
+      audited("keys create", [], (note) => withOrm((orm) => create(orm, flags, note))),
+    );
   keys
     .command("list")
     .description("All keys, the newest first")
@@ -68,16 +71,12 @@ through. CLERK_SECRET_KEY and MIRROR_API_KEY have no such limits.`,
     .description("End a key; every process refuses it within a second")
     .option("--json", "print JSON")
     .action((idOrName: string, flags: Flags) =>
-      withOrm(async (orm) => {
-        const revoked = await revokeKey(orm, idOrName);
-        if (!revoked) throw new AppError("not_found", `No key in use has the id or name ${idOrName}.`);
-        print(flags, revoked, `Revoked ${revoked.name} (${revoked.id}).`);
-      }),
+      audited("keys revoke", [idOrName], (note) => withOrm((orm) => revoke(orm, idOrName, flags, note))),
     );
   return keys;
 }
 
-async function create(orm: Orm, flags: CreateFlags): Promise<void> {
+async function create(orm: Orm, flags: CreateFlags, note: NoteId): Promise<void> {
   const scopes = flags.scope.split(/[\s,]+/).filter(Boolean);
   const rate = limitOf(flags.rate, /^(\d{1,7})(?:\/s)?$/, "--rate takes requests a second, such as 100/s.");
   const inFlight = limitOf(
@@ -90,7 +89,15 @@ async function create(orm: Orm, flags: CreateFlags): Promise<void> {
     const option = error.meta?.param_name === "scopes" ? "--scope" : "--name";
     throw new AppError("usage", `${option}: ${error.longMessage}`);
   });
+  note(made.id);
   print(flags, made, `${made.key}\n\nThis is the only time it is shown.`);
+}
+
+async function revoke(orm: Orm, idOrName: string, flags: Flags, note: NoteId): Promise<void> {
+  const revoked = await revokeKey(orm, idOrName);
+  if (!revoked) throw new AppError("not_found", `No key in use has the id or name ${idOrName}.`);
+  note(revoked.id);
+  print(flags, revoked, `Revoked ${revoked.name} (${revoked.id}).`);
 }
 
 /** Null when the option wasn't given. */

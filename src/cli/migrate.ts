@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { grantsSql, hasReaderRoles } from "../db/setup/grants.js";
+import { audited } from "./audit.js";
 import { withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -27,9 +28,11 @@ export function migrateCommand(): Command {
 async function migrate(flags: Flags): Promise<void> {
   if (flags.printGrants) return print(flags, { sql: grantsSql() }, grantsSql());
   // Opening the store migrates it.
-  await withStore(async ({ database }) => {
-    const hasRoles = await hasReaderRoles(database.primary.sql);
-    const text = `The database is up to date.${hasRoles ? "" : ` ${NO_ROLES}`}`;
-    print(flags, { migrated: true, reader_roles: hasRoles }, text);
-  });
+  await audited("migrate", [], () =>
+    withStore(async ({ database }) => {
+      const hasRoles = await hasReaderRoles(database.primary.sql);
+      const text = `The database is up to date.${hasRoles ? "" : ` ${NO_ROLES}`}`;
+      print(flags, { migrated: true, reader_roles: hasRoles }, text);
+    }),
+  );
 }

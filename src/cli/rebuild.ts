@@ -4,6 +4,7 @@ import { emptyMirror } from "../db/setup/rebuild.js";
 import { AppError } from "../lib/errors.js";
 import { howToRun } from "../lib/package.js";
 import { keepErasures } from "../sync/apply/erase.js";
+import { audited } from "./audit.js";
 import { configWithoutKey, withStore } from "./context.js";
 import { print } from "./output.js";
 
@@ -16,7 +17,9 @@ export function rebuildCommand(): Command {
     )
     .option("--json", "print JSON")
     .action(async (flags: { json?: boolean }) => {
-      await withStore(({ database }) => emptyMirror(database.primary.patient, keepErasures));
+      await audited("rebuild", [], () =>
+        withStore(({ database }) => emptyMirror(database.primary.patient, keepErasures)),
+      );
       print(
         flags,
         { rebuilt: true },
@@ -32,7 +35,7 @@ export function resetCommand(): Command {
       "Delete the embedded Postgres in DATA_DIR with all that is in it, keys too. Stop the server first",
     )
     .option("--json", "print JSON")
-    .action((flags: { json?: boolean }) => {
+    .action(async (flags: { json?: boolean }) => {
       const { database } = configWithoutKey();
       if (database.url !== null) {
         throw new AppError(
@@ -43,7 +46,7 @@ export function resetCommand(): Command {
           },
         );
       }
-      removeEmbedded(database.dataDir);
+      await audited("reset", [], async () => removeEmbedded(database.dataDir));
       print(flags, { reset: true }, `The embedded Postgres of ${database.dataDir} is deleted.`);
     });
 }

@@ -3,6 +3,7 @@ import { AppError } from "../lib/errors.js";
 import { openMirror } from "../runtime/mirror.js";
 import { kindOf, type RunMode } from "../sync/ledger/run-kinds.js";
 import { REASONS, type Run } from "../sync/ledger/runs.js";
+import { audited, type NoteId } from "./audit.js";
 import { commandLogger, configWithKey, openForCommand, untilInterrupted } from "./context.js";
 import { print } from "./output.js";
 import { createProgress } from "./progress.js";
@@ -21,7 +22,7 @@ export function backfillCommand(): Command {
       "Read all users, organizations and memberships from Clerk; goes on where an earlier one stopped",
     )
     .option("--json", "print the run as JSON")
-    .action((flags: Flags) => execute("backfill", flags));
+    .action((flags: Flags) => execute("backfill", flags, { change: "backfill" }));
 }
 
 /** `user-mirror reconcile`. */
@@ -41,7 +42,9 @@ Before it deletes anybody it asks Clerk about them, once Clerk's lists have caug
 (UPSTREAM_LAG). More deletions than PURGE_LIMIT stop it. Beside a running server, that one does the work.`,
     )
     .action((flags: Flags) =>
-      execute(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags),
+      execute(flags.dryRun ? "dry_run" : flags.full || flags.allowPurge ? "full" : "incremental", flags, {
+        change: "reconcile",
+      }),
     );
 }
 
@@ -57,31 +60,38 @@ export function driftCommand(): Command {
 Reads what changed since the last check, and compares counts: where they differ, halving finds the place, at
 about 2·log2(n/500) requests for one user among n. \`user-mirror reconcile\` repairs what this finds.`,
     )
-    .action((flags: Flags) => execute(flags.full ? "dry_run" : "drift", flags));
+    .action((flags: Flags) => execute(flags.full ? "dry_run" : "drift", flags, { change: null }));
 }
 
-async function execute(mode: RunMode, flags: Flags): Promise<void> {
+/** `change`: as the audit names it; null: the command only asks. */
+async function execute(mode: RunMode, flags: Flags, { change }: { change: string | null }): Promise<void> {
   const config = configWithKey();
   const log = commandLogger(config);
   const { signal } = untilInterrupted();
   const progress = createProgress(process.stderr, flags.json);
-  const store = await openForCommand(config, log);
+  async function work(note?: NoteId): Promise<void> {
+    const store = await openForCommand(config, log);
+    try {
+      const { leader } = await openMirror(config, store, log);
+      const run = await leader.execute(mode, {
+        signal,
+        allowPurge: flags.allowPurge ?? false,
+        onProgress: progress.report,
+      });
+      note?.(run.id);
+      progress.end();
+      print(flags, run, summary(run));
+      if (run.state !== "succeeded") process.exitCode = 1;
+    } finally {
+      progress.end();
+      await store.close();
+    }
+  }
   try {
-    const { leader } = await openMirror(config, store, log);
-    const run = await leader.execute(mode, {
-      signal,
-      allowPurge: flags.allowPurge ?? false,
-      onProgress: progress.report,
-    });
-    progress.end();
-    print(flags, run, summary(run));
-    if (run.state !== "succeeded") process.exitCode = 1;
+    await (change === null ? work() : audited(change, [], work));
   } catch (error) {
-    progress.end();
     if (!signal.aborted) throw error;
     throw new AppError("conflict", "Stopped. Run it again to go on where it stood.");
-  } finally {
-    await store.close();
   }
 }
 

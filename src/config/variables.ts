@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { LOG_LEVELS } from "../observability/logger.js";
 import {
   apiUrl,
   bytes,
@@ -117,8 +118,8 @@ export const variables = z.object({
     "comparisons that would delete a larger share of all users stop and ask",
   ),
   LOG_LEVEL: about(
-    oneOf("trace", "debug", "info", "warn", "error", "fatal", "silent").prefault("info"),
-    "how much is logged",
+    oneOf(...LOG_LEVELS).prefault("info"),
+    "how much is logged; audit lines always are, but at silent",
   ),
   LOG_FORMAT: about(oneOf("json", "pretty").optional(), "the form of log lines", {
     otherwise: "pretty on a terminal, else json",

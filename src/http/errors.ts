@@ -33,6 +33,8 @@ const STATUS = {
   conflict: 409,
 } as const satisfies Record<ErrorCode, ContentfulStatusCode>;
 
+export const statusOf = (code: ErrorCode): ContentfulStatusCode => STATUS[code];
+
 /** Clerk's code in the body, for errors that name none themselves. */
 const CLERK_CODE = {
   configuration: "internal_clerk_error",

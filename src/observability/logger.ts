@@ -4,6 +4,9 @@ import { pinoPretty } from "./pretty.js";
 
 export type { Logger };
 
+/** The most talkative first. */
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
+
 export interface LogOptions {
   level: string;
   format: "json" | "pretty";

@@ -6,6 +6,7 @@ export function pinoPretty(stream: NodeJS.WriteStream) {
     colorize: stream.isTTY,
     translateTime: "SYS:HH:MM:ss",
     ignore: "pid,hostname",
+    singleLine: true,
     destination: stream,
     sync: true,
   });

@@ -1,7 +1,10 @@
+// Covers src/observability/audit.ts
+
 import { expect, test } from "vitest";
 import type { Principal } from "../../src/auth/keys.js";
 import { SCOPES } from "../../src/auth/scopes.js";
 import { AppError } from "../../src/lib/errors.js";
+import { LOG_LEVELS } from "../../src/observability/logger.js";
 import { capturedLog } from "../support/captured-log.js";
 import { type Overrides, standInApp } from "./stand-ins.js";
 
@@ -11,8 +14,9 @@ const principal: Principal = { name: "deploys", id: "key_1a2b", scopes: new Set(
 async function auditOf(
   requests: [method: string, path: string, body?: unknown][],
   overrides: Overrides = {},
+  level = "trace",
 ) {
-  const { log, text } = capturedLog();
+  const { log, text } = capturedLog(level);
   const { app } = standInApp({ log, authenticate: () => principal, ...overrides });
   for (const [method, path, body] of requests) {
     const init = { method, headers: { Authorization: "Bearer any", "X-Request-Id": "mine-1" } };
@@ -152,5 +156,13 @@ test.each(["sk_live_abcdefghij", "um_0123456789", "jane@example.com", "whsec_abc
   "what stands where an id does and isn't one isn't told: %s",
   async (piece) => {
     expect(await auditOf([["DELETE", `/v1/users/${piece}`]])).toMatchObject([{ ids: [] }]);
+  },
+);
+
+test.each(LOG_LEVELS)(
+  "LOG_LEVEL=%s leaves them their level, and takes them away only if it is silent",
+  async (level) => {
+    const change: [string, string][] = [["DELETE", "/v1/users/user_1"]];
+    expect(await auditOf(change, {}, level)).toHaveLength(level === "silent" ? 0 : 1);
   },
 );

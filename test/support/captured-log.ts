@@ -1,8 +1,8 @@
 import { Writable } from "node:stream";
 import { createLogger } from "../../src/observability/logger.js";
 
-/** A log at the most talkative level, and all that was written to it. */
-export function capturedLog() {
+/** A log, at the most talkative level if none is given, and all that was written to it. */
+export function capturedLog(level = "trace") {
   let text = "";
   const stream = new Writable({
     write(chunk, _, done) {
@@ -10,5 +10,5 @@ export function capturedLog() {
       done();
     },
   });
-  return { log: createLogger({ level: "trace", format: "json" }, stream as never), text: () => text };
+  return { log: createLogger({ level, format: "json" }, stream as never), text: () => text };
 }
