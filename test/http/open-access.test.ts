@@ -33,6 +33,22 @@ test.each<[string, string]>([
   expect(await statusOf(LOCAL, { [name]: value, ...bearer(MIRROR_KEY).headers })).toBe(200);
 });
 
+test.each(["127.0.0.1:8787", "localhost:8787", "mirror.localhost", "[::1]:8787", "LOCALHOST."])(
+  "is open to whoever asks it by the name %s",
+  async (host) => {
+    expect(await statusOf(LOCAL, { Host: host })).toBe(200);
+  },
+);
+
+test.each(["evil.example:8787", "127.0.0.1.evil.example", "localhost.evil.example", "10.1.2.3", "a b", ""])(
+  "demands a key of a page in a browser whose host's name %j was made to lead here",
+  async (host) => {
+    expect(await statusOf(LOCAL, { Host: host })).toBe(401);
+    expect(await statusOf(LOCAL, { Host: host, ...bearer(MIRROR_KEY).headers })).toBe(200);
+    expect(await statusOf({ openTo: "all", host: "127.0.0.1" }, { Host: host })).toBe(200);
+  },
+);
+
 test("`all` opens it on every address, behind a proxy too; `none` to nobody without a key", async () => {
   const forwarded = { "X-Forwarded-For": "203.0.113.9" };
   expect(await statusOf({ openTo: "all", host: "0.0.0.0" }, forwarded)).toBe(200);
