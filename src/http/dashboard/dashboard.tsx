@@ -33,6 +33,8 @@ export interface DashboardDeps {
 const HTML = { "content-type": "text/html; charset=UTF-8" } as const;
 /** Forms bring metadata at most, of which Clerk takes 8 KB. */
 const MAX_BODY_BYTES = 256 * 1024;
+/** Of whoever isn't signed in, and of whom thousands may come at once: a key, and where to go on. */
+const MAX_SIGN_IN_BYTES = 16 * 1024;
 
 /**
  * The web page of the mirror. Who looks at it is known by a cookie, and everything that it shows or does is asked of the mirror's own
@@ -101,15 +103,15 @@ export function dashboardRoutes(
       csrf: sessions.token(cookie),
       nowMs: nowMs(),
     });
-    if (c.req.method === "POST") {
-      const { csrf } = await c.req.parseBody();
-      if (typeof csrf !== "string" || !sessions.isToken(cookie, csrf))
-        throw new AppError(
-          "forbidden",
-          "This form has expired. Go back, load the page again, and repeat it.",
-        );
-    }
     return next();
+  };
+
+  /** Behind `visiting`: nothing of a body is held for whoever has no session. */
+  const demandToken: MiddlewareHandler<HttpEnv> = async (c, next) => {
+    if (c.req.method !== "POST") return next();
+    const { csrf } = await c.req.parseBody();
+    if (typeof csrf === "string" && sessions.isToken(getCookie(c, SESSION_COOKIE) ?? "", csrf)) return next();
+    throw new AppError("forbidden", "This form has expired. Go back, load the page again, and repeat it.");
   };
 
   async function askToSignIn(c: Context<HttpEnv>): Promise<Response> {
@@ -141,7 +143,7 @@ export function dashboardRoutes(
     .get(`${BASE}/sign-in`, (c) =>
       signInPage(c, { next: nextOf(c.req.query("next")), problem: null, status: 200 }),
     )
-    .post(`${BASE}/sign-in`, async (c) => {
+    .post(`${BASE}/sign-in`, limitBody(MAX_SIGN_IN_BYTES), async (c) => {
       const form = await c.req.parseBody();
       const [key, next] = [String(form.key ?? "").trim(), nextOf(form.next)];
       try {
@@ -168,7 +170,7 @@ export function dashboardRoutes(
   };
 
   const inside = new Hono<HttpEnv>()
-    .use(`${BASE}/*`, visiting)
+    .use(`${BASE}/*`, visiting, limitBody(MAX_BODY_BYTES), demandToken)
     .post(`${BASE}/sign-out`, (c) => {
       const cookie = sessionCookie("", { path: cookiePath(c), secure: isSecure(c), maxAgeSeconds: 0 });
       return redirect(c, visitOf(c).link("sign-in"), cookie);
@@ -189,7 +191,7 @@ export function dashboardRoutes(
 
   return new Hono<HttpEnv>()
     .onError(answerProblem)
-    .use(`${BASE}/*`, headers, refuseOtherSites, compress(), limitBody(MAX_BODY_BYTES))
+    .use(`${BASE}/*`, headers, refuseOtherSites, compress())
     .get(BASE, (c) => redirect(c, outside(c).link("")))
     .route("/", assetRoutes())
     .route("/", entrance)

@@ -111,6 +111,56 @@ describe("the dashboard", () => {
     expect(own.headers.get("set-cookie")).toContain("user_mirror_theme=dark");
   });
 
+  /** A form of 64 KiB that comes in pieces, and how many of them were asked for. */
+  function longForm(fields: Record<string, string>) {
+    let pieces = 0;
+    const body = new ReadableStream(
+      {
+        pull(controller) {
+          if (pieces === 64) return controller.close();
+          const text = pieces++ === 0 ? `${new URLSearchParams(fields)}&more=` : "x".repeat(1024);
+          controller.enqueue(Buffer.from(text));
+        },
+      },
+      { highWaterMark: 0 },
+    );
+    const headers = {
+      "content-type": "application/x-www-form-urlencoded",
+      "transfer-encoding": "chunked",
+    };
+    return { init: { method: "POST", body, duplex: "half" } as RequestInit, headers, read: () => pieces };
+  }
+
+  test("holds nothing of a form before it knows who sends it, but for a key's worth of the sign-in", async () => {
+    const { app } = standInApp();
+    const unknown = longForm({ theme: "dark" });
+    const refused = await app.request("/dashboard/theme", { ...unknown.init, headers: unknown.headers });
+    expect([refused.status, unknown.read()]).toEqual([401, 0]);
+
+    const signIn = longForm({ key: MIRROR_KEY });
+    const tooLong = await app.request("/dashboard/sign-in", { ...signIn.init, headers: signIn.headers });
+    expect([tooLong.status, signIn.read()]).toEqual([413, 17]);
+    const stated = { ...signIn.headers, "content-length": "16385" };
+    const said = await app.request("/dashboard/sign-in", {
+      method: "POST",
+      body: "key=um_1",
+      headers: stated,
+    });
+    expect(said.status).toBe(413);
+  });
+
+  test("takes a form in pieces from whoever is signed in", async () => {
+    const { app } = standInApp();
+    const { csrf, cookie } = await signedIn(app, MIRROR_KEY);
+    const form = longForm({ csrf: await csrf(), theme: "dark" });
+    const answer = await app.request("/dashboard/theme", {
+      ...form.init,
+      headers: { ...form.headers, cookie },
+    });
+    expect([answer.status, form.read()]).toEqual([303, 64]);
+    expect(answer.headers.get("set-cookie")).toContain("user_mirror_theme=dark");
+  });
+
   test("signs out", async () => {
     const { app } = standInApp();
     const visitor = await signedIn(app, MIRROR_KEY);

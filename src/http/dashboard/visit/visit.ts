@@ -32,15 +32,16 @@ export interface Visit {
 
 export type Theme = "light" | "dark" | "auto";
 
-const visits = new WeakMap<Request, Visit>();
+/** By context: a request whose body was read to limit it is another one behind that. */
+const visits = new WeakMap<Context<HttpEnv>, Visit>();
 
-export const setVisit = (c: Context<HttpEnv>, visit: Visit): void => void visits.set(c.req.raw, visit);
+export const setVisit = (c: Context<HttpEnv>, visit: Visit): void => void visits.set(c, visit);
 
 /** Who asks. Known behind the sign-in. */
 export function visitOf(c: Context<HttpEnv>): Visit {
-  const visit = visits.get(c.req.raw);
+  const visit = visits.get(c);
   if (!visit) throw new Error("a page was asked for before the sign-in");
   return visit;
 }
 
-export const isSignedIn = (c: Context<HttpEnv>) => visits.has(c.req.raw);
+export const isSignedIn = (c: Context<HttpEnv>) => visits.has(c);
