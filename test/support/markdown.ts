@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import GithubSlugger from "github-slugger";
-import { lexer, type Token, walkTokens } from "marked";
+import { lexer, type Token, type Tokens, walkTokens } from "marked";
 
 /** The root of the checkout. */
 export const ROOT = join(import.meta.dirname, "../..");
@@ -10,8 +10,23 @@ export const ROOT = join(import.meta.dirname, "../..");
 /** A fenced block of code, and the heading that it stands below. */
 export interface Snippet {
   language: string;
+  /** What stands behind the language, if anything does. */
+  kind: string;
   heading: string;
   text: string;
+}
+
+/** A table, and the heading that it stands below. */
+export interface Table {
+  heading: string;
+  columns: string[];
+  rows: Cell[][];
+}
+
+/** A cell as it is written, without what escapes it, and what stands in it as code. */
+export interface Cell {
+  text: string;
+  codes: string[];
 }
 
 export interface Page {
@@ -23,6 +38,7 @@ export interface Page {
   /** The anchors that GitHub gives its headings. */
   anchors: Set<string>;
   snippets: Snippet[];
+  tables: Table[];
 }
 
 /** Every markdown file that git knows or could know: what it ignores is left out. */
@@ -41,7 +57,7 @@ export function readPage(path: string): Page {
 
 export function parsePage(path: string, text: string): Page {
   const slugger = new GithubSlugger();
-  const page: Page = { path, text, links: [], anchors: new Set(), snippets: [] };
+  const page: Page = { path, text, links: [], anchors: new Set(), snippets: [], tables: [] };
   let heading = "";
   walkTokens(lexer(text), (token: Token) => {
     if (token.type === "heading") {
@@ -50,11 +66,21 @@ export function parsePage(path: string, text: string): Page {
     }
     if (token.type === "link" || token.type === "image") page.links.push(token.href);
     if (token.type === "code" && token.lang !== undefined) {
-      page.snippets.push({ language: token.lang.split(" ")[0] ?? "", heading, text: token.text });
+      const [language = "", kind = ""] = token.lang.split(" ");
+      page.snippets.push({ language, kind, heading, text: token.text });
+    }
+    if (token.type === "table") {
+      const rows = (token as Tokens.Table).rows.map((row) => row.map(cellOf));
+      page.tables.push({ heading, columns: (token as Tokens.Table).header.map(({ text }) => text), rows });
     }
   });
   return page;
 }
+
+const cellOf = ({ text, tokens }: Tokens.TableCell): Cell => ({
+  text,
+  codes: tokens.flatMap((token) => (token.type === "codespan" ? [token.text] : [])),
+});
 
 /** A heading as a reader sees it: without links and marks. */
 const plain = (tokens: readonly Token[]): string =>
