@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import { lexer } from "marked";
 import { describe, expect, test } from "vitest";
 import { markdownFiles, type Page, parsePage, ROOT, readPage } from "../support/markdown.js";
 
@@ -38,6 +39,49 @@ describe("the markdown files", () => {
       }
     }
     expect([...pages.keys()].filter((path) => !reached.has(path))).toEqual([]);
+  });
+});
+
+/** The markdown below `docs/`, which both indexes must lead to. */
+const documents = [...pages.keys()].filter((path) => path.startsWith("docs/") && path.endsWith(".md"));
+
+const linkedFrom = (path: string) =>
+  (pages.get(path)?.links ?? []).map((link) => normalize(join(dirname(path), link.split("#")[0] ?? "")));
+
+describe("docs/README.md", () => {
+  test.for(documents.map((path) => [path]))(
+    "leads to %s, by itself or by its folder's page",
+    ([path = ""]) => {
+      const index = linkedFrom("docs/README.md");
+      const folders = [join(dirname(path), "README.md"), "docs/BENCHMARKS.md"];
+      const found = [...index, ...folders.filter((one) => index.includes(one)).flatMap(linkedFrom)];
+      expect([...found, "docs/README.md"]).toContain(path);
+    },
+  );
+});
+
+/** By the convention of llmstxt.org: a title, a summary in a quotation, text, and sections of links, each with a line about it. */
+describe("docs/llms.txt", () => {
+  const { text } = readPage("docs/llms.txt");
+  const [title, summary, ...rest] = lexer(text).filter(({ type }) => type !== "space");
+
+  test("has a title, a summary and sections of links", () => {
+    expect(title).toMatchObject({ type: "heading", depth: 1 });
+    expect(summary?.type).toBe("blockquote");
+    const [first = "", ...sections] = text.split(/^## /m);
+    expect(rest.filter((token) => token.type === "heading" && token.depth !== 2)).toEqual([]);
+    expect(first).not.toMatch(/^[-#] \[/m);
+    for (const section of sections) {
+      const [, , ...lines] = section.trim().split("\n");
+      expect(lines.filter((line) => !/^- \[[^\]]+\]\([^)]+\): \S.+[^.]$/.test(line))).toEqual([]);
+      expect(lines).not.toEqual([]);
+    }
+  });
+
+  test("has each page once", () => {
+    const linked = linkedFrom("docs/llms.txt");
+    expect(linked).toEqual([...new Set(linked)]);
+    expect(documents.filter((path) => !linked.includes(path))).toEqual([]);
   });
 });
 
