@@ -16,8 +16,9 @@ test("migrate says that the roles for readers are missing where its own role may
     expect([stdout, code]).toEqual([expect.stringContaining("`user-mirror migrate --print-grants`"), 0]);
     expect((await cli(weak, ["migrate"])).value).toEqual({ migrated: true, reader_roles: false });
     const granted = await cli(url, ["migrate", "--print-grants"]);
-    for (const statement of granted.value.sql.split(";\n").filter(Boolean))
-      await sql.unsafe(statement).catch((error) => expect(error).toMatchObject({ code: "42710" }));
+    // As a whole, which ends with its first error: other databases of this server have made the roles.
+    await sql.unsafe(granted.value.sql);
+    await sql.unsafe(granted.value.sql);
     expect((await runCli(weak, ["migrate"])).stdout).toBe("The database is up to date.\n");
   } finally {
     await sql.end();

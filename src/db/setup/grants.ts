@@ -18,9 +18,12 @@ const VIEWS = [
   "daily_users",
 ] as const;
 
+/** Roles belong to the whole server, so another database may have made it. On one line, so that statements end where lines do. */
+const creationOf = (role: string) =>
+  `DO $$ BEGIN CREATE ROLE ${role} NOLOGIN; EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$`;
+
 const GRANTS = [
-  "CREATE ROLE mirror_reader NOLOGIN",
-  "CREATE ROLE mirror_reader_private NOLOGIN",
+  ...ROLES.map(creationOf),
   "GRANT mirror_reader TO mirror_reader_private",
   "GRANT USAGE ON SCHEMA mirror TO mirror_reader",
   ...VIEWS.map((view) => `GRANT SELECT ON mirror.${view} TO mirror_reader`),
@@ -45,7 +48,7 @@ const settingsFor = (role: string) => [
   ...Object.entries(SETTINGS).map(([name, value]) => `ALTER ROLE ${role} SET ${name} = '${value}'`),
 ];
 
-/** What a DBA runs where the mirror's own role may not create roles. */
+/** What a DBA runs where the mirror's own role may not create roles. Running it again, or beside roles that are there, is safe. */
 export function grantsSql(): string {
   return `${[...GRANTS, ...ROLES.flatMap(settingsFor)].join(";\n")};\n`;
 }
@@ -68,10 +71,10 @@ export async function createReaderRoles(sql: postgres.Sql): Promise<boolean> {
 }
 
 /**
- * Another database of this server has made the role (42710, 23505) or sets the same (XX000), perhaps this very moment; or a schema
- * of an earlier version lacks the view (42P01).
+ * Another database of this server grants (23505) or sets (XX000) the same at this very moment; or a schema of an earlier version lacks
+ * the view (42P01).
  */
-const HARMLESS: ReadonlySet<string> = new Set(["42710", "23505", "XX000", "42P01"]);
+const HARMLESS: ReadonlySet<string> = new Set(["23505", "XX000", "42P01"]);
 
 /** False: a right is missing. */
 async function runAll(sql: postgres.Sql, statements: readonly string[]): Promise<boolean> {
