@@ -88,7 +88,7 @@ export interface WebhookEvent {
 
 const envelopeSchema = z.object({
   type: z.string().min(1),
-  data: z.unknown(),
+  data: z.unknown().optional(),
   timestamp: z.number().positive().max(MAX_TIME_MS).nullish().catch(null),
   instance_id: z.string().nullish().catch(null),
 });
@@ -98,7 +98,7 @@ export function parseWebhookEvent(value: unknown): WebhookEvent {
   const event = parse<z.infer<typeof envelopeSchema>>(envelopeSchema, value, "event");
   return {
     type: event.type,
-    data: event.data,
+    data: event.data ?? null,
     timestampMs: typeof event.timestamp === "number" ? envelopeTimeMs(event.timestamp) : null,
     instanceId: typeof event.instance_id === "string" ? event.instance_id : null,
   };
