@@ -55,7 +55,7 @@ function guarded(text: string): string {
 }
 
 /** A telephone number is one too. */
-const NUMBER = /^[+-](\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+const NUMBER = /^[+-](\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 
 const MAX_TIME_MS = 8.64e15;
 

@@ -78,6 +78,11 @@ test("text that a spreadsheet would run gets an apostrophe before it, and number
   expect([-5, 0.5, true, ["=1"]].map(written)).toEqual(["-5", "0.5", "true", '"[""=1""]"']);
 });
 
+test("a text that begins like a number of many digits takes a time that grows with its length", () => {
+  const text = `+${"1".repeat(200_000)}x`;
+  expect(written(text)).toBe(`'${text}`);
+});
+
 test("a single empty field is no empty line", () => {
   expect(written(null)).toBe('""');
   expect(written("")).toBe('""');

@@ -58,6 +58,13 @@ describe("several values in one box", () => {
     expect(parseValues(" ", "text")).toEqual([]);
   });
 
+  test("are read in a time that grows with their length, whatever spaces and quotes they have", () => {
+    const many = 200_000;
+    expect(parseValues(`a${" ".repeat(many)}b`, "text")).toHaveLength(1);
+    expect(parseValues(`"a"${" ".repeat(many)}b`, "text")).toHaveLength(1);
+    expect(parseValues(`"${"\\".repeat(many)},b`, "text")).toHaveLength(2);
+  });
+
   test("are printed so that they are read as they were", () => {
     fc.assert(
       fc.property(fc.array(scalar), (values) => {
