@@ -134,7 +134,9 @@ const atMost = (most: number, limit: number, mostOfRoute: number) =>
 
 function named(alias: string, name: string) {
   return (args: unknown) => {
-    if (typeof args !== "object" || args === null || !Object.hasOwn(args, alias)) return args;
+    if (typeof args !== "object" || args === null) return args;
+    // With both it isn't told which of them is meant: the schema refuses the one that it doesn't know.
+    if (!Object.hasOwn(args, alias) || Object.hasOwn(args, name)) return args;
     const { [alias]: value, ...rest } = args as Record<string, unknown>;
     return { ...rest, [name]: value };
   };

@@ -48,8 +48,23 @@ export function mcpRoutes({ log, askApp }: McpDeps): Hono<HttpEnv> {
 /** One message at a time: a list of them would be one request to the limits of its key, however long it is. */
 function messageOf(text: string): unknown {
   const message = parseJsonBody(text);
-  if (typeof message === "object" && message !== null && !Array.isArray(message)) return message;
-  throw new AppError("invalid_payload", "The body must be one JSON-RPC message, not a list of them.");
+  if (typeof message !== "object" || message === null || Array.isArray(message))
+    throw new AppError("invalid_payload", "The body must be one JSON-RPC message, not a list of them.");
+  if (hasMember(message, "__proto__"))
+    throw new AppError("invalid_payload", "No member of a message can be named __proto__.");
+  return message;
+}
+
+/** At any depth. The schemas leave out a member of this name: a filter would be answered as if it weren't there, with everybody. */
+function hasMember(message: object, name: string): boolean {
+  const open: unknown[] = [message];
+  while (open.length > 0) {
+    const value = open.pop();
+    if (typeof value !== "object" || value === null) continue;
+    if (Object.hasOwn(value, name)) return true;
+    for (const inner of Object.values(value)) open.push(inner);
+  }
+  return false;
 }
 
 function routeFor(c: Context<HttpEnv>, askApp: AskApp): AskRoute {

@@ -199,6 +199,9 @@ describe("a hostile argument", () => {
     ["a word of Clerk's instead of an id", "get_user", { id: "count" }],
     ["no id", "get_user", {}],
     ["an id that is none", "get_user", { id: { $gt: "" } }],
+    ["two ids", "get_user", { id: "user_1", user_id: "user_2" }],
+    ["names of what every object has", "count_users", { constructor: {}, toString: 1 }],
+    ["such a name in a filter", "count_users", { filter: { hasOwnProperty: 1 } }],
     [
       "a zone that is none",
       "aggregate_users",
@@ -231,6 +234,12 @@ describe("a hostile argument", () => {
     ["no JSON", "{", 400],
     ["a list of messages", `[${message("tools/list", {})},${message("tools/list", {})}]`, 400],
     ["a text", '"tools/list"', 400],
+    // The schemas leave such a member out, and the answer would be everybody.
+    [
+      "a filter by __proto__",
+      '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"count_users","arguments":{"filter":{"__proto__":{"banned":true}}}}}',
+      400,
+    ],
     [
       "too large a body",
       message("tools/call", { name: "count_users", arguments: { filter: { id: "x".repeat(200_000) } } }),
