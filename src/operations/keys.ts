@@ -27,7 +27,8 @@ export interface WantedKey {
   inFlight: number | null;
 }
 
-const NAME = /^[\w .:@-]{1,100}$/;
+/** No space at an end, which nobody sees, and no key's id: who revokes by id would revoke another key with it. */
+const NAME = /^(?! |key_[0-9a-f]{16}$)[\w .:@-]{1,100}(?<! )$/;
 const MOST_LIMIT = 9_999_999;
 
 /** Makes a key; it can't be shown again. Throws `invalid_request`, naming the member, or `conflict` where the name is in use. */
@@ -39,7 +40,11 @@ export async function createKey(
   const unknown = scopes.filter((scope) => !isScope(scope));
   if (unknown.length > 0 || scopes.length === 0)
     throw wrong("scopes", `${unknown.join(", ") || "nothing"} is no scope. There are: ${SCOPES.join(", ")}.`);
-  if (!NAME.test(name)) throw wrong("name", "The name takes 1 to 100 letters, digits, spaces and _ . : @ -");
+  if (!NAME.test(name))
+    throw wrong(
+      "name",
+      "The name takes 1 to 100 letters, digits, spaces (not at its ends) and _ . : @ -, and is no key's id.",
+    );
   for (const [member, limit] of Object.entries({ rate, in_flight: inFlight })) {
     if (limit !== null && !(Number.isInteger(limit) && limit >= 1 && limit <= MOST_LIMIT))
       throw wrong(member, `${member} is a whole number from 1 to ${MOST_LIMIT}.`);

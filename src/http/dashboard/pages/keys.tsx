@@ -213,5 +213,6 @@ function RevokeForm({ visit, shown }: { visit: Visit; shown: ShownKey }) {
 /** What isn't a number is left to the route, which says so. */
 const limitOf = (value: unknown) => {
   const text = String(value ?? "").trim();
-  return text === "" ? null : /^\d+$/.test(text) ? Number(text) : text;
+  // More digits may be no number that JSON has: it would be null there, the default.
+  return text === "" ? null : /^\d{1,15}$/.test(text) ? Number(text) : text;
 };
