@@ -261,8 +261,10 @@ describe("what is done to a user", () => {
       public_metadata: JSON.stringify({ plan: "free", seats: {} }),
       before_public_metadata: before,
     };
-    const broken = await post(`users/${ada}/metadata`, { ...form, public_metadata: "{" });
-    expect([broken.status, await broken.text()]).toEqual([422, expect.stringContaining("no JSON object")]);
+    for (const text of ["{", `{"a":${"[".repeat(20_000)}${"]".repeat(20_000)}}`]) {
+      const broken = await post(`users/${ada}/metadata`, { ...form, public_metadata: text });
+      expect([broken.status, await broken.text()]).toEqual([422, expect.stringContaining("no JSON object")]);
+    }
     const looked = await post(`users/${ada}/metadata`, form);
     expect([looked.status, await looked.text()]).toEqual([200, expect.stringContaining("What changes")]);
     expect(sandbox.clerk.user(ada)?.public_metadata).toMatchObject({ plan: "pro" });

@@ -4,7 +4,7 @@ import type { ShownLetter } from "../../routes/dead-letters.js";
 import { BASE } from "../assets/base.js";
 import { groupLetters, type LetterGroup } from "../model/letter-groups.js";
 import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
-import { JsonView } from "../parts/json-view.js";
+import { isDeeper, JsonView, MOST_LEVELS } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
 import { userPath } from "../parts/links.js";
 import { statusOf } from "../visit/api.js";
@@ -292,9 +292,11 @@ function Payload({ letter }: { letter: LetterWithContent }) {
   );
 }
 
+/** Undefined: it isn't JSON, or so deep that only its text can be shown. */
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isDeeper(value, MOST_LEVELS) ? undefined : value;
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { differencesOf } from "../model/differences.js";
 import { mergePatchOf } from "../model/merge-patch.js";
 import { actionNamed, type UserAction } from "../model/user-actions.js";
 import { Notice, Table } from "../parts/basics.js";
-import { prettyJson } from "../parts/json-view.js";
+import { isDeeper, MOST_LEVELS, prettyJson } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
 import { userPath } from "../parts/links.js";
 import { statusOf } from "../visit/api.js";
@@ -158,7 +158,7 @@ async function changeMetadata(
   const patch: Partial<Record<Kind, Json>> = {};
   for (const kind of kinds) {
     const [after, earlier] = [objectOf(texts[kind] ?? ""), objectOf(before[kind] ?? "")];
-    if (after === null) problems[kind] = "This is no JSON object.";
+    if (after === null) problems[kind] = `This is no JSON object of at most ${MOST_LEVELS} levels.`;
     else if (earlier !== null) {
       const changed = mergePatchOf(earlier, after);
       if (Object.keys(changed).length > 0) patch[kind] = changed;
@@ -181,7 +181,8 @@ async function changeMetadata(
 function objectOf(text: string): Json | null {
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : null;
+    const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+    return isObject && !isDeeper(value, MOST_LEVELS) ? (value as Json) : null;
   } catch {
     return null;
   }

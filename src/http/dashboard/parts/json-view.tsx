@@ -58,8 +58,11 @@ function Branch({ value, depth, left }: { value: unknown; depth: number; left: {
   );
 }
 
+/** More levels than anything has that people wrote. What has many times more can be read from JSON, and not be printed again. */
+export const MOST_LEVELS = 1000;
+
 /** Looks at no more levels than that. */
-function isDeeper(value: unknown, most: number): boolean {
+export function isDeeper(value: unknown, most: number): boolean {
   let level: unknown[] = [value];
   for (let depth = 0; depth <= most; depth++) {
     level = level.flatMap((each) => (typeof each === "object" && each !== null ? Object.values(each) : []));

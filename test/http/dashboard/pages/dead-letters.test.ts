@@ -40,6 +40,22 @@ describe("the page of dead letters", () => {
     expect((await visitor.get("/dashboard/dead-letters/letter/msg_nobody")).status).toBe(404);
   });
 
+  test("shows what is nested deeper than any stack as the text that it is", async () => {
+    const content = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+    const { app } = standInApp({
+      deadLetters: {
+        list: async () => [LETTER],
+        find: async () => ({ ...LETTER, payload: Buffer.from(content) }),
+        ...{ replay: async () => "dead_lettered", drop: async () => false },
+      },
+    });
+    const answer = await (await signedIn(app, MIRROR_KEY)).get("/dashboard/dead-letters/letter/msg_1");
+    expect([answer.status, await answer.text()]).toEqual([
+      200,
+      expect.stringContaining(`<pre>${content}</pre>`),
+    ]);
+  });
+
   test("has nothing for a key without the scope admin", async () => {
     const { app } = standInApp({ authenticate: () => ({ name: "k", scopes: new Set(["users:read"]) }) });
     const visitor = await signedIn(app, "um_k");
