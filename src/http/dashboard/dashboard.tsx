@@ -17,6 +17,7 @@ import { htmlOf } from "./parts/html.js";
 import { Layout } from "./parts/layout.js";
 import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
+import { formOf } from "./visit/form.js";
 import { PAGE_HEADERS } from "./visit/headers.js";
 import { prefixOf } from "./visit/prefix.js";
 import { redirect } from "./visit/redirect.js";
@@ -109,7 +110,7 @@ export function dashboardRoutes(
   /** Behind `visiting`: nothing of a body is held for whoever has no session. */
   const demandToken: MiddlewareHandler<HttpEnv> = async (c, next) => {
     if (c.req.method !== "POST") return next();
-    const { csrf } = await c.req.parseBody();
+    const { csrf } = await formOf(c);
     if (typeof csrf === "string" && sessions.isToken(getCookie(c, SESSION_COOKIE) ?? "", csrf)) return next();
     throw new AppError("forbidden", "This form has expired. Go back, load the page again, and repeat it.");
   };
@@ -144,7 +145,7 @@ export function dashboardRoutes(
       signInPage(c, { next: nextOf(c.req.query("next")), problem: null, status: 200 }),
     )
     .post(`${BASE}/sign-in`, limitBody(MAX_SIGN_IN_BYTES), async (c) => {
-      const form = await c.req.parseBody();
+      const form = await formOf(c);
       const [key, next] = [String(form.key ?? "").trim(), nextOf(form.next)];
       try {
         await authenticate(`Bearer ${key}`);
@@ -207,13 +208,15 @@ export function dashboardRoutes(
 }
 
 const SHOWN_STATUS: Partial<Record<AppError["code"], NonNullable<Shown["status"]>>> = {
+  invalid_payload: 400,
   forbidden: 403,
   not_found: 404,
   invalid_request: 422,
   rate_limited: 429,
 };
 
-/** A page of the dashboard, never another site. */
+/** A page of the dashboard, never another site, and nothing that no header can hold: it becomes a `Location`. */
 function nextOf(value: unknown): string {
-  return typeof value === "string" && /^(?:[\w-]+(?:\/[\w~%-]+)*)?(?:\?[^\s#\\]*)?$/.test(value) ? value : "";
+  const isPage = typeof value === "string" && /^(?:[\w-]+(?:\/[\w~%-]+)*)?(?:\?[!-~]*)?$/.test(value);
+  return isPage && !/[#\\]/.test(value) ? value : "";
 }

@@ -26,6 +26,10 @@ describe("the dashboard", () => {
     "javascript:alert(1)",
     "../admin",
     'a" onclick="x',
+    // A header can't hold these.
+    "users?q=\u0000",
+    "users?q=€",
+    "users?q=a b",
   ])("sends nobody to another site: next=%s", async (next) => {
     const { app } = standInApp();
     const { answer } = await signedIn(app, MIRROR_KEY, { next });
@@ -161,6 +165,21 @@ describe("the dashboard", () => {
     expect(answer.headers.get("set-cookie")).toContain("user_mirror_theme=dark");
   });
 
+  test.each([
+    ["multipart/form-data", "key=um_1"],
+    ["multipart/form-data; boundary=x", "no form"],
+    ["multipart/form-data; boundary=x", '--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nhalf'],
+    ['multipart/form-data; boundary="', ""],
+  ])("refuses a form that can't be read: %s", async (type, body) => {
+    const { app } = standInApp();
+    const { cookie } = await signedIn(app, MIRROR_KEY);
+    for (const page of ["sign-in", "theme"]) {
+      const headers = { "content-type": type, cookie };
+      const answer = await app.request(`/dashboard/${page}`, { method: "POST", body, headers });
+      expect([page, answer.status, answer.headers.get("set-cookie")]).toEqual([page, 400, null]);
+    }
+  });
+
   test("signs out", async () => {
     const { app } = standInApp();
     const visitor = await signedIn(app, MIRROR_KEY);
@@ -175,7 +194,10 @@ describe("the dashboard", () => {
     const links = [...page.matchAll(/(?:href|src|action)="([^"#]+)"/g)].map(([, link]) => link);
     expect(links.length).toBeGreaterThan(5);
     for (const link of links) expect(link).toMatch(/^\/tools\/mirror\/dashboard\//);
-    for (const prefix of ["//evil.example", "/a/../b", "https://evil.example", '/"><script>'])
+    // The last took a regular expression minutes.
+    for (const prefix of [
+      ...["//evil.example", "/a/../b", "https://evil.example", '/"><script>', `${"/".repeat(200_000)}x`],
+    ])
       expect(await (await visitor.get("/dashboard/", { "X-Forwarded-Prefix": prefix })).text()).toContain(
         'href="/dashboard/"',
       );

@@ -7,7 +7,7 @@ import type { PageLink } from "../parts/layout.js";
 export interface Shown {
   title: string;
   content: Child;
-  status?: 200 | 401 | 403 | 404 | 422 | 429 | 500 | 502 | 503;
+  status?: 200 | 400 | 401 | 403 | 404 | 422 | 429 | 500 | 502 | 503;
 }
 
 /** Answers with a whole page around the content. */
