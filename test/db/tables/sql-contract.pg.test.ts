@@ -82,6 +82,29 @@ describe("the schema mirror", () => {
     );
   });
 
+  test("says of a lock what the API says at this moment, in the column and in the whole user", async ({
+    db,
+  }) => {
+    const locked = (id: string, seconds: number | null, lockedAtMs: number) =>
+      userSnapshot(clerkUser({ id, locked: true, lockout_expires_in_seconds: seconds }), "page", lockedAtMs);
+    const users = [
+      locked("user_running", 7200, Date.now() - 3_600_000),
+      locked("user_ended", 7200, Date.now() - 7_200_000),
+      locked("user_for_ever", null, 1),
+    ];
+    await applyItems(db.sql, [{ users }], { lagMs: 0 });
+    const rows = await db.sql`
+      select id, locked, data->'locked' as "inData", data->'lockout_expires_in_seconds' as left
+      from mirror.users order by id`;
+    expect(rows).toEqual([
+      { id: "user_ended", locked: false, inData: false, left: null },
+      { id: "user_for_ever", locked: true, inData: true, left: null },
+      { id: "user_running", locked: true, inData: true, left: expect.any(Number) },
+    ]);
+    const left = rows[2]?.left;
+    expect([left > 0, left <= 3600]).toEqual([true, true]);
+  });
+
   test("is read by mirror_reader without private metadata, and by mirror_reader_private with it", async ({
     db,
   }) => {
