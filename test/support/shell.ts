@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { text } from "node:stream/consumers";
 import { CLI } from "./programs.js";
 
 /** Ends what goes on for ever, such as a live feed. */
@@ -20,15 +20,29 @@ export function installCli(folder: string): void {
 export const ownCli = (script: string): string =>
   script.replace(/npm run --silent cli -- |npx user-mirror /g, "user-mirror ");
 
-/** Runs a documented script to its end; the first command that fails ends it. HTTP errors fail. */
-export async function runScript(script: string, folder: string, env: Record<string, string>) {
+/**
+ * Runs a documented script to its end; the first command that fails ends it. HTTP errors fail. With `until`, a script that goes
+ * on for ever is interrupted once it has printed this.
+ */
+export async function runScript(script: string, folder: string, env: Record<string, string>, until?: RegExp) {
   const child = spawn("bash", ["-euo", "pipefail", "-c", `${FAILING_CURL}\n${script}`], {
     cwd: folder,
     env: { PATH: `${folder}:${process.env.PATH}`, HOME: folder, ...env },
     stdio: ["ignore", "pipe", "pipe"],
-    timeout: DEADLINE_S * 1000,
+    // With what it starts it is a group of its own, which is ended as a whole.
+    detached: true,
   });
-  const closed = new Promise<number | null>((resolve) => child.once("close", resolve));
-  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
-  return { code, stdout, stderr };
+  const kill = (signal: NodeJS.Signals) =>
+    child.pid && child.exitCode === null && process.kill(-child.pid, signal);
+  const deadline = setTimeout(kill, DEADLINE_S * 1000, "SIGKILL");
+  const printed = { stdout: "", stderr: "" };
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream].setEncoding("utf8").on("data", (text: string) => {
+      printed[stream] += text;
+      if (until?.test(printed.stdout)) kill("SIGINT");
+    });
+  }
+  const [code] = (await once(child, "close")) as [number | null];
+  clearTimeout(deadline);
+  return { code, ...printed };
 }
