@@ -1,9 +1,9 @@
 import { AppError } from "../lib/errors.js";
 import type { Ingest, Receipt } from "../sync/webhooks/ingest.js";
+import { BODY_BYTES } from "./body-limits.js";
 import { type BodySource, createBytesInFlight, rawBody } from "./raw-body.js";
 import { createSignatureReader } from "./webhook-signature.js";
 
-const MAX_BODY_BYTES = 1024 * 1024;
 /**
  * The bytes of all webhooks together, each from its first byte until its answer. What is beyond this is refused and
  * sent again.
@@ -41,7 +41,7 @@ export function createWebhookReceiver(deps: WebhookDeps): WebhookReceiver {
     const held = inFlight.open();
     try {
       // Reads the bytes as they came: a signature covers them, not the JSON that they spell.
-      const raw = await rawBody(source, { maxBytes: MAX_BODY_BYTES, what: "a webhook", held });
+      const raw = await rawBody(source, { maxBytes: BODY_BYTES.webhook, what: "a webhook", held });
       verify(raw);
       return await ingest.receive({ messageId, raw });
     } finally {

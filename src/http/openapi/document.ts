@@ -90,7 +90,7 @@ function presentOperation(operation: Operation): JsonSchema {
     ...(parameters && { parameters: parameters.map(presentParameter) }),
     ...(body && {
       requestBody: {
-        ...(body.description !== undefined && { description: body.description }),
+        description: [body.description, `At most ${body.mostBytes / 1024} KiB.`].filter(Boolean).join(" "),
         required: !body.isOptional,
         content: {
           [body.type ?? JSON_TYPE]: { schema: schemaOf(body.schema), examples: examplesOf(body.examples) },

@@ -55,6 +55,7 @@ export interface Parameter {
 export interface Body {
   type?: string;
   description?: string;
+  mostBytes: number;
   schema: z.ZodType;
   isOptional?: boolean;
   examples: Examples;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { demandScope, SCOPES } from "../../auth/scopes.js";
 import { AppError } from "../../lib/errors.js";
 import type { ShownKey, WantedKey } from "../../operations/keys.js";
+import { BODY_BYTES } from "../body-limits.js";
 import { parseJsonBody } from "../json-body.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
@@ -15,7 +16,6 @@ export interface KeyDeps {
   revoke(id: string): Promise<ShownKey | null>;
 }
 
-const MAX_BODY_BYTES = 64 * 1024;
 const KEY_ID = /^[\w-]{1,64}$/;
 const limit = z.int().min(1).nullable().default(null);
 export const wantedKey = z.object({
@@ -30,7 +30,7 @@ export function keyRoutes({ list, create, revoke }: KeyDeps): Hono<HttpEnv> {
   const admin = requireScope("admin");
   return new Hono<HttpEnv>()
     .get("/mirror/keys", admin, async (c) => respondJson(c, { data: await list() }))
-    .post("/mirror/keys", admin, limitBody(MAX_BODY_BYTES), async (c) => {
+    .post("/mirror/keys", admin, limitBody(BODY_BYTES.small), async (c) => {
       const { name, scopes, rate, in_flight } = await wantedOf(c);
       for (const scope of scopes) demandScope(c.get("principal").scopes, scope);
       const made = await create({ name, scopes, rate, inFlight: in_flight });

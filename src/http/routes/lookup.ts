@@ -3,11 +3,10 @@ import { parseLookup } from "../../query/language/lookup-request.js";
 import { problem } from "../../query/language/problems.js";
 import type { LookUpUsers } from "../../query/lookup-users.js";
 import { askerOf, viewOf } from "../asker.js";
+import { BODY_BYTES } from "../body-limits.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, markFromPostgres, respond } from "../respond.js";
 
-/** A thousand of the longest addresses, with room for escapes. */
-const MAX_BODY_BYTES = 1024 * 1024;
 const keysTooLong = () => problem("keys", "must be at most 1000, of 1024 KiB in all.");
 
 export interface LookupDeps {
@@ -20,7 +19,7 @@ export function lookupRoutes({ lookUpUsers, asOfMs }: LookupDeps): Hono<HttpEnv>
   return new Hono<HttpEnv>().post(
     "/mirror/users/lookup",
     requireScope("users:read"),
-    limitBody(MAX_BODY_BYTES, keysTooLong),
+    limitBody(BODY_BYTES.lookup, keysTooLong),
     async (c) => {
       const request = parseLookup(await c.req.text(), c.get("principal").scopes);
       markFromPostgres(c, asOfMs());

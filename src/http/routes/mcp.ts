@@ -1,6 +1,7 @@
 import { type Context, Hono } from "hono";
 import { AppError } from "../../lib/errors.js";
 import type { Logger } from "../../observability/logger.js";
+import { BODY_BYTES } from "../body-limits.js";
 import type { AskApp } from "../dashboard/visit/api.js";
 import { parseJsonBody } from "../json-body.js";
 import type { ServeMcp } from "../mcp/server.js";
@@ -13,8 +14,6 @@ export interface McpDeps {
   askApp: AskApp;
 }
 
-/** Twice what the largest filter has. */
-const MAX_BODY_BYTES = 128 * 1024;
 /** No address of this kind is ever asked: the request doesn't leave the process. */
 const ORIGIN = "http://mirror.internal";
 
@@ -28,7 +27,7 @@ export function mcpRoutes({ log, askApp }: McpDeps): Hono<HttpEnv> {
   };
 
   return new Hono<HttpEnv>()
-    .post("/mcp", requireScope("users:read"), limitBody(MAX_BODY_BYTES), async (c) => {
+    .post("/mcp", requireScope("users:read"), limitBody(BODY_BYTES.mcp), async (c) => {
       const message = messageOf(await c.req.text());
       serving ??= load();
       const serve = await serving;

@@ -4,6 +4,7 @@ import { AppError } from "../../lib/errors.js";
 import { RUN_MODES, type RunMode } from "../../sync/ledger/run-kinds.js";
 import { RUN_STATES, type Run, type RunSelection, type StopOutcome } from "../../sync/ledger/runs.js";
 import type { Window } from "../../sync/ledger/windows.js";
+import { BODY_BYTES } from "../body-limits.js";
 import { parseJsonBody } from "../json-body.js";
 import { limitBody, requireScope } from "../middleware.js";
 import { type HttpEnv, respondJson } from "../respond.js";
@@ -27,7 +28,6 @@ export interface Reconciler {
 
 /** What could be an id at all: no text that Postgres can't hold. */
 const RUN_ID = /^[\w-]{1,64}$/;
-const MAX_BODY_BYTES = 64 * 1024;
 const MODES = ["incremental", "full", "dry_run"] as const satisfies readonly ReconcileMode[];
 export const reconcileBody = z.object({ mode: z.enum(MODES) });
 const MOST_RUNS = 100;
@@ -46,7 +46,7 @@ export function runsRoutes(reconciler: Reconciler): Hono<HttpEnv> {
   }
 
   return new Hono<HttpEnv>()
-    .post("/mirror/reconcile", admin, limitBody(MAX_BODY_BYTES), async (c) => {
+    .post("/mirror/reconcile", admin, limitBody(BODY_BYTES.small), async (c) => {
       const { mode } = parseReconcileBody(await c.req.text());
       const run_id = await reconciler.start(mode);
       c.set("changedIds", [run_id]);

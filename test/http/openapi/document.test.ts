@@ -1,4 +1,4 @@
-// Covers src/http/openapi/, src/http/openapi/operations/
+// Covers src/http/openapi/, src/http/openapi/operations/, src/http/body-limits.ts
 
 import { createConfig, lintFromString } from "@redocly/openapi-core";
 import { describe, expect, test } from "vitest";
@@ -16,6 +16,7 @@ interface Described {
   operationId: string;
   description: string;
   security: { bearerAuth?: string[] }[];
+  requestBody?: { description?: string };
   responses: Record<string, unknown>;
 }
 
@@ -118,6 +119,33 @@ describe("what an operation needs", () => {
     const { app: locked } = standInApp();
     const { status } = await locked.request(address, { method, ...body });
     expect(status === 401).toBe(needed !== undefined);
+  });
+});
+
+describe("what a body may have", () => {
+  const limited = operations.flatMap(({ name, path, operation }) => {
+    const [, kib] = /At most (\d+) KiB\.$/.exec(operation.requestBody?.description ?? "") ?? [];
+    return kib === undefined ? [] : [{ name, path, bytes: Number(kib) * 1024 }];
+  });
+  const { app } = standInApp({ authenticate: () => ({ name: "test", scopes: new Set(SCOPES) }) });
+  const signature = { "svix-id": "msg_1", "svix-timestamp": `${Math.floor(Date.now() / 1000)}` };
+
+  test("is described of every operation of the mirror's own that takes one", () => {
+    const own = operations.filter(({ path, operation }) => operation.requestBody && !isOfClerk(path));
+    expect(limited.map(({ name }) => name)).toEqual(own.map(({ name }) => name));
+  });
+
+  test.each(limited)("$name: $bytes bytes, and not one more", async ({ path, bytes }) => {
+    const refusal = async (body: string) => {
+      const headers = {
+        Authorization: "Bearer any",
+        ...signature,
+        "svix-signature": `v1,${"A".repeat(43)}=`,
+      };
+      return (await app.request(path, { method: "POST", headers, body })).text();
+    };
+    expect(await refusal("x".repeat(bytes))).not.toContain("KiB");
+    expect(await refusal("x".repeat(bytes + 1))).toContain("KiB");
   });
 });
 

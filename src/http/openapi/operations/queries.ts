@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { MOST_LIMIT, USUAL_LIMIT } from "../../../query/language/request.js";
+import { BODY_BYTES } from "../../body-limits.js";
 import { cohorts, dailyUsers, foundUsers, groups, userPage } from "../answers.js";
 import type { Operation } from "../operation.js";
 import { aggregate, lookup, retention, userQuery } from "../requests.js";
@@ -19,6 +20,7 @@ export const QUERIES: readonly Operation[] = [
     access: "users:read",
     body: {
       schema: userQuery,
+      mostBytes: BODY_BYTES.filter,
       examples: {
         everybody: {},
         "by metadata and sign-up": {
@@ -93,6 +95,7 @@ export const QUERIES: readonly Operation[] = [
     access: "users:read",
     body: {
       schema: lookup,
+      mostBytes: BODY_BYTES.lookup,
       examples: {
         "by e-mail address": {
           ...{ by: "email_address", keys: ["ann@acme.com", "bob@acme.com"] },
@@ -110,6 +113,7 @@ export const QUERIES: readonly Operation[] = [
     access: "users:read",
     body: {
       schema: aggregate,
+      mostBytes: BODY_BYTES.filter,
       examples: {
         "all of them": {},
         "by plan": { group_by: ["public_metadata.plan"], order_by: ["-count"] },
@@ -131,6 +135,7 @@ export const QUERIES: readonly Operation[] = [
     access: "users:read",
     body: {
       schema: retention,
+      mostBytes: BODY_BYTES.filter,
       examples: { "twelve weeks": {}, "by month": { cohort: "month", periods: 6 } },
     },
     answer: { description: "A row for each cohort.", schema: cohorts },

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BODY_BYTES } from "../../body-limits.js";
 import type { Operation } from "../operation.js";
 import { alive, ready, webhookAnswer } from "../upkeep.js";
 
@@ -40,6 +41,7 @@ export const SERVER: readonly Operation[] = [
     ],
     body: {
       schema: anything,
+      mostBytes: BODY_BYTES.webhook,
       examples: {
         "a deletion": {
           ...{ object: "event", type: "user.deleted", timestamp: 1_760_000_000_000 },
@@ -57,6 +59,7 @@ export const SERVER: readonly Operation[] = [
     access: "users:read",
     body: {
       schema: JSON_RPC,
+      mostBytes: BODY_BYTES.mcp,
       examples: { "list the tools": { jsonrpc: "2.0", id: 1, method: "tools/list", params: {} } },
     },
     answer: { description: "The answer to the message.", type: "text/event-stream", schema: z.string() },
@@ -71,13 +74,13 @@ export const SERVER: readonly Operation[] = [
   },
   {
     ...{ method: "get", path: "/openapi.json", id: "readOpenApi", tag: "Server" },
-    summary: "This description",
+    summary: "The description of this API",
     access: "any key",
     answer: { description: "OpenAPI 3.1.", schema: anything },
   },
   {
     ...{ method: "get", path: "/docs", id: "readDocs", tag: "Server" },
-    summary: "This description as a page",
+    summary: "The description of this API as a page",
     access: "any key",
     answer: { description: "The page.", type: "text/html", schema: z.string() },
   },

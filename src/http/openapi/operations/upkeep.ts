@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { RUN_MODES } from "../../../sync/ledger/run-kinds.js";
 import { RUN_STATES } from "../../../sync/ledger/runs.js";
+import { BODY_BYTES } from "../../body-limits.js";
 import type { Operation } from "../operation.js";
 import { newKey, reconcile } from "../requests.js";
 import {
@@ -41,6 +42,7 @@ export const UPKEEP: readonly Operation[] = [
     access: "admin",
     body: {
       schema: reconcile,
+      mostBytes: BODY_BYTES.small,
       examples: { "recent changes": { mode: "incremental" }, "without repairing": { mode: "dry_run" } },
     },
     status: 202,
@@ -147,6 +149,7 @@ export const UPKEEP: readonly Operation[] = [
     access: "admin",
     body: {
       schema: newKey,
+      mostBytes: BODY_BYTES.small,
       examples: {
         "for reading": { name: "reports", scopes: ["users:read"] },
         "with limits": { name: "assistant", scopes: ["users:read"], rate: 5, in_flight: 2 },
