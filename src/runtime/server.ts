@@ -3,6 +3,7 @@ import { createKeyUse } from "../auth/key-use.js";
 import { createAuthenticator } from "../auth/keys.js";
 import { createStoredKeys, withStoredKeys } from "../auth/stored-keys.js";
 import { newestCursor } from "../changes/cursor.js";
+import { weaknessesOf } from "../config/weaknesses.js";
 import type { ConfigWithSecretKey } from "../config.js";
 import { findApiKeys, noteKeysUsed } from "../db/api-keys.js";
 import { createCommitPositions } from "../db/connection/commit-position.js";
@@ -71,6 +72,7 @@ export async function startServer(
   log: Logger,
   onProgress?: OnProgress,
 ): Promise<RunningServer> {
+  for (const weakness of weaknessesOf(config)) log.warn(weakness);
   const store = await openStore(config.database, log);
   try {
     const metrics = createMetrics(KNOWN_LABELS);
