@@ -35,14 +35,30 @@ export function fieldValue(
   { params, nowMs }: Omit<OrderContext, "where">,
 ): Omit<SortKey, "descending"> {
   if (field.kind === "metadata") {
-    const { value } = metadataAt(field, params);
-    return { sql: `nullif(${value}, 'null'::jsonb)`, table: "metadata", nullable: true, type: "jsonb" };
+    const sql = `nullif(${inCodePoints(metadataAt(field, params))}, 'null'::jsonb)`;
+    return { sql, table: "metadata", nullable: true, type: "jsonb" };
   }
   const { name } = field;
   if (name === "locked") return { ...isLocked(params.add(nowMs)), type: "boolean" };
   const column = SINGLE[name];
   if (!column) throw new TypeError(`${name} has no single value`);
   return { ...column, type: typeOf(name) };
+}
+
+/** Digits in hexadecimal as decimal digits, in the same order: locales sort letters next to each other as they like. */
+const DECIMAL = [["9", "90"], ...[..."abcdef"].map((digit, n) => [digit, `9${n + 1}`])] as const;
+
+/**
+ * JSON whose texts stand in the order of their code points. Postgres compares texts in JSON as the database's locale has it. Where
+ * that is by code points, as in databases that we make, it sees so when it plans, and nothing is left of this.
+ */
+function inCodePoints({ value, text }: { value: string; text: string }): string {
+  const hexadecimal = `encode(convert_to(${text}, 'UTF8'), 'hex')`;
+  const digits = DECIMAL.reduce(
+    (sql, [digit, code]) => `replace(${sql}, '${digit}', '${code}')`,
+    hexadecimal,
+  );
+  return `case when 'B'::text < 'a'::text or jsonb_typeof(${value}) <> 'string' then ${value} else to_jsonb(${digits}) end`;
 }
 
 const isLocked = (now: string): Column => ({

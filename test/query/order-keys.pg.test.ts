@@ -1,5 +1,7 @@
 // Covers src/query/{field,order-keys}.ts
 
+import fc from "fast-check";
+import postgres from "postgres";
 import { expect } from "vitest";
 import { tablesOf } from "../../src/query/columns.js";
 import { FIELD_NAMES, type FieldRef } from "../../src/query/field.js";
@@ -52,4 +54,49 @@ test("each field with one value has it as orders compare it: folded, of several 
   expect(await metadata("list", "0")).toBeNull();
   expect(await metadata("none")).toBeNull();
   expect(await metadata("plan", "x")).toBeNull();
+});
+
+/** The values as an order by metadata has them, and how Postgres makes it. */
+async function orderedIn(sql: postgres.Sql, values: readonly unknown[]) {
+  const params = new Parameters();
+  const by = fieldValue({ kind: "metadata", object: "public", path: ["k"], text: "" }, { params, nowMs: 0 });
+  const rows = params.jsons(values.map((k) => JSON.stringify({ k })));
+  const statement = `with m (public_metadata) as materialized (select unnest(${rows}))
+    select public_metadata -> 'k' as value from m order by ${by.sql}`;
+  const ordered = await sql.unsafe(statement, [...params.values]);
+  const plan = await sql.unsafe(`explain (verbose) ${statement}`, [...params.values]);
+  return { values: ordered.map(({ value }) => value), plan: plan.map((row) => row["QUERY PLAN"]).join("\n") };
+}
+
+const byCodePoints = (one: string, other: string) => Buffer.compare(Buffer.from(one), Buffer.from(other));
+
+test("texts in metadata are ordered by code points before all else, whatever the database's locale", async ({
+  db,
+}) => {
+  const unit = fc.constantFrom(..."aAbBzZ019 -_.äÄåéßИ日\u{1f600}\u0301\u0001\uffff", "aa", "ch", "ff");
+  const texts = fc.sample(fc.string({ unit, maxLength: 5 }), { numRuns: 2000, seed: 5 });
+  const others = [-0.5, 3, 20, false, true];
+  const wanted = [...[...texts].sort(byCodePoints), ...others];
+  const given = [...others, ...texts];
+
+  const own = await orderedIn(db.sql, given);
+  expect(own.values).toEqual(wanted);
+  expect(
+    own.plan.includes("convert_to"),
+    "where the locale is that of code points, nothing is computed",
+  ).toBe(false);
+
+  for (const locale of ["en-US", "da-DK", "cy"]) {
+    const name = `order_keys_${locale.replace("-", "_").toLowerCase()}`;
+    await db.sql.unsafe(
+      `create database ${name} template template0 locale_provider icu icu_locale '${locale}'`,
+    );
+    const other = postgres(db.url.replace(/\/[^/]*$/, `/${name}`), { max: 1, onnotice: () => {} });
+    try {
+      expect((await orderedIn(other, given)).values, locale).toEqual(wanted);
+    } finally {
+      await other.end();
+      await db.sql.unsafe(`drop database ${name} with (force)`);
+    }
+  }
 });
