@@ -116,7 +116,7 @@ describe("a check where the counts differ", () => {
           await sandbox.close();
         }
       }),
-      { numRuns: 12 },
+      { numRuns: 6 },
     );
   }, 120_000);
 
