@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { demandScope } from "../../../auth/scopes.js";
+import { DAY_MS, isoDay } from "../../../lib/days.js";
 import type { DailyUsers } from "../../../query/daily-users.js";
 import type { HttpEnv } from "../../respond.js";
 import { BASE } from "../assets/base.js";
@@ -122,7 +123,7 @@ async function growth(c: Context<HttpEnv>) {
     zone === "UTC"
       ? null
       : api.send<Buckets>("POST", "/mirror/users/aggregate", {
-          filter: { created_at: { gte: `now-${RANGES[range]}d` } },
+          filter: { created_at: { gte: from } },
           group_by: [{ field: "created_at", bucket: "day", time_zone: zone }],
         }),
   ]);
@@ -203,6 +204,9 @@ function Activity({ visit }: { visit: Visit }) {
   );
 }
 
+/** Twelve weeks. From a day on, not from a moment: answers are kept by their filter while nothing changes. */
+const COHORT_DAYS = 84;
+
 async function activity(c: Context<HttpEnv>) {
   const { api, query, nowMs } = visitOf(c);
   const [range, zone] = [rangeOf(query.get("range")), zoneOf(query.get("zone"))];
@@ -213,7 +217,7 @@ async function activity(c: Context<HttpEnv>) {
     active("week"),
     active("month"),
     api.send<{ data: ShownCohort[] }>("POST", "/mirror/users/retention", {
-      filter: { created_at: { gte: "now-84d" } },
+      filter: { created_at: { gte: isoDay(nowMs - COHORT_DAYS * DAY_MS) } },
       ...{ cohort: "week", periods: 12, time_zone: zone },
     }),
   ]);

@@ -1,6 +1,7 @@
 // Covers src/http/dashboard/parts/{cohorts,status}.tsx, src/http/dashboard/visit/live.ts
 
 import { describe, expect, test } from "vitest";
+import { DAY_MS } from "../../../../src/lib/days.js";
 import { AppError } from "../../../../src/lib/errors.js";
 import { MIRROR_KEY, STATUS, standInApp } from "../../stand-ins.js";
 import { signedIn } from "../visitor.js";
@@ -71,6 +72,9 @@ describe("the overview", () => {
     const part = await visitor.get("/dashboard/overview/activity?range=30d");
     expect(await part.text()).toContain('id="activity"');
     expect(asked.some((one) => (one as string[])[0] === "retention")).toBe(true);
+    // From a day on, not from a moment: the answer is kept as long as nothing changes.
+    const valueMs = Number(/"retention".*"valueMs":(\d+)/.exec(JSON.stringify(asked))?.[1]);
+    expect(valueMs % DAY_MS).toBe(0);
   });
 
   test("stays up to date by events until its key is revoked", async () => {
