@@ -1,6 +1,10 @@
 // Covers src/operations/erase.ts, src/cli/erase.ts, src/sync/apply/erase.ts, src/sync/ledger/traces.ts
 
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect } from "vitest";
+import { removeEmbedded } from "../../src/db/embedded/postgres.js";
 import { GROWING_TABLES } from "../../src/db/tables/registry.js";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
@@ -224,5 +228,37 @@ describe("erase", { timeout: 120_000 }, () => {
     server = await startMirror({ sandbox, databaseUrl: db.url, env: { RECONCILE_INTERVAL: "0" } });
     expect(await deliver(server.url, "msg_after", late)).toBe("stale");
     expect(tablesHolding(await dumpOf(db.sql), MARK)).toEqual([]);
+  });
+
+  test("works on the embedded Postgres, beside the server and without it, which finds it done", async ({
+    onTestFinished,
+  }) => {
+    const folder = mkdtempSync(join(tmpdir(), "user-mirror-erase-"));
+    onTestFinished(() => {
+      removeEmbedded(folder);
+      rmSync(folder, { recursive: true });
+    });
+    const start = () =>
+      startMirror({ sandbox, databaseUrl: "", env: { DATA_DIR: folder, RECONCILE_INTERVAL: "0" } });
+    const ids = [markedPerson().id, sandbox.clerk.createUser({ first_name: MARK }).id].map(String);
+    server = await start();
+    for (const id of ids) sandbox.clerk.deleteUser(id);
+    await sandbox.webhooks.settle();
+    const [first = "", second = ""] = ids;
+    const erased = (id: string) => cli("", ["erase", id], { DATA_DIR: folder, ...withKey() });
+    const done = (id: string) => ({ code: 0, value: { id, gone_by: "clerk" } });
+    expect(await erased(first)).toMatchObject(done(first));
+    const status = () =>
+      fetch(`${server.url}/v1/users/${first}`, { headers: { authorization: "Bearer um_test" } });
+    expect((await status()).status).toBe(404);
+    await server.stop();
+    expect(await erased(second)).toMatchObject(done(second));
+
+    server = await start();
+    expect((await status()).status).toBe(404);
+    const { sql } = server.mirror.store.database.primary;
+    expect(await sql`select id from mirror_data.users where erased`).toHaveLength(2);
+    expect(tablesHolding(await dumpOf(sql), MARK)).toEqual([]);
+    await server.stop();
   });
 });
