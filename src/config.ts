@@ -33,6 +33,8 @@ export interface Config {
   cache: { maxBytes: number };
   /** How long the feed reaches back. */
   changes: { retentionMs: number };
+  /** How long what couldn't be applied is kept after its last attempt. */
+  deadLetters: { retentionMs: number };
   /** Whether the days are kept on which users were active. */
   history: { keepsActivity: boolean };
   /** What isn't stored of Clerk's objects, or stored as a hash that `key` keys. */
@@ -108,6 +110,7 @@ export function loadConfig(
     },
     cache: { maxBytes: values.CACHE_MAX_BYTES },
     changes: { retentionMs: values.CHANGES_RETENTION },
+    deadLetters: { retentionMs: values.DEAD_LETTERS_RETENTION },
     history: { keepsActivity: values.ACTIVITY_HISTORY },
     fieldPolicy: { rules: values.FIELD_POLICY, key: values.FIELD_POLICY_KEY ?? null },
     server: { host: values.HOST, port: values.PORT, openRoutes: values.OPEN_ROUTES },

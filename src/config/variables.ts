@@ -70,6 +70,10 @@ export const variables = z.object({
     duration({ atLeastMs: 3_600_000, atMostDays: 3650 }).prefault("7d"),
     "how far back /mirror/changes reaches",
   ),
+  DEAD_LETTERS_RETENTION: about(
+    duration({ atLeastMs: 3_600_000, atMostDays: 3650 }).prefault("30d"),
+    "how long a dead letter is kept after its last attempt",
+  ),
   ACTIVITY_HISTORY: about(flag.prefault("on"), "whether the days are kept on which users were active"),
   FIELD_POLICY: about(
     fieldPolicy.default([]),

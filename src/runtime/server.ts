@@ -260,7 +260,11 @@ async function serve(
     { name: "applying what could not be applied", run: unapplied.run },
     {
       name: "retention",
-      run: createRetention({ sql: patient, clock, log, changesMs: config.changes.retentionMs }).run,
+      run: createRetention({
+        ...{ sql: patient, clock, log },
+        changesMs: config.changes.retentionMs,
+        lettersMs: config.deadLetters.retentionMs,
+      }).run,
     },
     { name: "upkeep of plans and indexes", run: createUpkeep({ primary: database.primary, log }).run },
     { name: "repair of what SQL shows", run: createSqlRepair({ sql: patient, log }).run },

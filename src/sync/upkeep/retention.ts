@@ -20,8 +20,6 @@ const DELIVERIES_MS = 7 * DAY_MS;
 const RUNS_MS = 90 * DAY_MS;
 /** Checks and sweeps that fail are tried again every minute, and mostly they find nothing. */
 const CHECKS_MS = 7 * DAY_MS;
-/** Long enough for a person to look at them. Clerk is asked about their subjects in any case. */
-const LETTERS_MS = 30 * DAY_MS;
 const MOST_LETTERS = 10_000;
 const MOST_LETTER_BYTES = 256 * 1024 * 1024;
 const MOST_LOGGED = 100;
@@ -35,12 +33,14 @@ export interface RetentionDeps {
   log: Logger;
   /** How long rows of the feed are kept. */
   changesMs: number;
+  /** How long a dead letter is kept after its last attempt. Clerk is asked about its subject in any case. */
+  lettersMs: number;
   mostLetters?: number;
   mostLetterBytes?: number;
 }
 
 export function createRetention(options: RetentionDeps): Retention {
-  const { sql, clock, log, changesMs } = options;
+  const { sql, clock, log, changesMs, lettersMs } = options;
 
   async function prune(): Promise<number> {
     const now = clock.now();
@@ -84,7 +84,7 @@ export function createRetention(options: RetentionDeps): Retention {
         select id from (
           select id, tried_at, row_number() over newest as n, sum(octet_length(payload)) over newest as bytes
           from mirror_data.dead_letters window newest as (order by tried_at desc, id desc)) as letters
-        where tried_at < ${now - LETTERS_MS} or n > ${mostLetters} or bytes > ${mostLetterBytes}
+        where tried_at < ${now - lettersMs} or n > ${mostLetters} or bytes > ${mostLetterBytes}
         order by tried_at, id limit ${PER_STATEMENT}`;
       if (old.length === 0) return all;
       const ids = old.map(({ id }) => id);
@@ -92,7 +92,7 @@ export function createRetention(options: RetentionDeps): Retention {
       all += dropped;
       log.warn(
         { count: dropped, ids: ids.slice(0, MOST_LOGGED) },
-        "dead letters dropped: older than 30 days, or more than are kept",
+        "dead letters dropped: older than DEAD_LETTERS_RETENTION, or more than are kept",
       );
       if (dropped === 0) return all;
     }

@@ -6,6 +6,7 @@ import { test } from "../../support/database.js";
 
 const NOW_MS = 1_750_000_000_000;
 const DAY_MS = 86_400_000;
+const KEPT = { changesMs: 7 * DAY_MS, lettersMs: 30 * DAY_MS };
 
 test("what is older than a week goes; what is younger stays, and the newest old row of the feed", async ({
   db,
@@ -33,7 +34,7 @@ test("what is older than a week goes; what is younger stays, and the newest old 
     sql,
     clock: { now: () => NOW_MS },
     log: silentLogger(),
-    changesMs: 7 * DAY_MS,
+    ...KEPT,
   });
   expect(await retention.prune()).toBe(3);
   const left = async (table: string, column: string) =>
@@ -58,7 +59,7 @@ test("the feed is pruned from its oldest row up to the first that is young, howe
       insert into mirror_data.changes (type, id, version, at)
       values ('user.upserted', ${String(n)}, 1, ${NOW_MS - age * DAY_MS})`;
   const retention = createRetention({
-    ...{ sql, clock: { now: () => NOW_MS }, log: silentLogger(), changesMs: 7 * DAY_MS },
+    ...{ sql, clock: { now: () => NOW_MS }, log: silentLogger(), ...KEPT },
   });
   expect(await retention.prune()).toBe(2);
   const left = await sql`select id from mirror_data.changes order by position`;
@@ -70,13 +71,13 @@ test("more rows of the feed than one statement deletes all go at once", async ({
     insert into mirror_data.changes (type, id, version, at)
     select 'user.upserted', n, 1, 0 from generate_series(1, 12000) n`;
   const retention = createRetention({
-    ...{ sql: db.sql, clock: { now: () => NOW_MS }, log: silentLogger(), changesMs: 7 * DAY_MS },
+    ...{ sql: db.sql, clock: { now: () => NOW_MS }, log: silentLogger(), ...KEPT },
   });
   expect(await retention.prune()).toBe(11_999);
   expect(await db.sql`select id from mirror_data.changes`).toEqual([{ id: "12000" }]);
 });
 
-test("dead letters are kept for 30 days, and the newest of too many; those that go are named in the log", async ({
+test("dead letters are kept for as long as they may be, and the newest of too many; those that go are named in the log", async ({
   db,
 }) => {
   const { sql } = db;
@@ -94,7 +95,7 @@ test("dead letters are kept for 30 days, and the newest of too many; those that 
   });
   const log = createLogger({ level: "trace", format: "json" }, stream as never);
   const prune = (limits: object) =>
-    createRetention({ sql, clock: { now: () => NOW_MS }, log, changesMs: 7 * DAY_MS, ...limits }).prune();
+    createRetention({ sql, clock: { now: () => NOW_MS }, log, ...KEPT, ...limits }).prune();
 
   for (const [id, days] of [
     ["a", 31],
@@ -108,12 +109,16 @@ test("dead letters are kept for 30 days, and the newest of too many; those that 
   expect(await left()).toEqual(["b", "c", "d"]);
   // Given up, as by hand: the same message again is a duplicate.
   expect((await sql`select outcome from mirror_data.deliveries`)[0]?.outcome).toBe("stale");
+  await prune({ lettersMs: 28 * DAY_MS });
+  expect(await left()).toEqual(["c", "d"]);
+  await letter("b", 27, 100);
   await prune({ mostLetters: 2 });
   expect(await left()).toEqual(["c", "d"]);
   await prune({ mostLetterBytes: 150 });
   expect(await left()).toEqual(["d"]);
   expect(lines.map(({ level, count, ids }) => [level, count, ids])).toEqual([
     [40, 1, ["a"]],
+    [40, 1, ["b"]],
     [40, 1, ["b"]],
     [40, 1, ["c"]],
   ]);
