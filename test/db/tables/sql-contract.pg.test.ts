@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { type Column, getViewName, getViewSelectedFields, isView } from "drizzle-orm";
 import { describe, expect } from "vitest";
 import * as contract from "../../../src/db/tables/sql-contract.js";
@@ -10,6 +11,8 @@ import {
 } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { test } from "../../support/database.js";
+import { tableOf, withParts } from "../../support/made-parts.js";
+import { ROOT, readPage } from "../../support/markdown.js";
 
 const views = Object.values(contract).filter((value) => isView(value));
 const TYPES: Record<string, string> = { timestamp: "timestamp with time zone" };
@@ -37,6 +40,35 @@ describe("the schema mirror", () => {
       where c.relnamespace = 'mirror'::regnamespace and a.attnum >= 0
         and (col_description(c.oid, a.attnum) is null or obj_description(c.oid, 'pg_class') is null)`;
     expect(bare).toEqual([]);
+  });
+
+  test("stands in docs/reference/sql.md as it explains itself (after a change: npx vitest run test/db/tables -u)", async ({
+    db,
+  }) => {
+    const columns = await db.sql<{ view: string; said: string; name: string; type: string; about: string }[]>`
+      select c.relname as view, obj_description(c.oid, 'pg_class') as said, a.attname as name,
+        format_type(a.atttypid, a.atttypmod) as type, col_description(c.oid, a.attnum) as about
+      from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attnum > 0
+      where c.relnamespace = 'mirror'::regnamespace order by a.attnum`;
+    const sections = views.map((view) => {
+      const own = columns.filter((column) => column.view === getViewName(view));
+      const never = new Set(
+        (Object.values(getViewSelectedFields(view)) as Column[]).flatMap((one) =>
+          one.notNull ? one.name : [],
+        ),
+      );
+      const rows = own.map(({ name, type, about }) => [
+        `\`${name}\``,
+        type.replace(TYPES.timestamp ?? "", "timestamptz"),
+        never.has(name) ? "" : "may be null",
+        about,
+      ]);
+      const table = tableOf(["column", "type", "", ""], rows);
+      return `### mirror.${getViewName(view)}\n\n${own[0]?.said}\n\n${table}`;
+    });
+    const { text } = readPage("docs/reference/sql.md");
+    const page = withParts(text, { views: sections.join("\n\n") });
+    await expect(page).toMatchFileSnapshot(join(ROOT, "docs/reference/sql.md"));
   });
 
   test("shows live rows only, with what jsonb can't hold as U+FFFD", async ({ db }) => {
