@@ -1,29 +1,19 @@
 // Covers src/http/dashboard/dashboard.tsx
 
-import { createServer, request, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
+import { deliver } from "../../support/signed.js";
 import { type Guest, signIn } from "./browser.js";
 import { ADMIN_KEY, HOSTILE, openMirror, type VisitedMirror } from "./visited-mirror.js";
 
-const PREFIX = "/tools/mirror";
-
 let mirror: VisitedMirror;
-let proxy: Server;
 
 beforeAll(async () => {
   mirror = await openMirror();
-  proxy = await startProxy(mirror.url);
 }, 120_000);
 
 afterEach(() => mirror.leave());
-
-afterAll(async () => {
-  proxy?.closeAllConnections();
-  proxy?.close();
-  await mirror?.close();
-});
+afterAll(() => mirror?.close());
 
 const linksOf = ({ page }: Guest) => page.getByRole("navigation", { name: "Pages" }).getByRole("link");
 const allowed = (...scopes: string[]) =>
@@ -92,20 +82,6 @@ describe("signing in, in a browser", () => {
 });
 
 describe("a page in a browser", () => {
-  test("stays below the prefix of a proxy, links, assets and forms too", async () => {
-    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}${PREFIX}`;
-    const guest = await mirror.enter({ url, key: ADMIN_KEY });
-    expect(new URL(guest.page.url()).pathname).toBe(`${PREFIX}/dashboard/`);
-    for (const { title, path } of PAGES) {
-      await linksOf(guest).getByText(title, { exact: true }).click();
-      await guest.page.waitForURL(`${url}/dashboard/${path}`);
-    }
-    await guest.page.getByTitle("Change the colours").click();
-    await guest.page.locator("html[data-theme=dark]").waitFor();
-    expect(new URL(guest.page.url()).pathname.startsWith(`${PREFIX}/dashboard/`)).toBe(true);
-    expect(guest.complaints).toEqual([]);
-  });
-
   test("makes a key that is shown once and signs in, refuses a hostile name in words, and revokes it", async () => {
     const guest = await mirror.enter({ key: ADMIN_KEY });
     const { page } = guest;
@@ -145,23 +121,6 @@ describe("a page in a browser", () => {
     expect(guest.complaints).toEqual([]);
   });
 
-  test.each(PAGES.map(({ path }) => path))(
-    "at /dashboard/%s weighs at most 100 kB at the first visit, as it comes over the network",
-    async (path) => {
-      const guest = await mirror.enter({ key: ADMIN_KEY });
-      const cdp = await guest.page.context().newCDPSession(guest.page);
-      await cdp.send("Network.enable");
-      await cdp.send("Network.setCacheDisabled", { cacheDisabled: true });
-      let bytes = 0;
-      cdp.on("Network.loadingFinished", ({ encodedDataLength }) => {
-        bytes += encodedDataLength;
-      });
-      await guest.open(path);
-      expect(bytes).toBeGreaterThan(40_000);
-      expect(bytes).toBeLessThanOrEqual(100_000);
-    },
-  );
-
   test("is reached by keys alone: ? lists the shortcuts, g and a letter opens a page", async () => {
     const { page, complaints } = await mirror.enter({ key: ADMIN_KEY });
     await page.keyboard.press("?");
@@ -176,35 +135,86 @@ describe("a page in a browser", () => {
     expect(await page.evaluate("document.activeElement?.id")).toBe("main");
     expect(complaints).toEqual([]);
   });
+});
 
-  test("can be read without a script", async () => {
-    const guest = await mirror.enter({ key: ADMIN_KEY, context: { javaScriptEnabled: false } });
-    for (const { path, title } of PAGES) {
-      expect([path, await guest.open(path)]).toEqual([path, 200]);
-      expect(await guest.page.getByRole("heading", { level: 1 }).textContent()).toBe(title);
+describe("operating the mirror, in a browser", () => {
+  test("a run is started, followed to its end, and looked into: whom it repaired, and its windows", async () => {
+    mirror.sandbox.webhooks.faults.drop = 1;
+    const { id } = mirror.sandbox.clerk.createUser({ first_name: "Unheard of" });
+    const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+    await open("runs");
+    await page.getByRole("button", { name: "Compare every user" }).click();
+    await page.waitForURL("**/dashboard/runs/run_*");
+    await page.locator("#run .badge").getByText("succeeded", { exact: true }).waitFor();
+    const found = page.getByRole("region", { name: "Differences repaired" });
+    await found.getByText("1 missing here").waitFor();
+    await found.getByRole("link", { name: id }).waitFor();
+    const windows = page.getByRole("region", { name: "Windows", exact: true }).locator("tbody tr");
+    expect(await windows.count()).toBeGreaterThan(0);
+    expect(new Set(await windows.locator(".badge").allTextContents())).toEqual(new Set(["done"]));
+    await page.getByRole("link", { name: "All runs" }).click();
+    await page.getByRole("cell", { name: "1 missing here" }).waitFor();
+    expect(complaints).toEqual([]);
+  });
+
+  test("dead letters are replayed one by one and by their cause, and dropped after a question", async () => {
+    const ids = mirror.sandbox.clerk.users().map((user) => String(user.id));
+    const [one, other] = [ids[0] ?? "", ids[1] ?? ""];
+    // The webhooks can't be applied at all. What Clerk then answers about these users can't either, but once.
+    for (const id of [one, other]) {
+      const body = { object: "user", id, first_name: "Half of an answer" };
+      mirror.sandbox.faults.add({ match: `^GET /v1/users/${id}$`, times: 1, status: 200, body });
+      const event = { type: "user.updated", object: "event", data: { object: "user", id } };
+      expect(await deliver(mirror.url, `msg_of_${id}`, event)).toBe("dead_lettered");
     }
+    await expect.poll(() => letterIds()).toHaveLength(4);
+    const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+    await open("dead-letters");
+    await page.getByRole("button", { name: "Replay all 4" }).click();
+    await page
+      .getByRole("status")
+      .getByText(/^2 replayed.* 2 are left/)
+      .waitFor();
+    await expect.poll(() => letterIds()).toEqual([`msg_of_${one}`, `msg_of_${other}`]);
+
+    await open("dead-letters");
+    await page.getByRole("link", { name: `msg_of_${one}` }).click();
+    await page.getByRole("button", { name: "Replay", exact: true }).click();
+    await page.getByRole("status").getByText("fails as before").waitFor();
+    await page.getByRole("link", { name: "Drop …" }).click();
+    expect(await letterIds()).toHaveLength(2);
+    await page.getByRole("button", { name: "Drop this dead letter" }).click();
+    await page.getByRole("status").getByText("1 dropped.").waitFor();
+    await page.getByRole("link", { name: "Drop it …" }).click();
+    await page.getByRole("button", { name: "Drop 1 dead letter" }).click();
+    await page.getByText("There are none").waitFor();
+    expect(await letterIds()).toEqual([]);
+    expect(complaints).toEqual([]);
+  });
+
+  test("changes appear as they commit; a pause holds them back, and what it held back follows it", async () => {
+    const guest = await mirror.enter({ key: ADMIN_KEY });
+    const other = await mirror.enter({ key: ADMIN_KEY });
+    for (const { open } of [guest, other]) await open("changes?types=user");
+    const newest = ({ page }: Guest) => page.locator("#changes tr").first();
+    const ids = mirror.sandbox.clerk.users().map((user) => String(user.id));
+    const [seen, held] = [ids[2] ?? "", ids[3] ?? ""];
+    mirror.sandbox.clerk.updateUser(seen, { first_name: "Seen" });
+    await newest(guest).getByRole("link", { name: seen }).waitFor();
+    await guest.page.getByRole("button", { name: "Pause" }).click();
+    mirror.sandbox.clerk.updateUser(held, { first_name: "Held back" });
+    await newest(other).getByRole("link", { name: held }).waitFor();
+    expect(await newest(guest).getByRole("link").textContent()).toBe(seen);
+    await guest.page.getByRole("button", { name: "Pause" }).click();
+    await newest(guest).getByRole("link", { name: held }).waitFor();
+    await newest(guest).getByRole("link").click();
+    await guest.page.getByRole("heading", { level: 1, name: "Held back" }).waitFor();
+    expect([...guest.complaints, ...other.complaints]).toEqual([]);
   });
 });
 
-/** As nginx with `location /tools/mirror/ { proxy_pass …/; proxy_set_header X-Forwarded-Prefix /tools/mirror; }`. */
-async function startProxy(target: string): Promise<Server> {
-  const { hostname, port } = new URL(target);
-  const listening = createServer((incoming, outgoing) => {
-    if (!incoming.url?.startsWith(`${PREFIX}/`)) return outgoing.writeHead(404).end();
-    const onward = request(
-      {
-        ...{ hostname, port, method: incoming.method, path: incoming.url.slice(PREFIX.length) },
-        headers: { ...incoming.headers, "x-forwarded-prefix": PREFIX },
-      },
-      (answer) => {
-        outgoing.writeHead(answer.statusCode ?? 502, answer.headers);
-        answer.pipe(outgoing);
-      },
-    );
-    onward.on("error", () => outgoing.destroy());
-    outgoing.on("close", () => onward.destroy());
-    incoming.pipe(onward);
-  });
-  await new Promise<void>((resolve) => listening.listen(0, "127.0.0.1", resolve));
-  return listening;
+async function letterIds(): Promise<string[]> {
+  const answer = await mirror.ask("GET", "/mirror/dead-letters");
+  const { data } = (await answer.json()) as { data: { id: string }[] };
+  return data.map(({ id }) => id);
 }

@@ -139,6 +139,15 @@ test.each([{ javaScriptEnabled: true }, { javaScriptEnabled: false }])(
   },
 );
 
+test("a key that may only read is offered nothing that changes a user, and refused by the server", async () => {
+  const { key } = await mirror.makeKey("reader", "users:read");
+  const { page, complaints, open } = await mirror.enter({ key });
+  await open(`users/${ada}`);
+  expect(await page.getByRole("link", { name: "Ban …" }).count()).toBe(0);
+  expect(complaints).toEqual([]);
+  expect(await open(`users/${ada}/ban`)).toBe(403);
+});
+
 test("metadata are changed after a look at what changes", async () => {
   const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
   await open(`users/${ada}`);

@@ -23,7 +23,9 @@ export async function openMirror({ users = 200 }: { users?: number } = {}) {
     ...{ public_metadata: { [HOSTILE]: HOSTILE }, unsafe_metadata: { plan: HOSTILE } },
   });
   const organization = sandbox.clerk.createOrganization({ name: HOSTILE, created_by: hostile.id });
-  const server = await startMirror({ sandbox, databaseUrl: database.url });
+  // What isn't noticed by a webhook waits until a test asks for a run.
+  const env = { RECONCILE_INTERVAL: "0" };
+  const server = await startMirror({ sandbox, databaseUrl: database.url, env });
   const guests: Guest[] = [];
 
   const ask = (method: string, path: string, body?: unknown) =>
