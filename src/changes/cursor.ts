@@ -42,5 +42,15 @@ export async function newestPlace(sql: Sql): Promise<FeedPlace> {
   return row as FeedPlace;
 }
 
-/** The same as a cursor: the `changes_cursor` of queries and exports. */
+/** How many changes are behind the place that readers begin at who ask for the recent ones. */
+export const RECENT = 100;
+
+/** The place behind which the newest changes are, as many as count as recent. Null: there are no more than these. */
+export async function recentPlace(sql: Sql): Promise<FeedPlace | null> {
+  const [row] = await sql<FeedPlace[]>`
+    select position, at as "atMs" from mirror_data.changes order by position desc offset ${RECENT} limit 1`;
+  return row ?? null;
+}
+
+/** The newest place as a cursor: the `changes_cursor` of queries and exports. */
 export const newestCursor = async (sql: Sql): Promise<string> => cursorOf(await newestPlace(sql));

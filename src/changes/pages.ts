@@ -4,7 +4,7 @@ import type { Sql } from "../db/connection/sql.js";
 import { shareNextRun } from "../lib/async.js";
 import { AppError } from "../lib/errors.js";
 import { type Asker, createShares, OURSELVES } from "../lib/shares.js";
-import { cursorOf, type FeedPlace, newestPlace } from "./cursor.js";
+import { cursorOf, type FeedPlace, newestPlace, recentPlace } from "./cursor.js";
 import type { Change } from "./feed.js";
 
 /** A row of the feed, which is also a place in it: the one behind itself. */
@@ -40,6 +40,8 @@ export interface FeedPage {
 export interface FeedPages {
   /** Behind the newest row. */
   newest(): Promise<FeedPlace>;
+  /** Before the newest rows, for who wants to see what has happened last. Null: from the oldest row on. */
+  recent(): Promise<FeedPlace | null>;
   /**
    * The page behind a place; null: from the oldest row on that is still there. Rejects with `expired` where rows behind the place may be gone: they were too old, or the
    * database isn't the one that the place was in.
@@ -141,6 +143,7 @@ export function createFeedPages({ sql, availability, nowMs, retentionMs }: FeedP
   return {
     // One read for all who ask at once: hundreds of streams would make each other wait, and the tail behind them.
     newest: shareNextRun(() => read(OURSELVES, () => newestPlace(sql))),
+    recent: shareNextRun(() => read(OURSELVES, () => recentPlace(sql))),
     after,
   };
 }

@@ -1,7 +1,7 @@
 // Covers src/changes/{pages,list}.ts
 
 import { describe, expect, vi } from "vitest";
-import { cursorOf, type FeedPlace, newestPlace } from "../../src/changes/cursor.js";
+import { cursorOf, type FeedPlace, newestPlace, RECENT } from "../../src/changes/cursor.js";
 import { listChanges } from "../../src/changes/list.js";
 import { createFeedPages, KINDS, PAGE, WINDOW } from "../../src/changes/pages.js";
 import { unwatched } from "../../src/db/connection/availability.js";
@@ -63,6 +63,16 @@ describe("a page of the feed", () => {
     await fill(db.sql, "user.upserted", 6, 6);
     expect((await pages.newest()).position).toBe(6);
     await before;
+  });
+
+  test("of what is recent begins before the newest hundred rows, or at the oldest", async ({ db }) => {
+    const pages = pagesOf(db.sql);
+    expect(await pages.recent()).toBeNull();
+    await fill(db.sql, "user.upserted", 1, RECENT);
+    expect(await pages.recent()).toBeNull();
+    await fill(db.sql, "user.upserted", RECENT + 5, RECENT + 7);
+    const { rows } = await pages.after(await pages.recent(), ALL);
+    expect([rows.length, rows.at(0)?.position, rows.at(-1)?.position]).toEqual([RECENT, 4, RECENT + 7]);
   });
 
   test("of an empty feed ends before its first row", async ({ db }) => {

@@ -31,6 +31,7 @@ function tailOf(sql: Sql, mostRows?: number): { tail: FeedTail; pages: FeedPages
   });
   const pages: FeedPages = {
     newest: real.newest,
+    recent: real.recent,
     after(...request) {
       counted.reads++;
       return real.after(...request);

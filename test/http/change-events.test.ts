@@ -32,6 +32,7 @@ function feedOf(...rows: FeedRow[]) {
   }
   const pages = {
     newest: async () => rowAt(0),
+    recent: async () => null,
     after: async (...given: Parameters<typeof pageAfter>) => pageAfter(...given),
   };
   const tail = {

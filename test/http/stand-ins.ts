@@ -181,6 +181,7 @@ export function standInApp(overrides: Overrides = {}) {
     changes: {
       pages: {
         newest: async () => ({ position: 7, atMs: 70 }),
+        recent: async () => ({ position: 6, atMs: 60 }),
         async after(place, { kinds, limit }) {
           asked.push(["changes", place, [...kinds], limit]);
           const row = { type: "user.upserted", id: "user_1", updatedAtMs: 5, position: 8, atMs: 80 } as const;

@@ -39,7 +39,9 @@ const JSON_LIST = "application/json";
 const EVENT_STREAM = "text/event-stream";
 const [OPEN, COMMA] = [Buffer.from('{"data":['), Buffer.from(",")];
 
-type After = FeedPlace | "start" | "now";
+/** Places that have a name. */
+const NAMED = ["start", "recent", "now"] as const;
+type After = FeedPlace | (typeof NAMED)[number];
 
 interface ChangesRequest extends PageRequest {
   waitMs: number;
@@ -100,9 +102,17 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
     );
   }
 
-  const placeOf = (after: After): Promise<FeedPlace> | FeedPlace | null => {
-    if (after === "start") return null;
-    return after === "now" ? pages.newest() : after;
+  const placeOf = (after: After): Promise<FeedPlace | null> | FeedPlace | null => {
+    switch (after) {
+      case "start":
+        return null;
+      case "recent":
+        return pages.recent();
+      case "now":
+        return pages.newest();
+      default:
+        return after;
+    }
   };
 
   return new Hono<HttpEnv>().get("/mirror/changes", requireScope("changes:read"), (c) => {
@@ -128,7 +138,7 @@ function parseRequest(c: Context<HttpEnv>, objects: CurrentObjects): ChangesRequ
 /** It isn't looked at where the reader says by the last event where it goes on. */
 function afterOf(c: Context<HttpEnv>): After {
   const after = c.req.query("after") ?? "start";
-  return after === "start" || after === "now" ? after : parseCursor(after, "after");
+  return NAMED.find((name) => name === after) ?? parseCursor(after, "after");
 }
 
 function kindsOf(types: string | undefined): ReadonlySet<ChangedKind> {

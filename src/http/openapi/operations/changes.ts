@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { RECENT } from "../../../changes/cursor.js";
 import { DEFAULT_ROWS, MOST_ROWS, MOST_WAIT_SECONDS } from "../../routes/changes.js";
 import { changePage, memberPage, organization, organizationPage, userHistory } from "../answers.js";
 import type { Operation, Parameter } from "../operation.js";
@@ -31,7 +32,7 @@ export const CHANGES: readonly Operation[] = [
     parameters: [
       {
         ...{ name: "after", in: "query", schema: z.string().meta({ default: "start" }) },
-        description: "start, now, or a cursor.",
+        description: `start, recent (the newest ${RECENT} changes), now, or a cursor.`,
         examples: { "from now on": "now" },
       },
       {
