@@ -1,5 +1,6 @@
 import type { Context } from "hono";
 import { demandScope } from "../../../auth/scopes.js";
+import { RECENT } from "../../../changes/cursor.js";
 import { sleep } from "../../../lib/async.js";
 import type { HttpEnv } from "../../respond.js";
 import { BASE } from "../assets/base.js";
@@ -23,22 +24,23 @@ interface Change {
 type Changes = { data: Change[]; next_cursor: string; has_more: boolean };
 
 const KINDS = ["user", "organization", "membership"] as const;
-const PER_PAGE = 50;
+/** As many as count as recent. */
+const PER_PAGE = RECENT;
 /** After a read that failed. */
 const PAUSE_MS = 1000;
 /** So many are sent in one event, and stay on the page. */
 const [AT_ONCE, MOST_SHOWN] = [100, 200];
 
-/** The change feed, as a consumer sees it: live, or page by page from the oldest change that is kept. */
+/** The change feed, as a consumer sees it: the newest changes and then live, or page by page from the oldest one that is kept. */
 export const changesPage: Page = {
   ...{ path: "changes", title: "Changes", letter: "c", scope: "changes:read" },
   mount(routes, show) {
     routes
       .get(`${BASE}/changes`, async (c) => {
         const visit = visitOf(c);
-        const after = visit.query.get("after") ?? "now";
-        const found = await changesFor(visit, after, PER_PAGE);
-        const isLive = after === "now";
+        const after = visit.query.get("after");
+        const isLive = after === null;
+        const found = await changesFor(visit, after ?? "recent", PER_PAGE);
         return show(c, {
           title: "Changes",
           status: found.isOk ? 200 : statusOf(found),
@@ -166,7 +168,7 @@ const Pager = ({ visit, page }: { visit: Visit; page: Changes }) => (
 );
 
 function Rows({ visit, page, isLive }: { visit: Visit; page: Changes; isLive: boolean }) {
-  const rows = picked(visit, page);
+  const rows = isLive ? picked(visit, page).toReversed() : picked(visit, page);
   const live = isLive
     ? {
         "data-live": `${visit.link("changes/live")}${kept(visit, page.next_cursor)}`,
@@ -194,7 +196,9 @@ function Rows({ visit, page, isLive }: { visit: Visit; page: Changes; isLive: bo
       </section>
       {rows.length === 0 && (
         <Empty
-          title={isLive ? "Nothing has changed since this page was opened" : "No such change on this page"}
+          title={
+            isLive ? `None of the newest ${PER_PAGE} changes is such a one` : "No such change on this page"
+          }
         >
           {isLive ? "What commits from now on appears above by itself." : "The next page may have some."}
         </Empty>

@@ -8,16 +8,18 @@ import { signedIn } from "../visitor.js";
 const HOSTILE = "user_<script>";
 
 describe("the page of changes", () => {
-  test("begins with what commits from now on, and pages from the oldest by links", async () => {
+  test("shows the newest changes, is live from there on, and pages from the oldest by links", async () => {
     const { app, asked } = standInApp();
     const visitor = await signedIn(app, MIRROR_KEY);
     const live = await (await visitor.get("/dashboard/changes?types=user&types=membership")).text();
+    expect(asked).toContainEqual(["changes", { position: 6, atMs: 60 }, ["user", "membership"], 100]);
+    expect(live).toContain("user.upserted");
     expect(live).toMatch(/data-live="\/dashboard\/changes\/live\?types=user&amp;types=membership&amp;after=/);
     expect(live).toContain('href="/dashboard/changes?types=user&amp;types=membership&amp;after=start"');
     const page = await (await visitor.get("/dashboard/changes?after=start&types=user")).text();
     expect(page).toContain("user.upserted");
     expect(page).not.toContain("data-live");
-    expect(asked).toContainEqual(["changes", null, ["user"], 50]);
+    expect(asked).toContainEqual(["changes", null, ["user"], 100]);
   });
 
   test("shows of one id what concerns it, ids as text, and an error where a cursor is none", async () => {
