@@ -25,6 +25,7 @@ const AT_ONCE = 100;
 const MOST_LISTED = 25;
 const API = "/mirror/dead-letters";
 const pathOf = (id: string) => `dead-letters/letter/${encodeURIComponent(id)}`;
+const lettersOf = (n: number) => (n === 1 ? "1 dead letter" : `${count(n)} dead letters`);
 const apiPathOf = (id: string) => `${API}/${encodeURIComponent(id)}`;
 
 /** Dead letters, grouped by cause: what is in them, trying them again, giving them up. */
@@ -37,13 +38,13 @@ export const deadLettersPage: Page = {
         const visit = visitOf(c);
         const group = await groupOf(visit, c.req.param("key"));
         if (!group) return nothingThere(c, show);
-        const n = Math.min(AT_ONCE, group.letters.length);
+        const what = lettersOf(Math.min(AT_ONCE, group.letters.length));
         const content = (
-          <DropForm visit={visit} action={`dead-letters/group/${group.key}/drop`} what={`${n} dead letters`}>
+          <DropForm visit={visit} action={`dead-letters/group/${group.key}/drop`} what={what}>
             <pre>{group.error}</pre>
           </DropForm>
         );
-        return show(c, { title: `Drop ${n} dead letters?`, content });
+        return show(c, { title: `Drop ${what}?`, content });
       })
       .post(`${BASE}/dead-letters/group/:key/:action{replay|drop}`, async (c) => {
         const visit = visitOf(c);
@@ -170,7 +171,7 @@ function Group({ visit, group }: { visit: Visit; group: LetterGroup }) {
   const { key, error, letters, types, firstAt, lastAt } = group;
   const { nowMs } = visit;
   return (
-    <Panel title={letters.length === 1 ? "1 dead letter" : `${count(letters.length)} dead letters`}>
+    <Panel title={lettersOf(letters.length)}>
       <p class="mono">{error.slice(0, 600)}</p>
       <p class="quiet">
         {types.slice(0, 6).map((type) => (
