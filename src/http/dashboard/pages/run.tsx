@@ -1,17 +1,7 @@
 import type { Run } from "../../../sync/ledger/runs.js";
-import {
-  Badge,
-  count,
-  Empty,
-  Figure,
-  Figures,
-  Notice,
-  Panel,
-  Table,
-  Time,
-  type Tone,
-} from "../parts/basics.js";
+import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
 import { userPath } from "../parts/links.js";
+import { RunState } from "../parts/run-state.js";
 import type { Visit } from "../visit/visit.js";
 
 interface ShownWindow {
@@ -23,7 +13,6 @@ interface ShownWindow {
 }
 type Windows = { data: ShownWindow[]; total: number };
 
-const TONE = { queued: "quiet", running: "warn", succeeded: "good", failed: "bad", stopped: "warn" } as const;
 export const REASONS = [
   ["missed_create", "missing here"],
   ["missed_update", "out of date here"],
@@ -38,14 +27,8 @@ export async function runOf(visit: Visit, id: string) {
   return { run, windows: hasWindows ? await visit.api.get<Windows>(`${path}/windows`) : null };
 }
 
-export const nameOf = (mode: string) => mode.replace("_", " ");
 const isOpen = ({ state }: Run) => state === "queued" || state === "running";
 const canStop = (run: Run) => isOpen(run) && run.mode !== "backfill" && run.mode !== "sweep";
-
-export function State({ run }: { run: Run }) {
-  const tone: Tone = TONE[run.state];
-  return <Badge tone={tone}>{run.state}</Badge>;
-}
 
 interface RunProps {
   visit: Visit;
@@ -72,7 +55,7 @@ export function OneRun({ visit, found, nowMs }: RunProps) {
       {run.error && <Notice tone={run.state === "failed" ? "bad" : "warn"}>{run.error}</Notice>}
       <Figures>
         <Figure name="State">
-          <State run={run} />
+          <RunState state={run.state} />
         </Figure>
         <Figure name="Begun">
           <Time at={run.started_at ?? run.queued_at} nowMs={nowMs} />

@@ -4,12 +4,13 @@ import { BASE } from "../assets/base.js";
 import { count, Empty, Notice, Panel, Table, Time } from "../parts/basics.js";
 import { htmlOf } from "../parts/html.js";
 import { Csrf } from "../parts/layout.js";
+import { RunState, wordsOf } from "../parts/run-state.js";
 import { type Answer, statusOf } from "../visit/api.js";
 import { liveHtml } from "../visit/live.js";
 import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
 import type { Page } from "./page.js";
-import { nameOf, OneRun, REASONS, runOf, State } from "./run.js";
+import { OneRun, REASONS, runOf } from "./run.js";
 
 type Runs = { data: Run[]; next: string | null };
 const STARTED = [
@@ -17,6 +18,7 @@ const STARTED = [
   ["full", "Compare every user", "everything, repairing what differs"],
   ["dry_run", "Dry run", "compares everything and changes nothing"],
 ] as const;
+
 /** Runs: how they go, what they found, starting and stopping them. */
 export const runsPage: Page = {
   ...{ path: "runs", title: "Runs", letter: "r", scope: "admin" },
@@ -61,7 +63,7 @@ export const runsPage: Page = {
         const id = c.req.param("id");
         const found = await runOf(visit, id);
         return show(c, {
-          title: found.run.isOk ? `Run: ${nameOf(found.run.body.mode)}` : "Run",
+          title: found.run.isOk ? `Run: ${wordsOf(found.run.body.mode)}` : "Run",
           status: found.run.isOk ? 200 : statusOf(found.run),
           content: (
             <div id="run" data-live={visit.link(`runs/${encodeURIComponent(id)}/live`)} aria-live="off">
@@ -148,7 +150,7 @@ function Choice({ visit }: { visit: Visit }) {
         <option value="">all</option>
         {values.map((value) => (
           <option value={value} selected={query.get(name) === value}>
-            {nameOf(value)}
+            {wordsOf(value)}
           </option>
         ))}
       </select>
@@ -198,11 +200,11 @@ function RunList({ visit, found, nowMs }: { visit: Visit; found: Answer<Runs>; n
             <tr>
               <td>
                 <a href={visit.link(`runs/${run.id}`)} title={run.id}>
-                  {nameOf(run.mode)}
+                  {wordsOf(run.mode)}
                 </a>
               </td>
               <td>
-                <State run={run} />
+                <RunState state={run.state} />
               </td>
               <td>
                 <Time at={run.started_at ?? run.queued_at} nowMs={nowMs} />

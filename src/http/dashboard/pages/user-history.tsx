@@ -1,6 +1,7 @@
 import type { Child } from "hono/jsx";
 import type { HistoryEvent, UserHistory } from "../../../operations/user-history.js";
 import { Badge, Empty, Notice, Table, Time, type Tone } from "../parts/basics.js";
+import { wordsOf } from "../parts/run-state.js";
 import type { Answer } from "../visit/api.js";
 
 const TONES: Readonly<Record<string, Tone>> = { applied: "good", dead_lettered: "bad", stale: "warn" };
@@ -75,7 +76,7 @@ function Event({ event, nowMs }: { event: HistoryEvent; nowMs: number }) {
     case "change":
       return row("stored", event.type, event.type.startsWith("membership") ? <code>{event.id}</code> : "");
     case "run":
-      return row(`run (${event.mode})`, event.reason.replaceAll("_", " "), <code>{event.run_id}</code>);
+      return row(`run (${wordsOf(event.mode)})`, wordsOf(event.reason), <code>{event.run_id}</code>);
     case "dead_letter":
       return row("dead letter", event.type ?? "a page of Clerk's list", <code>{event.id}</code>);
   }

@@ -1,12 +1,10 @@
 import { hasGap, type Problem, problemsOf } from "../model/problems.js";
 import { type ShownRun, type ShownStatus, sumOf } from "../model/status.js";
 import type { Visit } from "../visit/visit.js";
-import { Badge, count, Empty, Figure, Figures, Panel, Table, Time } from "./basics.js";
+import { count, Empty, Figure, Figures, Panel, Table, Time } from "./basics.js";
+import { RunState, wordsOf } from "./run-state.js";
 
 const TONES = { live: "good", backfilling: "warn", degraded: "bad" } as const;
-const RUN_TONES: Readonly<Record<string, "good" | "warn" | "bad" | "quiet">> = {
-  ...{ succeeded: "good", running: "warn", failed: "bad", stopped: "bad" },
-};
 
 /** Whether the mirror is in sync: what is wrong first, then the figures. */
 export function StatusPart({ visit, status, nowMs }: { visit: Visit; status: ShownStatus; nowMs: number }) {
@@ -99,9 +97,9 @@ function RunTable({ runs, nowMs }: { runs: readonly ShownRun[]; nowMs: number })
     >
       {runs.map(({ mode, state, started_at, users, differences, eta, error }) => (
         <tr>
-          <td>{mode.replace("_", " ")}</td>
+          <td>{wordsOf(mode)}</td>
           <td>
-            <Badge tone={RUN_TONES[state] ?? "quiet"}>{state}</Badge>
+            <RunState state={state} />
           </td>
           <td>
             <Time at={started_at} nowMs={nowMs} />
