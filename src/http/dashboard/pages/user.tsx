@@ -1,4 +1,6 @@
+import type { Context } from "hono";
 import type { UserHistory } from "../../../operations/user-history.js";
+import type { HttpEnv } from "../../respond.js";
 import { BASE } from "../assets/base.js";
 import { nameOf, type ShownUser } from "../model/clerk-user.js";
 import { actionNamed, USER_ACTIONS } from "../model/user-actions.js";
@@ -7,8 +9,9 @@ import { prettyJson } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
 import { userPath } from "../parts/links.js";
 import { type Answer, statusOf } from "../visit/api.js";
+import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
-import type { PageRoutes } from "./page.js";
+import type { PageRoutes, Show } from "./page.js";
 import { AtClerk } from "./user-comparison.js";
 import { History } from "./user-history.js";
 import {
@@ -36,32 +39,38 @@ const DONE: Readonly<Record<string, string>> = {
 
 /** All that is known of one user. */
 export const mountUser: PageRoutes = (routes, show) => {
-  routes.get(`${BASE}/users/:id`, async (c) => {
-    const visit = visitOf(c);
-    const { api, scopes, query } = visit;
-    const id = c.req.param("id");
-    const path = `/v1/users/${encodeURIComponent(id)}`;
-    const [user, memberships, days, history] = await Promise.all([
-      api.get<ShownUser>(path),
-      api.get<MembershipList>(`${path}/organization_memberships?limit=${MOST_MEMBERSHIPS}`),
-      api.send<Days>("POST", "/mirror/users/aggregate", {
-        filter: { id },
-        group_by: [{ field: "active_day", bucket: "day" }],
-      }),
-      scopes.has("changes:read")
-        ? api.get<UserHistory>(`/mirror/users/${encodeURIComponent(id)}/history`)
-        : null,
-    ]);
-    if (!user.isOk) {
-      const content = <Unknown visit={visit} id={id} user={user} history={history} />;
-      return show(c, { title: `User ${id}`, status: statusOf(user), content });
-    }
-    // After what is here was read: Clerk's answer is stored.
-    const atClerk = query.get("compare") === null ? null : await api.get<ShownUser>(path, FROM_CLERK);
-    const content = <User visit={visit} user={user.body} {...{ memberships, days, history, atClerk }} />;
-    return show(c, { title: nameOf(user.body), content });
-  });
+  routes
+    .get(`${BASE}/users/:id`, (c) => showUser(c, show))
+    // Clerk's answer is stored, so that this changes something.
+    .post(`${BASE}/users/:id/compare`, (c) => showUser(c, show, { isCompared: true }))
+    .get(`${BASE}/users/:id/compare`, (c) => redirect(c, visitOf(c).link(userPath(c.req.param("id")))));
 };
+
+async function showUser(c: Context<HttpEnv>, show: Show, { isCompared = false } = {}): Promise<Response> {
+  const visit = visitOf(c);
+  const { api, scopes } = visit;
+  const id = c.req.param("id") ?? "";
+  const path = `/v1/users/${encodeURIComponent(id)}`;
+  const [user, memberships, days, history] = await Promise.all([
+    api.get<ShownUser>(path),
+    api.get<MembershipList>(`${path}/organization_memberships?limit=${MOST_MEMBERSHIPS}`),
+    api.send<Days>("POST", "/mirror/users/aggregate", {
+      filter: { id },
+      group_by: [{ field: "active_day", bucket: "day" }],
+    }),
+    scopes.has("changes:read")
+      ? api.get<UserHistory>(`/mirror/users/${encodeURIComponent(id)}/history`)
+      : null,
+  ]);
+  if (!user.isOk) {
+    const content = <Unknown visit={visit} id={id} user={user} history={history} />;
+    return show(c, { title: `User ${id}`, status: statusOf(user), content });
+  }
+  // After what is here was read.
+  const atClerk = isCompared ? await api.get<ShownUser>(path, FROM_CLERK) : null;
+  const content = <User visit={visit} user={user.body} {...{ memberships, days, history, atClerk }} />;
+  return show(c, { title: nameOf(user.body), content });
+}
 
 interface UserProps {
   visit: Visit;
@@ -155,9 +164,10 @@ function Actions({ visit, user }: { visit: Visit; user: ShownUser }) {
           Edit metadata …
         </a>
       )}
-      <a class="button" href={link(userPath(user.id), { compare: "clerk" })}>
-        Compare with Clerk now
-      </a>
+      <form method="post" action={link(userPath(user.id, "/compare"))}>
+        <Csrf visit={visit} />
+        <button type="submit">Compare with Clerk now</button>
+      </form>
       <form method="post" action={link(userPath(user.id, "/refetch"))}>
         <Csrf visit={visit} />
         <button type="submit" title="Ask Clerk about this user and store what it answers">

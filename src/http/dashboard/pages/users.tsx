@@ -66,8 +66,8 @@ export const usersPage: Page = {
           "content-disposition": `attachment; filename="users.${format}"`,
         });
       });
-    mountUserChanges(routes, show);
     mountUser(routes, show);
+    mountUserChanges(routes, show);
   },
 };
 
