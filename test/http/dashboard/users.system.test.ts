@@ -21,6 +21,16 @@ afterAll(() => mirror?.close());
 
 const rowsOf = (page: Page) => page.locator("#results tbody tr");
 
+/** Keeps the next list of users on its way until it is released. */
+async function holdNextAnswer(page: Page) {
+  let release = () => {};
+  const isReleased = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await page.route("**/dashboard/users?*", (route) => isReleased.then(() => route.continue()), { times: 1 });
+  return { isAsked: page.waitForRequest("**/dashboard/users?*"), release };
+}
+
 test("users are found as one types, and the address shows the same again", async () => {
   const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
   await open("users");
@@ -74,12 +84,7 @@ test("what is entered while an answer is on its way stays, and is sent", async (
   const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
   await open("users");
   await page.getByText("Filter by fields and metadata").click();
-  let release = () => {};
-  const isReleased = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  await page.route("**/dashboard/users?*", (route) => isReleased.then(() => route.continue()), { times: 1 });
-  const isAsked = page.waitForRequest("**/dashboard/users?*");
+  const { isAsked, release } = await holdNextAnswer(page);
   await page.locator("#row-0-field").fill("username");
   await page.locator("#row-0-field").press("Tab");
   await isAsked;
@@ -90,6 +95,23 @@ test("what is entered while an answer is on its way stays, and is sent", async (
   await page.locator("#row-1-field").waitFor();
   await page.locator("#row-0-value").press("Enter");
   await page.locator("#filter-scim").getByText('userName ne "nobody"').waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test("what is typed while an answer is on its way is searched for behind it", async () => {
+  const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+  await open("users");
+  const { isAsked, release } = await holdNextAnswer(page);
+  await page.getByRole("searchbox").pressSequentially("nobody");
+  await isAsked;
+  const isDue = page.evaluate(
+    'new Promise((due) => document.querySelector("#q").addEventListener("htmx:trigger", () => due(), { once: true }))',
+  );
+  await page.getByRole("searchbox").fill("lovelace");
+  await isDue;
+  release();
+  await page.waitForURL("**/dashboard/users?q=lovelace");
+  expect(await rowsOf(page).allTextContents()).toEqual([expect.stringContaining("Ada Lovelace")]);
   expect(complaints).toEqual([]);
 });
 

@@ -102,7 +102,6 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
             placeholder="Name, address, phone, id …"
             {...{ "hx-get": whole, "hx-trigger": "input changed delay:150ms", "hx-include": "closest form" }}
             {...{ "hx-target": "#results", "hx-select": "#results" }}
-            {...{ "hx-sync": "this:replace" }}
           />
           <button type="submit">Search</button>
           <a href={whole}>Clear</a>

@@ -13,12 +13,7 @@ export function SearchBox(props: { visit: Visit; path: string; label: string; pl
         {...{ id: "q", type: "search", name: "q", value: visit.query.get("q") ?? "", autocomplete: "off" }}
         placeholder={placeholder}
         {...{ "hx-get": address, "hx-trigger": "input changed delay:150ms", "hx-target": "#results" }}
-        {...{
-          "hx-select": "#results",
-          "hx-swap": "outerHTML",
-          "hx-replace-url": "true",
-          "hx-sync": "this:replace",
-        }}
+        {...{ "hx-select": "#results", "hx-swap": "outerHTML", "hx-replace-url": "true" }}
       />
       <button type="submit">Search</button>
     </form>

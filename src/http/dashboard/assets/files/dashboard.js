@@ -166,54 +166,47 @@
     document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   });
   // What is entered while an answer is on its way isn't in it: it is put back, and sent.
-  const valuesIn = (root) =>
-    new Map([...root.querySelectorAll("input[id], select[id]")].map(({ id, value }) => [id, value]));
+  const fieldsIn = (root) => [...root.querySelectorAll("input[id], select[id], textarea[id]")];
   const sent = new WeakMap();
   document.addEventListener("htmx:beforeRequest", ({ detail }) =>
-    sent.set(detail.xhr, valuesIn(detail.target)),
+    sent.set(detail.xhr, new Map(fieldsIn(detail.target).map(({ id, value }) => [id, value]))),
   );
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const before = sent.get(detail.xhr);
-    if (!before) return;
-    const entered = [...valuesIn(detail.target)].filter(([id, value]) => before.get(id) !== value);
+  const keepEntered = ({ xhr, target }) => {
+    const before = sent.get(xhr);
+    const entered = fieldsIn(target)
+      .filter(({ id, value }) => before && before.get(id) !== value)
+      .map((field) => ({ field, caret: field === document.activeElement ? field.selectionStart : null }));
     if (entered.length === 0) return;
-    document.addEventListener(
-      "htmx:afterSettle",
-      () => {
-        for (const [id, value] of entered) {
-          const field = document.getElementById(id);
-          if (!field) continue;
-          field.value = value;
-          // One that is still written in says so itself when it is left.
-          if (field.tagName === "SELECT" || field !== document.activeElement)
-            field.dispatchEvent(new Event("change", { bubbles: true }));
-        }
-      },
-      { once: true },
-    );
+    const now = ({ id }) => document.getElementById(id);
+    const putBack = () => {
+      for (const { field, caret } of entered) {
+        const other = now(field);
+        if (other?.type !== field.type) continue;
+        other.value = field.value;
+        if (caret !== null) other.setSelectionRange?.(caret, caret);
+      }
+    };
+    // Once htmx listens to the new fields. One that is still written in says so itself when it is left.
+    const send = () => {
+      for (const { field } of entered) {
+        const other = now(field);
+        if (other?.tagName === "SELECT" || (other && other !== document.activeElement))
+          other.dispatchEvent(new Event("change", { bubbles: true }));
+      }
+    };
+    document.addEventListener("htmx:afterSwap", putBack, { once: true });
+    document.addEventListener("htmx:afterSettle", send, { once: true });
+  };
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const { status } = detail.xhr;
+    // A session that has ended answers with the sign-in page.
+    if (status === 401) window.location.reload();
+    // Pages say themselves what is wrong.
+    if ([403, 404, 422, 502, 503].includes(status)) detail.shouldSwap = true;
+    if (detail.shouldSwap) keepEntered(detail);
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     each(detail.elt, "[data-chart]:not(.drawn)", draw);
     refreshTimes();
-  });
-  // What somebody typed while an answer was on its way survives it.
-  let typed = null;
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    const { activeElement: field } = document;
-    typed = field?.id && field.matches("input, textarea") && detail.target.contains(field) ? field : null;
-  });
-  document.addEventListener("htmx:afterSwap", () => {
-    const field = typed && document.getElementById(typed.id);
-    if (field && field !== typed && field.type === typed.type && field.value !== typed.value) {
-      field.value = typed.value;
-      field.setSelectionRange?.(typed.selectionStart, typed.selectionEnd);
-    }
-    typed = null;
-  });
-  // A session that has ended answers with the sign-in page.
-  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-    if (detail.xhr.status === 401) window.location.reload();
-    // Pages say themselves what is wrong.
-    if ([403, 404, 422, 502, 503].includes(detail.xhr.status)) detail.shouldSwap = true;
   });
 })();
