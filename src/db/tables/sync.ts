@@ -73,6 +73,8 @@ export const refetches = mirrorData.table(
     since: ms("since").notNull(),
     attempts: integer("attempts").notNull().default(0),
     nextAt: ms("next_at").notNull(),
+    /** Of a user who wasn't known yet: when sessions say that they were active and signed in, as pairs. Null: none has. */
+    visits: jsonb("visits").$type<[lastActiveAtMs: number | null, lastSignInAtMs: number | null][]>(),
   },
   (t) => [primaryKey({ columns: [t.kind, t.id] }), index("refetches_next_at").on(t.nextAt)],
 );

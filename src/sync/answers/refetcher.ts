@@ -7,9 +7,15 @@ import type { ClerkApi } from "../../upstream/users.js";
 import { applyItems } from "../apply/apply.js";
 import type { OnCommitted } from "../apply/batch.js";
 import { isPoison } from "../apply/isolate.js";
-import { gone, organizationSnapshot, userSnapshot } from "../fold/snapshot.js";
+import {
+  type Activity,
+  gone,
+  organizationSnapshot,
+  type UserSnapshot,
+  userSnapshot,
+} from "../fold/snapshot.js";
 import { dropDeadLetters, keepDeadObject, lettersOf } from "../ledger/dead-letters.js";
-import type { RefetchKind } from "../ledger/refetch-queue.js";
+import { type RefetchKind, visitsOf } from "../ledger/refetch-queue.js";
 import { refetchMembership } from "./refetch-membership.js";
 
 export interface Refetcher {
@@ -46,11 +52,11 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
   async function user(id: string, priority: Priority, signal?: AbortSignal): Promise<boolean> {
     const answer = await api.getUser(id, { priority, ...(signal && { signal }) });
     try {
-      const snapshot =
+      const users =
         answer.kind === "live"
-          ? userSnapshot(answer.object, "refetch", answer.startedAtMs)
-          : gone(id, "refetch", answer.startedAtMs);
-      await applyItems(sql, [{ users: [snapshot] }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
+          ? [userSnapshot(answer.object, "refetch", answer.startedAtMs), ...(await visits(id, answer))]
+          : [gone(id, "refetch", answer.startedAtMs)];
+      await applyItems(sql, [{ users }], { lagMs, onCommitted, lockTimeoutMs: LOCK_TIMEOUT_MS });
       await dropDeadLetters(sql, lettersOf("user", id));
       return true;
     } catch (error) {
@@ -59,6 +65,17 @@ export function createRefetcher(deps: RefetcherDeps): Refetcher {
       await forget("user", id);
       return false;
     }
+  }
+
+  /** What sessions have told of the user before anything else was known. */
+  async function visits(id: string, { startedAtMs }: { startedAtMs: number }): Promise<UserSnapshot[]> {
+    const waiting = await visitsOf(sql, id);
+    return waiting.map(
+      ([lastActiveAtMs, lastSignInAtMs]): Activity => ({
+        ...{ kind: "activity", id, source: "refetch", observedAtMs: Math.trunc(startedAtMs) },
+        ...{ lastActiveAtMs, lastSignInAtMs },
+      }),
+    );
   }
 
   async function organization(id: string, signal?: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import type { Tx } from "../../db/connection/sql.js";
 import { createPause } from "../../lib/turns.js";
 import { type Folded, fold, type Kind, type State, UNKNOWN } from "../fold/fold.js";
 import type { Activity, Gone, Live } from "../fold/snapshot.js";
-import type { Refetch, RefetchKind } from "../ledger/refetch-queue.js";
+import { ALL_VISITS, type Refetch, type RefetchKind, type Visit } from "../ledger/refetch-queue.js";
 import type { Effects, Incoming, RowChange } from "./batch.js";
 import { idsOfOtherKinds } from "./other-kinds.js";
 import { isLive } from "./rows.js";
@@ -214,6 +214,10 @@ interface FoldedId {
   appliedItems: number[];
   reasons: Set<NonNullable<Folded["refetch"]>>;
   settledAtMs: number | null;
+  /** How many visits that waited for an answer came with it. */
+  settledVisits: number;
+  /** Visits of a user who wasn't known when they came. */
+  unplaced: Visit[];
   told: Told;
 }
 
@@ -227,8 +231,11 @@ function foldAll<R extends StoredRow>(
   const told: Told = { active: new Set(), created: null, isReborn: false };
   const folded: FoldedId = {
     ...{ id, state: start, appliedItems: [], reasons: new Set(), settledAtMs: null, told },
+    ...{ settledVisits: 0, unplaced: [] },
   };
   for (const { snapshot, item } of incoming) {
+    if (snapshot.kind === "activity" && folded.state === UNKNOWN)
+      folded.unplaced.push([snapshot.lastActiveAtMs, snapshot.lastSignInAtMs]);
     const { state, outcome, refetch } = fold(kind, folded.state, snapshot, lagMs);
     folded.state = state;
     if (outcome === "applied") folded.appliedItems.push(item);
@@ -239,9 +246,12 @@ function foldAll<R extends StoredRow>(
     if (state.goneAtMs !== null) {
       told.active.clear();
       told.isReborn = true;
+      folded.unplaced = [];
     }
     if (snapshot.source === "refetch") {
       folded.settledAtMs = Math.max(folded.settledAtMs ?? 0, snapshot.observedAtMs);
+      if (snapshot.kind === "activity") folded.settledVisits++;
+      if (snapshot.kind === "gone") folded.settledVisits = ALL_VISITS;
     }
   }
   return folded;
@@ -256,13 +266,15 @@ function record<R extends StoredRow>(
   const { id } = folded;
   for (const item of folded.appliedItems) result.appliedItems.add(item);
   if (folded.settledAtMs !== null && table.refetch) {
-    result.settled.push({ kind: table.refetch, id, startedAtMs: folded.settledAtMs });
+    const { settledAtMs: startedAtMs, settledVisits: visitsGiven } = folded;
+    result.settled.push({ kind: table.refetch, id, startedAtMs, visitsGiven });
   }
   for (const reason of folded.reasons) {
     if (reason === "contradicted") {
       if (before) result.contradicted.push(before);
     } else if (table.refetch) {
-      result.refetches.push({ kind: table.refetch, id, reason } satisfies Refetch);
+      const visits = reason === "activity_only" ? folded.unplaced : [];
+      result.refetches.push({ kind: table.refetch, id, reason, visits } satisfies Refetch);
     }
   }
   const row = after ?? before;

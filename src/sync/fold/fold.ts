@@ -131,7 +131,9 @@ function foldActivity(state: State, snapshot: Activity): Folded {
   const moved =
     content.lastActiveAtMs !== state.content.lastActiveAtMs ||
     content.lastSignInAtMs !== state.content.lastSignInAtMs;
-  return { state: { ...state, content }, outcome: moved ? "applied" : "stale", refetch: "activity_only" };
+  // Times that were kept for a user who wasn't known come with Clerk's answer about the rest.
+  const refetch = snapshot.source === "refetch" ? null : "activity_only";
+  return { state: { ...state, content }, outcome: moved ? "applied" : "stale", refetch };
 }
 
 function foldLive(kind: Kind, state: State, snapshot: Live<Json>): Folded {

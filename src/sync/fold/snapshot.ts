@@ -39,7 +39,10 @@ export interface Gone {
   erases?: boolean;
 }
 
-/** Times from a session event that comes without its user. They raise the greatest times of a known live user. */
+/**
+ * Times from a session event that comes without its user. They raise the greatest times of a known live user; for an unknown one they
+ * wait beside the question to Clerk, and come with its answer (source `refetch`).
+ */
 export interface Activity {
   kind: "activity";
   id: string;

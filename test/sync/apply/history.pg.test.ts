@@ -3,6 +3,8 @@
 import fc from "fast-check";
 import { describe, expect } from "vitest";
 import type { Sql } from "../../../src/db/connection/sql.js";
+import { silentLogger } from "../../../src/observability/logger.js";
+import { createRefetcher } from "../../../src/sync/answers/refetcher.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
 import type { Item } from "../../../src/sync/apply/batch.js";
 import { loadUsers } from "../../../src/sync/apply/load-users.js";
@@ -39,6 +41,39 @@ async function marked(sql: Sql): Promise<string[]> {
 const versions = (sql: Sql) => sql`
   select xmin::text, ctid::text from mirror_data.active_days
   union all select xmin::text, ctid::text from mirror_data.daily_users order by 1, 2`;
+
+/** Asks a Clerk who knows of all users but the deleted, and nothing of when they were active. */
+const refetcherFor = (sql: Sql, deleted: ReadonlySet<number>) =>
+  createRefetcher({
+    ...{ sql, lagMs: OPTIONS.lagMs, log: silentLogger() },
+    api: {
+      getUser: async (id: string) => {
+        const startedAtMs = Date.now() + 1000;
+        if (deleted.has(Number(id.slice("user_".length)))) return { kind: "gone", startedAtMs };
+        return { kind: "live", object: clerkUser({ id, updated_at: 0 }), startedAtMs };
+      },
+    } as never,
+  });
+
+/** When each user was active and signed in last, of those who ever were. */
+async function lastTimes(sql: Sql): Promise<Record<string, (number | null)[]>> {
+  const rows = await sql<{ id: string; active: number | null; signed_in: number | null }[]>`
+    select id, last_active_at as active, last_sign_in_at as signed_in from mirror_data.users
+    where last_active_at is not null or last_sign_in_at is not null`;
+  return Object.fromEntries(rows.map(({ id, active, signed_in }) => [id, [active, signed_in]]));
+}
+
+function lastTimesOf(events: readonly { n: number; active: number | null; signIn: number | null }[]) {
+  const last: Record<string, (number | null)[]> = {};
+  for (const { n, active, signIn } of events) {
+    const [lastActive = null, lastSignIn = null] = last[`user_${n}`] ?? [];
+    const later = (one: number | null, day: number | null) =>
+      day === null ? one : Math.max(one ?? 0, on(day));
+    if (active !== null || signIn !== null)
+      last[`user_${n}`] = [later(lastActive, active), later(lastSignIn, signIn)];
+  }
+  return last;
+}
 
 describe("the days on which users were active", () => {
   test("are kept whatever tells of them", async ({ db }) => {
@@ -153,21 +188,26 @@ describe("the days on which users were active", () => {
       fc.record({
         events: fc.constant(events),
         order: fc.shuffledSubarray(events, { minLength: events.length, maxLength: events.length }),
+        isKnown: fc.boolean(),
         cuts: fc.array(fc.boolean(), { minLength: events.length, maxLength: events.length }),
       }),
     );
     await noteForgottenDays(db.sql);
     await fc.assert(
-      fc.asyncProperty(cases, async ({ events, order, cuts }) => {
+      fc.asyncProperty(cases, async ({ events, order, isKnown, cuts }) => {
         await db.truncate();
         await noteForgottenDays(db.sql);
-        await apply(db.sql, ...[0, 1, 2, 3].map((n) => told({ id: `user_${n}`, updated_at: 0 })));
+        if (isKnown)
+          await apply(db.sql, ...[0, 1, 2, 3].map((n) => told({ id: `user_${n}`, updated_at: 0 })));
         const batch: Item[] = [];
         for (const [n, event] of order.entries()) {
           batch.push(itemOf(event));
           if (cuts[n] || n === order.length - 1) await apply(db.sql, ...batch.splice(0));
         }
         const deleted = new Set(events.filter(({ kind }) => kind === "gone").map(({ n }) => n));
+        // Whoever was known by sessions alone is asked for.
+        await refetcherFor(db.sql, deleted).drain();
+        expect(await db.sql`select from mirror_data.refetches`).toEqual([]);
         const days = events
           .filter(({ n }) => !deleted.has(n))
           .flatMap(({ n, active, signIn }) =>
@@ -175,9 +215,45 @@ describe("the days on which users were active", () => {
           );
         expect(await marked(db.sql)).toEqual([...new Set(days)].sort());
         expect(await historyProblems(db.sql)).toEqual([]);
+        expect(await lastTimes(db.sql)).toEqual(lastTimesOf(events.filter(({ n }) => !deleted.has(n))));
       }),
       { numRuns: 60 },
     );
+  });
+
+  test("of a user who wasn't known wait for an answer that comes with all of them, each once", async ({
+    db,
+  }) => {
+    const visit = (day: number, source: "webhook" | "refetch") => ({
+      ...({ kind: "activity", id: "user_1", source, observedAtMs: Date.now() + 1000 } as const),
+      ...{ lastActiveAtMs: on(day), lastSignInAtMs: null },
+    });
+    const waiting = async () => {
+      const rows = await db.sql<{ visits: unknown }[]>`select visits from mirror_data.refetches`;
+      return rows.map((row) => row.visits);
+    };
+    await apply(db.sql, { users: [visit(1, "webhook")] });
+    await apply(
+      db.sql,
+      { users: [visit(2, "webhook")] },
+      { refetches: [{ kind: "user", id: "user_1", reason: "again" }] },
+    );
+    const both = [
+      [
+        [on(1), null],
+        [on(2), null],
+      ],
+    ];
+    expect([await waiting(), await marked(db.sql)]).toEqual([both, []]);
+    // An answer for which only the first was read.
+    const known = userSnapshot(clerkUser({ id: "user_1" }), "refetch", Date.now() + 1000);
+    await apply(db.sql, { users: [known, visit(1, "refetch")] });
+    expect([await waiting(), await marked(db.sql)]).toEqual([both, [`user_1 ${dateOf(1)}`]]);
+    await refetcherFor(db.sql, new Set()).drain();
+    expect([await waiting(), await marked(db.sql)]).toEqual([
+      [],
+      [1, 2].map((day) => `user_1 ${dateOf(day)}`),
+    ]);
   });
 
   test("go with their user, who begins anew after coming back, in one batch too", async ({ db }) => {

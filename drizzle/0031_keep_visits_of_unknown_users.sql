@@ -1,0 +1,1 @@
+ALTER TABLE "mirror_data"."refetches" ADD COLUMN "visits" jsonb;
