@@ -153,6 +153,19 @@ test.for(snippets.map((snippet) => [snippet.name, snippet] as const))(
   },
 );
 
+test.each([
+  ["json", '{ "a": 1, }'],
+  ["sh", "curl 'http://127.0.0.1"],
+  ["yaml", "a: [1"],
+  ["python", "clerk = Clerk(\nusers = 1"],
+  ["ruby", "clerk = Clerk.new("],
+  ["go", "users := user.NewClient(config"],
+  ["php", "$clerk = ClerkBackend::builder("],
+  ["cobol", "STOP RUN."],
+])("a snippet that is wrong is found: %s", async (language, text) => {
+  await expect(expectSyntax({ language, text })).rejects.toThrow();
+});
+
 const run = snippets.filter(({ name, page }) => !(name in NOT_RUN) && !(page in HAVE_A_TEST));
 
 test.for(run.map((snippet) => [snippet.name, snippet] as const))("%s runs", async ([name, snippet]) => {

@@ -2,6 +2,11 @@ import { execFile } from "node:child_process";
 import { symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { parser as goParser } from "@lezer/go";
+import type { LRParser } from "@lezer/lr";
+import { parser as phpParser } from "@lezer/php";
+import { parser as pythonParser } from "@lezer/python";
+import { loadPrism } from "@ruby/prism";
 import { parseAllDocuments } from "yaml";
 import { markdownFiles, ROOT, readPage, type Snippet } from "./markdown.js";
 
@@ -27,7 +32,7 @@ export function allSnippets(): NamedSnippet[] {
 }
 
 /** Throws where a snippet can't be read in its language, or in one that nobody reads here. TypeScript is read by `compilerSays`. */
-export async function expectSyntax({ language, text }: Snippet): Promise<void> {
+export async function expectSyntax({ language, text }: Pick<Snippet, "language" | "text">): Promise<void> {
   const read = SYNTAX[language];
   if (!read) throw new Error(`a snippet in ${language || "no language"}: who reads it?`);
   await read(text);
@@ -40,20 +45,31 @@ const SYNTAX: Record<string, (text: string) => unknown> = {
   yaml(text) {
     for (const { errors } of parseAllDocuments(text)) if (errors[0]) throw errors[0];
   },
+  python: (text) => parseWith(pythonParser, text),
+  go: (text) => parseWith(goParser, `package main\nfunc main() {\n${text}\n}`),
+  php: (text) => parseWith(phpParser, `<?php\n${text}`),
+  async ruby(text) {
+    const [error] = (await loadPrism())(text).errors;
+    if (error) throw new SyntaxError(error.message);
+  },
   // Running them reads them.
   ts: unread,
   sql: unread,
   scim: unread,
   link: unread,
-  python: unread,
-  ruby: unread,
-  go: unread,
-  php: unread,
   // Pictures, grammars and configurations of other programs, which nothing here reads.
   text: unread,
   mermaid: unread,
   nginx: unread,
 };
+
+function parseWith(parser: LRParser, text: string): void {
+  parser.parse(text).iterate({
+    enter({ type, from }) {
+      if (type.isError) throw new SyntaxError(`not understood from here: ${text.slice(from, from + 40)}`);
+    },
+  });
+}
 
 /** Makes of this folder one where `node --import tsx NAME.ts` finds what applications import: packages, and `user-mirror/client`. */
 export function preparePrograms(folder: string): void {
