@@ -57,7 +57,9 @@ export function authenticated(authenticate: Authenticate): MiddlewareHandler<Htt
       if (outgoing) admit(principal, outgoing);
       return next();
     };
-    const principal = authenticate(c.req.header("Authorization") ?? null);
+    const verify = () => authenticate(c.req.header("Authorization") ?? null);
+    c.set("verifyAgain", verify);
+    const principal = verify();
     return principal instanceof Promise ? principal.then(enter) : enter(principal);
   };
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Context } from "hono";
-import { errorOf } from "../lib/errors.js";
+import { AppError, errorOf } from "../lib/errors.js";
 import { gone } from "../lib/shares.js";
 import { type HttpEnv, respond, type StreamEnd } from "./respond.js";
 
@@ -12,12 +12,15 @@ export interface StreamOptions {
   chunkMs?: number;
 }
 
+/** A verified key is trusted for half a second (`auth/stored-keys.ts`), and a revoked one sees nothing new after a second. */
+const KEY_EVERY_MS = 400;
+
 /**
  * An answer that is written chunk by chunk, for what is too large or too slow to hold as a whole.
  *
  * - The next chunk is asked for when the connection has room for it: no more than one waits in memory.
  * - When the client goes away, or is cut off because it doesn't read (`connections.ts`), the signal aborts and the
- *   iterator's `return` is called.
+ *   iterator's `return` is called. So it is when the key of the request is revoked.
  * - What fails before the first chunk rejects, and is answered like any other failure. What fails behind it is logged and
  *   cuts the connection: a stream that ends is complete.
  */
@@ -33,9 +36,16 @@ export async function respondStream(
   const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
   let end: (how: StreamEnd) => void = () => {};
   let late: NodeJS.Timeout | undefined;
+  let keyCheck: NodeJS.Timeout | undefined;
+
+  function stopTimers(): void {
+    clearTimeout(late);
+    clearInterval(keyCheck);
+    keyCheck = undefined;
+  }
 
   function leave(): void {
-    clearTimeout(late);
+    stopTimers();
     if (leaving.signal.aborted) return;
     leaving.abort();
     end({ kind: "left" });
@@ -46,6 +56,18 @@ export async function respondStream(
   function cutLate(): void {
     leave();
     if (outgoing) cut(outgoing);
+  }
+
+  /** While the database is away nobody can tell, and nobody is cut off. */
+  async function checkKey(): Promise<void> {
+    try {
+      await c.get("verifyAgain")?.();
+    } catch (error) {
+      const isRevoked = error instanceof AppError && error.code === "unauthenticated";
+      if (!isRevoked || keyCheck === undefined) return;
+      end({ kind: "failed", error });
+      cutLate();
+    }
   }
 
   // The same event ends an answer that was sent whole, when there is nothing left to end.
@@ -62,6 +84,8 @@ export async function respondStream(
       end = resolve;
     }),
   );
+  // The keys of the environment are valid for as long as the process lives.
+  if (outgoing && c.get("principal")?.id !== undefined) keyCheck = setInterval(checkKey, KEY_EVERY_MS);
 
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
@@ -76,10 +100,12 @@ export async function respondStream(
             if (chunkMs !== undefined) late = setTimeout(cutLate, chunkMs);
             return;
           }
+          stopTimers();
           controller.close();
           end({ kind: "whole" });
         } catch (error) {
           if (leaving.signal.aborted) return;
+          stopTimers();
           end({ kind: "failed", error: errorOf(error) });
           // The server would log the error itself, and write its message behind what was sent.
           if (outgoing) cut(outgoing);

@@ -18,6 +18,8 @@ export interface HttpEnv {
     headers: Record<string, string>;
     /** Set by `authenticated`, behind which all but the open routes stand. */
     principal: Principal;
+    /** Rejects once the key isn't valid any more. Set by `authenticated`. */
+    verifyAgain?: () => Principal | Promise<Principal>;
     /** What the request is to Clerk. Set by `classified`. */
     route: Route;
     /** `performance.now()` when the request arrived. */

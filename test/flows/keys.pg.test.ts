@@ -109,3 +109,30 @@ describe("a key made by the command", { timeout: 300_000 }, () => {
     expect((await cli(db.url, "keys", "revoke", "dashboard")).code).toBe(1);
   });
 });
+
+describe("a key that is revoked", () => {
+  test("ends its stream within a second, and what it waits for is refused", async ({ db }) => {
+    sandbox = await startSandbox({ users: 1 });
+    server = await startMirror({ sandbox, databaseUrl: db.url });
+    const admin = { Authorization: "Bearer um_test", "content-type": "application/json" };
+    const made = await fetch(`${server.url}/mirror/keys`, {
+      method: "POST",
+      headers: admin,
+      body: JSON.stringify({ name: "follower", scopes: ["changes:read"] }),
+    });
+    const { id, key } = (await made.json()) as { id: string; key: string };
+    const { next_cursor } = (await ask(key, "/mirror/changes?after=now")).body;
+    const waiting = ask(key, `/mirror/changes?after=${next_cursor}&wait=30`);
+    const headers = { Authorization: `Bearer ${key}`, accept: "text/event-stream" };
+    const stream = await fetch(`${server.url}/mirror/changes?after=${next_cursor}`, { headers });
+    const cut = expect(stream.text()).rejects.toThrow("terminated");
+
+    expect(
+      (await fetch(`${server.url}/mirror/keys/${id}`, { method: "DELETE", headers: admin })).status,
+    ).toBe(200);
+    await cut;
+    const [user] = sandbox.clerk.users();
+    sandbox.clerk.updateUser(String(user?.id), { first_name: "Changed" });
+    expect((await waiting).status).toBe(401);
+  });
+});

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
 import { afterEach, expect, test, vi } from "vitest";
+import { type Principal, unknownKey } from "../../src/auth/keys.js";
 import { answerErrors } from "../../src/http/errors.js";
 import { requestId } from "../../src/http/middleware.js";
 import { type FinishedRequest, observeRequests } from "../../src/http/request-observer.js";
@@ -22,7 +23,7 @@ const NDJSON = { "content-type": "application/x-ndjson" };
 const LARGE = Buffer.alloc(64 * 1024, "x");
 
 /** An app that answers `/stream` with these chunks, and `/` at once; what its observer and its failure report were told. */
-function streaming(chunks: Chunks, options?: StreamOptions) {
+function streaming(chunks: Chunks, options?: StreamOptions, verifyAgain?: () => Promise<Principal>) {
   const seen: FinishedRequest[] = [];
   const failures: unknown[] = [];
   const report = (failure: unknown) => {
@@ -33,13 +34,25 @@ function streaming(chunks: Chunks, options?: StreamOptions) {
     .onError(answerErrors(report))
     .use(requestId)
     .use(observeRequests((request) => void seen.push(request), report))
+    .use((c, next) => {
+      if (verifyAgain) {
+        c.set("principal", { id: "key_1", name: "a stored key", scopes: new Set() });
+        c.set("verifyAgain", verifyAgain);
+      }
+      return next();
+    })
     .get("/stream", (c) => respondStream(c, chunks, NDJSON, options))
     .get("/", (c) => c.text("here"));
   return { app, seen, failures };
 }
 
-async function serve(chunks: Chunks, limits: ListenOptions["limits"] = {}, options?: StreamOptions) {
-  const { app, seen, failures } = streaming(chunks, options);
+async function serve(
+  chunks: Chunks,
+  limits: ListenOptions["limits"] = {},
+  options?: StreamOptions,
+  verifyAgain?: () => Promise<Principal>,
+) {
+  const { app, seen, failures } = streaming(chunks, options, verifyAgain);
   const server = await listen(app, { host: "127.0.0.1", port: 0, limits });
   servers.push(server);
   return { server, seen, failures };
@@ -235,6 +248,32 @@ test.each(["HTTP/1.1", "HTTP/1.0"])(
     expect(seen).toMatchObject([{ status: 200, isCut: true }]);
   },
 );
+
+test("a client whose key is revoked is cut off within a second, also where nothing happens; one whose key nobody can verify isn't", async () => {
+  const verified = vi.fn<() => Promise<Principal>>();
+  verified.mockResolvedValueOnce({ id: "key_1", name: "a stored key", scopes: new Set() });
+  verified.mockRejectedValueOnce(new AppError("database_unavailable", "away"));
+  verified.mockRejectedValue(unknownKey());
+  let isTidied = false;
+  const { server, seen } = await serve(
+    async function* (signal) {
+      try {
+        yield Buffer.from("1\n");
+        await once(signal, "abort");
+      } finally {
+        isTidied = true;
+      }
+    },
+    {},
+    {},
+    verified,
+  );
+  const answer = await fetch(`${server.url}/stream`);
+  await expect(answer.text()).rejects.toThrow("terminated");
+  expect(verified).toHaveBeenCalledTimes(3);
+  await vi.waitFor(() => expect(isTidied).toBe(true));
+  expect(seen).toMatchObject([{ status: 200, isCut: true }]);
+});
 
 test("what fails before the first chunk is answered as a failure", async () => {
   const { server, seen } = await serve(() => {

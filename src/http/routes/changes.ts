@@ -61,6 +61,8 @@ export function changesRoutes(deps: ChangesDeps): Hono<HttpEnv> {
       const leave = held.enter(asker.key);
       countOut(c.env?.outgoing);
       page = await awaitChanges({ pages, tail }, page, request, request.waitMs, asker).finally(leave);
+      // The key may have been revoked meanwhile.
+      await c.get("verifyAgain")?.();
     }
     const { showing } = request;
     if (showing) return respondStream(c, () => pageText(page, showing), JSON_TYPE);
