@@ -13,7 +13,7 @@ export interface DailyUsersDeps {
 }
 
 /** Ten years. */
-const MOST_DAYS = 3660;
+export const MOST_DAYS = 3660;
 const DEFAULT_DAYS = 30;
 
 /** `GET /mirror/users/daily?from=2026-11-01&to=2026-11-30`: a row for each UTC day, by default the last thirty. */

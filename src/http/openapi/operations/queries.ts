@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { MOST_LIMIT, USUAL_LIMIT } from "../../../query/language/request.js";
 import { BODY_BYTES } from "../../body-limits.js";
+import { MOST_DAYS } from "../../routes/daily-users.js";
 import { cohorts, dailyUsers, foundUsers, groups, userPage } from "../answers.js";
 import type { Operation } from "../operation.js";
 import { aggregate, lookup, retention, userQuery } from "../requests.js";
@@ -148,7 +149,7 @@ export const QUERIES: readonly Operation[] = [
     access: "users:read",
     parameters: (["from", "to"] as const).map((name) => ({
       ...{ name, in: "query" as const, schema: z.string().regex(/^\d{4}-\d\d-\d\d$/) },
-      description: `YYYY-MM-DD, included. By default the last thirty days.`,
+      description: `YYYY-MM-DD, included. By default the last thirty days; at most ${MOST_DAYS}.`,
       examples: { "a day": name === "from" ? "2025-01-01" : "2027-01-31" },
     })),
     answer: { description: "A row a day.", schema: dailyUsers },
