@@ -3,6 +3,7 @@
 import { createHmac } from "node:crypto";
 import postgres from "postgres";
 import { afterEach, describe, expect } from "vitest";
+import { digestOf } from "../../src/auth/keys.js";
 import type { Scope } from "../../src/auth/scopes.js";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";
@@ -12,6 +13,7 @@ import { standInApp } from "../http/stand-ins.js";
 import { capturedLog } from "../support/captured-log.js";
 import { cli } from "../support/cli.js";
 import { type TestDatabase, test } from "../support/database.js";
+import { dumpOf } from "../support/dump.js";
 import { startMirror, WEBHOOK_SECRET } from "../support/mirror.js";
 import { plant } from "../support/private-places.js";
 
@@ -363,7 +365,7 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
 });
 
 describe("keys, signing secrets and passwords", LONG, () => {
-  test("stand in no log line and no answer, whatever is asked", async ({ db }) => {
+  test("stand in no log line, no answer and no row of the database, whatever is asked", async ({ db }) => {
     sandbox = await startSandbox({ users: 3, secretKey: "sk_test_ours_and_nobody_elses" });
     const captured = capturedLog();
     server = await startMirror({
@@ -412,7 +414,10 @@ describe("keys, signing secrets and passwords", LONG, () => {
     expect([failed.code, unreachable.code]).toEqual([78, 78]);
     const outputs = [failed, unreachable].map(({ stdout, stderr }) => stdout + stderr);
 
+    const rows = await dumpOf(db.sql);
+    expect(rows.some(({ text }) => text.includes(digestOf(own).toString("hex")))).toBe(true);
     for (const secret of [...secrets, "the-password-of-nobody"]) {
+      expect([secret, rows.find(({ text }) => text.includes(secret))]).toEqual([secret, undefined]);
       expect([secret, captured.text().includes(secret)]).toEqual([secret, false]);
       expect([secret, told.find((one) => one.includes(secret))]).toEqual([secret, undefined]);
       expect([secret, outputs.find((one) => one.includes(secret))]).toEqual([secret, undefined]);

@@ -110,6 +110,10 @@ describe("the dashboard", () => {
       { "Sec-Fetch-Site": "cross-site" },
     );
     expect(foreign.status).toBe(403);
+    for (const site of ["cross-site", "same-site"]) {
+      const { answer } = await signedIn(app, MIRROR_KEY, {}, { "Sec-Fetch-Site": site });
+      expect([answer.status, answer.headers.get("set-cookie")]).toEqual([403, null]);
+    }
     const own = await visitor.post("/dashboard/theme", { theme: "dark", csrf, back: "system?a=1" });
     expect([own.status, own.headers.get("location")]).toEqual([303, "/dashboard/system?a=1"]);
     expect(own.headers.get("set-cookie")).toContain("user_mirror_theme=dark");
@@ -208,6 +212,7 @@ describe("the dashboard", () => {
     const page = await (await signedIn(app, MIRROR_KEY)).get("/dashboard/");
     const policy = page.headers.get("content-security-policy") ?? "";
     expect(policy).toContain("default-src 'none'");
+    expect(policy).toContain("frame-ancestors 'none'");
     expect(policy).not.toMatch(/unsafe|\*|http/);
     const html = await page.text();
     expect(html).not.toMatch(/<script(?![^>]*\ssrc=)|\son\w+=|\sstyle=|https?:\/\//);
