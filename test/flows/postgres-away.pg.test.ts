@@ -8,6 +8,7 @@ import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { startPostgres } from "../support/external-postgres.js";
 import { expectSame, startMirror } from "../support/mirror.js";
+import { signed } from "../support/signed.js";
 
 type Wire = Record<string, unknown>;
 
@@ -23,7 +24,8 @@ describe("while Postgres is stopped and started under load", () => {
       ...{ users: 300, organizations: 5 },
       retryScheduleMs: Array.from({ length: 100 }, () => 200),
     });
-    server = await startMirror({ sandbox, databaseUrl: postgres.url });
+    const env = { CLERK_INSTANCE_ID: sandbox.instanceId };
+    server = await startMirror({ sandbox, databaseUrl: postgres.url, env });
     const scopes = ["users:read", "private_metadata:read", "admin"];
     await insertApiKey(server.mirror.store.database.primary.orm, { ...reader, name: "reader", scopes });
   });
@@ -100,6 +102,10 @@ describe("while Postgres is stopped and started under load", () => {
 
     const statuses = () => sandbox.webhooks.deliveries.slice(changed).map(({ attempts }) => attempts[0]);
     await expect.poll(statuses).toEqual([503, 503]);
+    expect(await answersToWebhooks()).toEqual({
+      ...{ usable: 503, unused: 503, unusable: 503 },
+      ...{ forged: 400, unsigned: 400, late: 400, foreign: 400 },
+    });
     const refused = await read("/mirror/status", reader.key);
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
     expect((await read("/v1/users/count", newKey().key)).status).toBe(503);
@@ -119,6 +125,29 @@ describe("while Postgres is stopped and started under load", () => {
     await expect.poll(() => sourceOf("/v1/users")).toBe("local");
     await expectSame(server.url, sandbox);
   });
+
+  /** What a webhook of each kind is answered: which can't be Clerk's needs no database. */
+  async function answersToWebhooks() {
+    const event = (fields: object) => signed("msg_away", { type: "email.created", data: {}, ...fields });
+    const changed = (request: RequestInit, headers: Record<string, string>) => ({
+      ...request,
+      headers: { ...(request.headers as Record<string, string>), ...headers },
+    });
+    const kinds = {
+      usable: event({ type: "user.deleted", data: { id: "user_nobody" } }),
+      unused: event({}),
+      unusable: signed("msg_away", "{"),
+      forged: changed(event({}), { "svix-id": "msg_other" }),
+      unsigned: changed(event({}), { "svix-signature": "" }),
+      late: changed(event({}), { "svix-timestamp": "1700000000" }),
+      foreign: event({ instance_id: "ins_other" }),
+    };
+    const answers = Object.entries(kinds).map(
+      async ([kind, request]) =>
+        [kind, (await fetch(`${server.url}/webhooks/clerk`, request)).status] as const,
+    );
+    return Object.fromEntries(await Promise.all(answers));
+  }
 
   test("what changed at Clerk meanwhile is found by a run of its own, without its webhooks", async () => {
     await postgres.stop();

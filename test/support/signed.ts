@@ -2,7 +2,7 @@ import { createHmac } from "node:crypto";
 import { WEBHOOK_SECRET } from "./mirror.js";
 
 /** A webhook as Clerk signs it. `body`: an event, or the very text or bytes. */
-function signed(id: string, body: object | string | Buffer): RequestInit {
+export function signed(id: string, body: object | string | Buffer): RequestInit {
   const isReady = typeof body === "string" || Buffer.isBuffer(body);
   const bytes = Buffer.from(isReady ? body : JSON.stringify(body));
   const timestamp = String(Math.floor(Date.now() / 1000));
