@@ -37,6 +37,8 @@ export interface Page {
   links: string[];
   /** The anchors that GitHub gives its headings. */
   anchors: Set<string>;
+  /** What stands as code within sentences. */
+  codes: string[];
   snippets: Snippet[];
   tables: Table[];
 }
@@ -57,7 +59,7 @@ export function readPage(path: string): Page {
 
 export function parsePage(path: string, text: string): Page {
   const slugger = new GithubSlugger();
-  const page: Page = { path, text, links: [], anchors: new Set(), snippets: [], tables: [] };
+  const page: Page = { path, text, links: [], anchors: new Set(), codes: [], snippets: [], tables: [] };
   let heading = "";
   walkTokens(lexer(text), (token: Token) => {
     if (token.type === "heading") {
@@ -65,6 +67,7 @@ export function parsePage(path: string, text: string): Page {
       page.anchors.add(slugger.slug(heading));
     }
     if (token.type === "link" || token.type === "image") page.links.push(token.href);
+    if (token.type === "codespan") page.codes.push(token.text);
     if (token.type === "code" && token.lang !== undefined) {
       const [language = "", kind = ""] = token.lang.split(" ");
       page.snippets.push({ language, kind, heading, text: token.text });
