@@ -50,5 +50,5 @@ test("what lets others go first goes on at last where they never have done", asy
   const others = busyTurns(Number.POSITIVE_INFINITY, () => isWaiting);
   await othersFirst(30);
   isWaiting = false;
-  expect(others.done()).toBeGreaterThan(1);
+  expect(others.done()).toBeGreaterThan(0);
 });
