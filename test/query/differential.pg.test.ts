@@ -13,7 +13,7 @@ import { test } from "../support/database.js";
 import { type Model, type ModelParams, type ModelUser, modelMatches, modelPage, ORDERS } from "./model.js";
 
 const USERS = 250;
-const CASES = 1200;
+const CASES = 2500;
 
 const NAMES = [
   "Ann",

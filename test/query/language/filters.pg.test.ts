@@ -14,7 +14,7 @@ import { people, store } from "./people.js";
 import { similarities } from "./similarities.js";
 
 const USERS = 240;
-const CASES = 1200;
+const CASES = 2500;
 
 test("filters keep exactly whom an independent model keeps", async ({ db }) => {
   const world = people(USERS, 18);
