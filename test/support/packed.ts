@@ -1,15 +1,22 @@
 import { execFile } from "node:child_process";
-import { cpSync, symlinkSync } from "node:fs";
+import { cpSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-/** What a build reads. `dist` isn't among it: the package has to build itself. */
-const PARTS = [
-  ...["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json", "tsconfig.types.json"],
-  ...["README.md", "LICENSE", "scripts", "src", "drizzle"],
-];
+/** What the build of the image gets to see: what `.dockerignore` brings back after it left out everything. */
+export function buildContext(): string[] {
+  const [first, ...shown] = readFileSync(join(ROOT, ".dockerignore"), "utf8")
+    .split("\n")
+    .filter((line) => line && !line.startsWith("#"));
+  if (first !== "*" || !shown.every((line) => line.startsWith("!")))
+    throw new Error(".dockerignore shows more");
+  return shown.map((line) => line.slice(1));
+}
+
+/** What is built from: no more than the image is, so that this finds a build that reads what isn't there. No `dist`. */
+const PARTS = [...buildContext(), "README.md"];
 
 /** `npm pack` in a copy of the checkout that was never built. Returns the tarball's path and what is in it. */
 export async function packCheckout(folder: string): Promise<{ tarball: string; paths: string[] }> {
