@@ -79,3 +79,16 @@ test("every Node that is supported runs the gate before anything is published", 
   expect(release.jobs.gate.uses).toBe("./.github/workflows/ci.yml");
   expect([release.jobs.package.needs, release.jobs.image.needs]).toEqual(["gate", "gate"]);
 });
+
+test("a release writes into the package from which repository it comes, before it packs and publishes it", () => {
+  const release = parse(readFileSync(join(folder, "release.yml"), "utf8")) as Workflow;
+  const runs = (release.jobs.package?.steps ?? []).map(({ run = "" }) => run);
+  const at = (pattern: RegExp) => runs.findIndex((run) => pattern.test(run));
+  const said = at(/npm pkg set .*repository\.url=/);
+  expect(said).toBeGreaterThan(-1);
+  expect(at(/^npm pack/)).toBeGreaterThan(said);
+  expect(at(/^npm publish .*--provenance/)).toBeGreaterThan(at(/^npm pack/));
+  // Only so does no fork publish under another one's address.
+  const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  expect(Object.keys(manifest).filter((key) => /^(repository|homepage|bugs)$/.test(key))).toEqual([]);
+});
