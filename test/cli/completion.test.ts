@@ -107,6 +107,12 @@ describe("help", () => {
     expect(shown).toMatch(/doctor +what is missing or wrong before the first start/);
   });
 
+  test("offers --json of every command that prints, but of the one that prints a script", () => {
+    const leaves = commandsOf(createProgram()).filter(({ command }) => command.commands.length === 0);
+    const without = leaves.filter(({ command }) => !optionsOf(command).includes("--json"));
+    expect(without.map(({ words }) => words.join(" ")).sort()).toEqual(["completion", "demo", "serve"]);
+  });
+
   test("of every command shows what one types, with options that it has", () => {
     const leaves = commandsOf(createProgram()).filter(({ command }) => command.commands.length === 0);
     for (const { command, words } of leaves) {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
 import { startSandbox } from "../../../src/sandbox/server.js";
+import { cli } from "../../support/cli.js";
 import { startPgBouncer, startPostgres15 } from "../../support/external-postgres.js";
 import { expectSame, startMirror } from "../../support/mirror.js";
 
@@ -18,6 +19,13 @@ describe("DATABASE_URL through PgBouncer", () => {
       await expect(migrateDatabase({ url: pooler.url })).rejects.toMatchObject({
         code: "configuration",
         message: expect.stringMatching(/transaction pooler.*direct address, or a pool in session mode/),
+      });
+      const { code, value } = await cli(pooler.url, ["doctor"], { PORT: "0" });
+      expect(code).toBe(1);
+      expect(value.checks).toContainEqual({
+        ...{ name: "database pooler", status: "failed" },
+        message: expect.stringMatching(/transaction pooler/),
+        fix: expect.any(String),
       });
     } finally {
       await pooler.remove();

@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import postgres from "postgres";
 import { afterEach, describe, expect, inject, test } from "vitest";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
+import { refuseUnsuitableDatabase } from "../../../src/db/setup/suitability.js";
 
 const drops: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -38,6 +39,25 @@ describe("a database that can't hold the mirror is refused with the reason and t
     expect(await refusalOf(url)).toMatch(
       new RegExp(`^configuration: DATABASE_URL .*${encoding}.*CREATE DATABASE`),
     );
+  });
+
+  test.each([
+    ["14.9", 140_009, /is PostgreSQL 14\.9; User Mirror needs 15 or later/],
+    ["15.0", 150_000, null],
+  ])("when the server is PostgreSQL %s, if that is too old", async (version, number, refusal) => {
+    const { sql } = await database("template template0");
+    // No such server is at hand, so that one says that it is.
+    const saysSo = ((text: TemplateStringsArray) =>
+      text.join("").includes("server_version")
+        ? [{ version, number, encoding: "UTF8" }]
+        : sql(text)) as never;
+    const checked = refuseUnsuitableDatabase(saysSo);
+    if (refusal)
+      await expect(checked).rejects.toMatchObject({
+        code: "configuration",
+        message: expect.stringMatching(refusal),
+      });
+    else await checked;
   });
 
   test.each(["mirror", "mirror_data"])(

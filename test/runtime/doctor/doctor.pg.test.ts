@@ -224,6 +224,31 @@ describe("doctor names what is wrong and what to do", { timeout: 120_000 }, () =
     );
   });
 
+  test("where the database refuses the password", async ({ db }) => {
+    const url = new URL(db.url);
+    url.password = "wrong";
+    const checks = await doctor(url.href);
+    expectFailed(checks, "database", /can't be reached: password authentication failed/, /Mend the password/);
+  });
+
+  test("where the server doesn't have the extension", async () => {
+    const { url } = await database("template template0");
+    const sql = postgres(url, { max: 1, onnotice: () => {} });
+    // As on a server without Debian's postgresql-contrib.
+    await sql.unsafe(`
+      set allow_system_table_mods = on;
+      create or replace view pg_catalog.pg_available_extensions as
+      select e.name, e.default_version, null::text collate "C" as installed_version, e.comment
+      from pg_available_extensions() as e (name, default_version, comment) where e.name <> 'pg_trgm'`);
+    await sql.end();
+    expectFailed(
+      await doctor(url),
+      "database extension",
+      /pg_trgm isn't available on this server/,
+      /postgresql-contrib/,
+    );
+  });
+
   test("where the role may not make its schema", async () => {
     const { url, name } = await database(
       "template template0",
