@@ -1,5 +1,5 @@
 import type { Json } from "../clerk.js";
-import { domainOf, foldedKey, plainProvider } from "../lib/text.js";
+import { domainOf, foldedKey } from "../lib/text.js";
 import type { FieldName, Projected } from "./field.js";
 import { presentUser, type RawRow, SHOWN_COLUMNS, type View } from "./present.js";
 
@@ -122,10 +122,10 @@ function primaryOf(list: unknown, id: unknown, member: string): string | null {
 /** As it is filtered and grouped by: folded. */
 const domainOfAddress = (address: string | null) => (address === null ? null : domainOf(foldedKey(address)));
 
-/** Each once, in the order of their bytes. */
+/** As Clerk spells them, each once, in the order of their bytes. */
 function providersOf(user: Json): string[] {
   const providers = objectsOf(user.external_accounts).flatMap(({ provider }) =>
-    typeof provider === "string" ? [plainProvider(provider)] : [],
+    typeof provider === "string" ? [provider] : [],
   );
   return providers.length < 2
     ? providers

@@ -58,7 +58,7 @@ test("of several values the primary one is shown, and all in an array where none
     email_domain: "example.com",
     phone_number: null,
     web3_wallet: null,
-    provider: ["apple", "google"],
+    provider: ["apple", "google", "oauth_google"],
     name: ["Ada", "Lovelace", "Ada Lovelace"],
     organization_id: ["org_2", "org_1"],
     organization_role: ["org:admin", "org:member"],

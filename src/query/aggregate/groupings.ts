@@ -57,7 +57,7 @@ const FIELDS: Readonly<Record<FieldName | typeof ACTIVE_DAY, Grouping>> = {
   email_domain: text(COLUMNS.primary_domain.sql),
   phone_number: elements,
   web3_wallet: elements,
-  provider: listed("s.providers"),
+  provider: elements,
   organization_id: elements,
   organization_role: elements,
   banned: flag("banned"),
@@ -84,6 +84,9 @@ const ELEMENTS: Partial<Record<FieldName, string>> = {
   email_address: "select i.user_id, i.folded as v from mirror_data.user_identifiers i where i.kind = 'email'",
   phone_number: "select i.user_id, i.value as v from mirror_data.user_identifiers i where i.kind = 'phone'",
   web3_wallet: "select i.user_id, i.folded as v from mirror_data.user_identifiers i where i.kind = 'wallet'",
+  /** As Clerk spells it. */
+  provider:
+    "select i.user_id, i.detail->>'provider' as v from mirror_data.user_identifiers i where i.kind = 'account' and i.detail->>'provider' is not null",
   organization_id: "select m.user_id, m.organization_id as v from mirror.organization_memberships m",
   organization_role: "select m.user_id, m.role as v from mirror.organization_memberships m",
 };

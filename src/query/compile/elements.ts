@@ -139,12 +139,14 @@ function holds(list: List, where: ElementCondition, context: Context): string {
 
 const FLAGS = { verified: "i.verification_status = 'verified'", primary: "i.is_primary" } as const;
 
+const PROVIDER = "i.detail->>'provider'";
+
 /** As Clerk spells them, but for `oauth_`. */
 const TEXTS: Record<Exclude<ElementText, "key">, { sql: string; isFolded: boolean }> = {
   domain: { sql: "i.domain", isFolded: true },
   email_address: { sql: "i.account_email", isFolded: true },
   role: { sql: "m.role", isFolded: false },
-  provider: { sql: "regexp_replace(i.detail->>'provider', '^oauth_', '')", isFolded: false },
+  provider: { sql: `regexp_replace(${PROVIDER}, '^oauth_', '')`, isFolded: false },
   provider_user_id: { sql: "(i.detail->>'provider_user_id')", isFolded: false },
 };
 
@@ -175,7 +177,10 @@ function hasFoldedText(list: List, { how, field, text }: ElementTerm, params: Pa
   const folded = foldedText(text);
   if (field === "key" && list !== "membership") return hasText("i.folded", how, folded, params);
   const { sql, isFolded } = field === "key" ? { sql: "m.organization_id", isFolded: false } : TEXTS[field];
-  return hasText(isFolded ? sql : `(${foldedFor(folded, sql, params)})`, how, folded, params);
+  const isIn = (sql: string) => hasText(`(${foldedFor(folded, sql, params)})`, how, folded, params);
+  // It begins with either of its spellings. Whatever else is in the shorter one is in the longer one too.
+  if (field === "provider") return how === "prefix" ? `(${isIn(sql)} or ${isIn(PROVIDER)})` : isIn(PROVIDER);
+  return isFolded ? hasText(sql, how, folded, params) : isIn(sql);
 }
 
 /** As the view shows times. What it could never show is as early, or as late, as what it can. */

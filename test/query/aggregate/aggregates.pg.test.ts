@@ -90,7 +90,9 @@ const FILTERS: Filter[] = [
   plain({ "public_metadata.plan": "pro" }, ({ fields }) => {
     return (fields.public_metadata as { plan?: unknown }).plan === "pro";
   }),
-  plain({ not: { provider: "google" } }, ({ lists }) => !lists.provider?.includes("google")),
+  plain({ not: { provider: "google" } }, ({ lists }) => {
+    return !lists.provider?.some((provider) => /^(oauth_)?google$/.test(String(provider)));
+  }),
   plain({ organization_id: "org_1" }, ({ lists }) => lists.organization_id?.includes("org_1") === true),
   plain({ or: [{ created_at: { lt: CREATED.fromMs } }, { email_domain: "gmail.com" }] }, ({ lists }) => {
     return lists.email_address?.some((email) => String(email).endsWith("@gmail.com")) === true;

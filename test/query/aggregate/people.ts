@@ -153,7 +153,7 @@ function modelOf(made: Person & { id: string }): ModelUser {
       ),
       email_address: folded,
       phone_number: phones,
-      provider: providers.map((provider) => provider.replace("oauth_", "")),
+      provider: providers,
       organization_id: memberships.map(([organization]) => organization),
       organization_role: memberships.map(([, role]) => role),
       active_day: [...visitsOf(made), ...(last_active_at === null ? [] : [last_active_at])].map(

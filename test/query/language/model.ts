@@ -200,7 +200,7 @@ export const domainOf = (address: string) => address.slice(address.lastIndexOf("
 
 const providers = (accounts: readonly { provider: string }[]): Values => ({
   type: "provider",
-  all: accounts.map(({ provider }) => plainProvider(provider)),
+  all: accounts.map(({ provider }) => provider),
 });
 
 /** Clerk writes `oauth_google` and `google` for the same. */
@@ -255,9 +255,11 @@ const OPERATORS: Record<string, Operator> = {
 
 /** Metadata may hold something else than texts, and be asked for it. */
 function anyText(fits: (text: string, operand: string) => boolean) {
-  return ({ all }: Values, operand: unknown): boolean =>
+  return ({ all, type }: Values, operand: unknown): boolean =>
     typeof operand === "string" &&
-    all.some((value) => typeof value === "string" && fits(fold(value), fold(operand)));
+    all
+      .flatMap((value) => (type === "provider" ? [value, plainProvider(value as string)] : [value]))
+      .some((value) => typeof value === "string" && fits(fold(value), fold(operand)));
 }
 
 function equalsAny(field: Values, operands: unknown, world: World): boolean {
@@ -268,7 +270,7 @@ function equals(field: Values, asked: unknown, world: World): boolean {
   if (asked === null) return field.all.length === 0;
   const same = (value: unknown) => {
     if (field.type === "folded text") return fold(value as string) === fold(asked as string);
-    if (field.type === "provider") return value === plainProvider(asked as string);
+    if (field.type === "provider") return plainProvider(value as string) === plainProvider(asked as string);
     if (field.type === "time") return value === timeOf(asked, world);
     return value === asked;
   };
