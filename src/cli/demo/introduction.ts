@@ -38,15 +38,11 @@ User Mirror is ready.
 
 Try it, each line as it is:
 
-  curl -s "${url}/v1/users/count" ${key}
   curl -s "${url}/v1/users?query=ann&order_by=-last_active_at&limit=2" ${key}
-  curl -s "${url}/mirror/status" ${key}
-
-And what Clerk can't be asked (docs/how-to/asking.md):
-
   curl -s "${url}/mirror/users/query" ${key} -d '{"filter": {"public_metadata.plan": "pro"}, "fields": ["id", "name"], "limit": 3, "count": true}'
   curl -s "${url}/mirror/users/aggregate" ${key} -d '{"group_by": [{"field": "active_day", "bucket": "month"}]}'
-  curl -sN "${url}/mirror/changes?after=now" ${key} -H "Accept: text/event-stream"${sql}
+
+The first is Clerk's own API. What Clerk can't be asked, and what changes live: docs/how-to/asking.md${sql}
 
 In an application, one line changes:
 
