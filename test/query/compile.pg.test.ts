@@ -302,7 +302,7 @@ const CASES: [Condition, string[]][] = [
   [has("account", one("provider_user_id", "G1")), ["ann", "bob"]],
   [has("account", one("email_address", "ANN@gmail.com")), ["ann"]],
   [has("account", { kind: "term", how: "contains", field: "provider", text: "GIT" }), ["ann", "bob"]],
-  [has("account", { kind: "term", how: "prefix", field: "provider", text: "git" }), ["ann", "bob"]],
+  [has("account", { kind: "term", how: "prefix", field: "provider", text: "git" }), ["ann"]],
   [has("account", { kind: "term", how: "prefix", field: "provider", text: "OAUTH_git" }), ["bob"]],
   [has("account", { kind: "term", how: "contains", field: "provider", text: "auth_g" }), ["ann", "bob"]],
   [has("account", { kind: "term", how: "suffix", field: "provider", text: "oauth_google" }), ["ann"]],

@@ -178,8 +178,8 @@ function hasFoldedText(list: List, { how, field, text }: ElementTerm, params: Pa
   if (field === "key" && list !== "membership") return hasText("i.folded", how, folded, params);
   const { sql, isFolded } = field === "key" ? { sql: "m.organization_id", isFolded: false } : TEXTS[field];
   const isIn = (sql: string) => hasText(`(${foldedFor(folded, sql, params)})`, how, folded, params);
-  // It begins with either of its spellings. Whatever else is in the shorter one is in the longer one too.
-  if (field === "provider") return how === "prefix" ? `(${isIn(sql)} or ${isIn(PROVIDER)})` : isIn(PROVIDER);
+  // Parts are those of what users show.
+  if (field === "provider") return isIn(PROVIDER);
   return isFolded ? hasText(sql, how, folded, params) : isIn(sql);
 }
 

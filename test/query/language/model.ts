@@ -255,11 +255,9 @@ const OPERATORS: Record<string, Operator> = {
 
 /** Metadata may hold something else than texts, and be asked for it. */
 function anyText(fits: (text: string, operand: string) => boolean) {
-  return ({ all, type }: Values, operand: unknown): boolean =>
+  return ({ all }: Values, operand: unknown): boolean =>
     typeof operand === "string" &&
-    all
-      .flatMap((value) => (type === "provider" ? [value, plainProvider(value as string)] : [value]))
-      .some((value) => typeof value === "string" && fits(fold(value), fold(operand)));
+    all.some((value) => typeof value === "string" && fits(fold(value), fold(operand)));
 }
 
 function equalsAny(field: Values, operands: unknown, world: World): boolean {
