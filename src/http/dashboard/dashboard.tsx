@@ -15,6 +15,7 @@ import { SignIn } from "./pages/sign-in.js";
 import { Notice } from "./parts/basics.js";
 import { htmlOf } from "./parts/html.js";
 import { Layout } from "./parts/layout.js";
+import { NothingHere } from "./parts/nothing-here.js";
 import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
 import { formOf } from "./visit/form.js";
@@ -186,7 +187,7 @@ export function dashboardRoutes(
     show(c, {
       title: "Not found",
       status: 404,
-      content: <Notice tone="warn">The dashboard has nothing at this address.</Notice>,
+      content: <NothingHere visit={visitOf(c)} />,
     }),
   );
 

@@ -89,8 +89,12 @@ async function wrongWith({ page }: Guest, path: string): Promise<string[]> {
   const overflow = await page.evaluate(
     "document.documentElement.scrollWidth - document.documentElement.clientWidth",
   );
+  const squeezed = await page.evaluate(
+    "[...document.querySelectorAll('td')].filter((cell) => cell.clientWidth < 50 && cell.clientHeight > 100).length",
+  );
   const wrong = await barriersIn(page);
   if (overflow !== 0) wrong.push(`${overflow} px too wide`);
+  if (squeezed !== 0) wrong.push(`${squeezed} cells have a letter or two a line`);
   if ((await page.locator('img[src="x"]').count()) > 0) wrong.push("a name became an element");
   return wrong.map((one) => `${path}: ${one}`);
 }

@@ -168,6 +168,7 @@ const Pager = ({ visit, page }: { visit: Visit; page: Changes }) => (
 );
 
 function Rows({ visit, page, isLive }: { visit: Visit; page: Changes; isLive: boolean }) {
+  const { kinds, id, withObjects } = chosen(visit);
   const rows = isLive ? picked(visit, page).toReversed() : picked(visit, page);
   const live = isLive
     ? {
@@ -182,7 +183,7 @@ function Rows({ visit, page, isLive }: { visit: Visit; page: Changes; isLive: bo
           <caption class="hidden">Changes</caption>
           <thead>
             <tr>
-              {["what", "id", "when", "version", "object"].map((head) => (
+              {["what", "id", "when", "version", ...(withObjects ? ["object"] : [])].map((head) => (
                 <th scope="col">{head}</th>
               ))}
             </tr>
@@ -195,17 +196,16 @@ function Rows({ visit, page, isLive }: { visit: Visit; page: Changes; isLive: bo
         </table>
       </section>
       {rows.length === 0 && (
-        <Empty
-          title={
-            isLive ? `None of the newest ${PER_PAGE} changes is such a one` : "No such change on this page"
-          }
-        >
+        <Empty title={isLive ? noneOf(kinds.length > 0 || id !== "") : "No such change on this page"}>
           {isLive ? "What commits from now on appears above by itself." : "The next page may have some."}
         </Empty>
       )}
     </>
   );
 }
+
+const noneOf = (areChosen: boolean) =>
+  areChosen ? `None of the newest ${PER_PAGE} changes is such a one` : "Nothing has changed yet";
 
 function Row({ visit, change, nowMs }: { visit: Visit; change: Change; nowMs: number }) {
   const { type, id, version, at, object, cursor } = change;
@@ -222,18 +222,18 @@ function Row({ visit, change, nowMs }: { visit: Visit; change: Change; nowMs: nu
         <Time at={at} nowMs={nowMs} />
       </td>
       <td class="mono">{version === 0 ? "–" : version}</td>
-      <td>
-        {object === undefined ? (
-          <span class="quiet">not asked for</span>
-        ) : object === null ? (
-          <span class="quiet">gone</span>
-        ) : (
-          <details>
-            <summary>as it is now</summary>
-            <JsonView name={`${type} ${id}`} value={object} />
-          </details>
-        )}
-      </td>
+      {chosen(visit).withObjects && (
+        <td>
+          {object == null ? (
+            <span class="quiet">gone</span>
+          ) : (
+            <details>
+              <summary>as it is now</summary>
+              <JsonView name={`${type} ${id}`} value={object} />
+            </details>
+          )}
+        </td>
+      )}
     </tr>
   );
 }

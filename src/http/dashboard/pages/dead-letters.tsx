@@ -3,7 +3,18 @@ import type { HttpEnv } from "../../respond.js";
 import type { ShownLetter } from "../../routes/dead-letters.js";
 import { BASE } from "../assets/base.js";
 import { groupLetters, type LetterGroup } from "../model/letter-groups.js";
-import { Badge, count, Empty, Figure, Figures, Notice, Panel, Table, Time } from "../parts/basics.js";
+import {
+  Badge,
+  count,
+  Empty,
+  Figure,
+  Figures,
+  Notice,
+  OfNumbers,
+  Panel,
+  Table,
+  Time,
+} from "../parts/basics.js";
 import { isDeeper, JsonView, MOST_LEVELS } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
 import { userPath } from "../parts/links.js";
@@ -179,7 +190,12 @@ function Group({ visit, group }: { visit: Visit; group: LetterGroup }) {
             <Badge>{type}</Badge>{" "}
           </>
         ))}
-        first <Time at={firstAt} nowMs={nowMs} />, last <Time at={lastAt} nowMs={nowMs} />
+        {letters.length > 1 && (
+          <>
+            first <Time at={firstAt} nowMs={nowMs} />, last{" "}
+          </>
+        )}
+        <Time at={lastAt} nowMs={nowMs} />
       </p>
       <div class="row">
         <form method="post" action={visit.link(`dead-letters/group/${key}/replay`)}>
@@ -192,7 +208,10 @@ function Group({ visit, group }: { visit: Visit; group: LetterGroup }) {
           Drop {letters.length === 1 ? "it" : "them"} …
         </a>
       </div>
-      <Table caption={`Dead letters: ${error.slice(0, 80)}`} head={["letter", "about", "received", "tries"]}>
+      <Table
+        caption={`Dead letters: ${error.slice(0, 80)}`}
+        head={["letter", "about", "received", <OfNumbers>tries</OfNumbers>]}
+      >
         {letters.slice(0, MOST_LISTED).map(({ id, user_id, kind, received_at, attempts }) => (
           <tr>
             <td>

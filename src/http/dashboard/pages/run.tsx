@@ -97,7 +97,7 @@ export function OneRun({ visit, found, nowMs }: RunProps) {
         <code class="quiet">{run.id}</code>
       </div>
       <Differences visit={visit} run={run} />
-      {found.windows?.isOk && <WindowList windows={found.windows.body} nowMs={nowMs} />}
+      {found.windows?.isOk && <WindowList windows={found.windows.body} run={run} nowMs={nowMs} />}
     </>
   );
 }
@@ -142,7 +142,7 @@ function Differences({ visit, run }: { visit: Visit; run: Run }) {
 /** So many windows are shown; of large instances there are hundreds. */
 const MOST_WINDOWS = 200;
 
-function WindowList({ windows, nowMs }: { windows: Windows; nowMs: number }) {
+function WindowList({ windows, run, nowMs }: { windows: Windows; run: Run; nowMs: number }) {
   return (
     <Panel title="Windows">
       <Table
@@ -160,6 +160,9 @@ function WindowList({ windows, nowMs }: { windows: Windows; nowMs: number }) {
         ))}
       </Table>
       {windows.total > MOST_WINDOWS && <p class="quiet">and {count(windows.total - MOST_WINDOWS)} more</p>}
+      {run.windows.total > windows.total && (
+        <p class="quiet">Organizations and memberships are read as a window each, too.</p>
+      )}
     </Panel>
   );
 }

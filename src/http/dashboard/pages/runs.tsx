@@ -1,7 +1,7 @@
 import { demandScope } from "../../../auth/scopes.js";
 import type { Run } from "../../../sync/ledger/runs.js";
 import { BASE } from "../assets/base.js";
-import { count, Empty, Notice, Panel, Table, Time } from "../parts/basics.js";
+import { count, Empty, Notice, OfNumbers, Panel, Table, Time } from "../parts/basics.js";
 import { htmlOf } from "../parts/html.js";
 import { Csrf } from "../parts/layout.js";
 import { RunState, wordsOf } from "../parts/run-state.js";
@@ -194,7 +194,12 @@ function RunList({ visit, found, nowMs }: { visit: Visit; found: Answer<Runs>; n
       ) : (
         <Table
           caption="Runs, the latest first"
-          head={["run", "state", "begun", "users", "found", "requests"]}
+          head={[
+            ...["run", "state", "begun"],
+            <OfNumbers>users</OfNumbers>,
+            "found",
+            <OfNumbers>requests</OfNumbers>,
+          ]}
         >
           {data.map((run) => (
             <tr>

@@ -9,6 +9,7 @@ import { Notice, Table } from "../parts/basics.js";
 import { isDeeper, MOST_LEVELS, prettyJson } from "../parts/json-view.js";
 import { Csrf } from "../parts/layout.js";
 import { userPath } from "../parts/links.js";
+import { NothingHere } from "../parts/nothing-here.js";
 import { statusOf } from "../visit/api.js";
 import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
@@ -76,7 +77,7 @@ type Answered = Response | Promise<Response>;
 function withAction(c: Context<HttpEnv>, show: Show, then: (action: UserAction) => Answered): Answered {
   const action = actionNamed(c.req.param("action") ?? "");
   if (action) return then(action);
-  const content = <Notice tone="warn">The dashboard has nothing at this address.</Notice>;
+  const content = <NothingHere visit={visitOf(c)} />;
   return show(c, { title: "Not found", status: 404, content });
 }
 

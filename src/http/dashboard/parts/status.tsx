@@ -1,7 +1,7 @@
 import { hasGap, type Problem, problemsOf } from "../model/problems.js";
 import { type ShownRun, type ShownStatus, sumOf } from "../model/status.js";
 import type { Visit } from "../visit/visit.js";
-import { count, Empty, Figure, Figures, Panel, Table, Time } from "./basics.js";
+import { count, Empty, Figure, Figures, OfNumbers, Panel, Table, Time } from "./basics.js";
 import { RunState, wordsOf } from "./run-state.js";
 
 const TONES = { live: "good", backfilling: "warn", degraded: "bad" } as const;
@@ -93,7 +93,11 @@ function RunTable({ runs, nowMs }: { runs: readonly ShownRun[]; nowMs: number })
   return (
     <Table
       caption="Last runs, the newest first"
-      head={["run", "state", "began", "users", "differences", "remarks"]}
+      head={[
+        ...["run", "state", "began"],
+        ...["users", "differences"].map((name) => <OfNumbers>{name}</OfNumbers>),
+        "remarks",
+      ]}
     >
       {runs.map(({ mode, state, started_at, users, differences, eta, error }) => (
         <tr>
@@ -104,11 +108,11 @@ function RunTable({ runs, nowMs }: { runs: readonly ShownRun[]; nowMs: number })
           <td>
             <Time at={started_at} nowMs={nowMs} />
           </td>
-          <td>
+          <td class="number">
             {count(users.seen)}
             {users.expected !== null && ` of ${count(users.expected)}`}
           </td>
-          <td>{count(sumOf(differences))}</td>
+          <td class="number">{count(sumOf(differences))}</td>
           <td>
             {eta !== null && (
               <>
