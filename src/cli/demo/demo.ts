@@ -90,7 +90,7 @@ async function demo(): Promise<void> {
 }
 
 /** Deletes the data of the last demo: each demo has a new sandbox with other users. */
-async function emptied(dataDir: string): Promise<void> {
+export async function emptied(dataDir: string): Promise<void> {
   for (let attempt = 0; ; attempt++) {
     try {
       return removeEmbedded(dataDir);
