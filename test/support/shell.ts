@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CLI } from "./programs.js";
 
 /** Ends what goes on for ever, such as a live feed. */
-const DEADLINE_S = 20;
+const DEADLINE_S = 40;
 
 const FAILING_CURL = `curl() { command curl --fail-with-body --no-progress-meter --max-time ${DEADLINE_S - 5} "$@"; }`;
 
