@@ -153,8 +153,10 @@ export function boundConnections(server: Server, limits: Partial<ConnectionLimit
   // Node's own answers to requests that it can't read have no body.
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
     const connection = connections.get(socket);
-    const isAnswering = connection && connection.running > 0 && connection.latest?.outgoing.headersSent;
-    if (error.code === "ECONNRESET" || isAnswering || (connection?.running ?? 0) > 1) socket.destroy();
+    const { running = 0, latest } = connection ?? {};
+    // A request may be answered before its body ends, and isn't answered again where that then can't be read, or doesn't come.
+    const isAnswering = latest?.outgoing.headersSent && (running > 0 || !latest.incoming.complete);
+    if (error.code === "ECONNRESET" || isAnswering || running > 1) socket.destroy();
     else cutWith(socket, presentError(unreadable(error), randomUUID()));
   });
 

@@ -222,6 +222,18 @@ function heldApp() {
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`;
 
+test.each([
+  ["doesn't come", "Content-Length: 10", "half"],
+  ["can't be read", "Transfer-Encoding: chunked", "no length of a chunk\r\n"],
+])("a request that was answered before its body %s gets no second answer", async (_, header, body) => {
+  await serve(standInApp().app, { requestMs: 300 });
+  const socket = dial(`GET /healthz HTTP/1.1\r\nHost: localhost\r\n${header}\r\n\r\n`);
+  const answer = answerTo(socket);
+  await once(socket, "data");
+  socket.write(body);
+  expect((await answer).match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200"]);
+});
+
 test("beyond its connections, the one that is idle for longest makes room for a newcomer", async () => {
   const { app, seen } = heldApp();
   await serve(app, { most: 3 });
