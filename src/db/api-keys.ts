@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, or, sql } from "drizzle-orm";
+import { and, count, desc, eq, isNotNull, isNull, notInArray, or, sql } from "drizzle-orm";
 import { plainArray, textArray } from "./connection/bulk.js";
 import type { Orm } from "./connection/client.js";
 import { apiKeys } from "./tables/sync.js";
@@ -35,6 +35,11 @@ export async function insertApiKey(
   return inserted.length > 0;
 }
 
+export async function countApiKeysInUse(orm: Orm): Promise<number> {
+  const [row] = await orm.select({ keys: count() }).from(apiKeys).where(inUse);
+  return row?.keys ?? 0;
+}
+
 /** Finds keys by their digest, without those that are revoked. */
 export async function findApiKeys(orm: Orm, digests: readonly string[]): Promise<Map<string, ApiKey>> {
   const rows = await orm
@@ -50,6 +55,9 @@ export async function listApiKeys(orm: Orm): Promise<ApiKey[]> {
   return rows.map(present);
 }
 
+/** So many revoked keys are remembered, those that were revoked last. */
+export const MOST_REVOKED = 1000;
+
 /** Revokes a key by its id or name. Null if no such key is in use. */
 export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey | null> {
   const [row] = await orm
@@ -57,7 +65,15 @@ export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey |
     .set({ revokedAt: NOW })
     .where(and(or(eq(apiKeys.id, idOrName), eq(apiKeys.name, idOrName)), inUse))
     .returning();
-  return row ? present(row) : null;
+  if (!row) return null;
+  const remembered = orm
+    .select({ id: apiKeys.id })
+    .from(apiKeys)
+    .where(isNotNull(apiKeys.revokedAt))
+    .orderBy(desc(apiKeys.revokedAt), apiKeys.id)
+    .limit(MOST_REVOKED);
+  await orm.delete(apiKeys).where(and(isNotNull(apiKeys.revokedAt), notInArray(apiKeys.id, remembered)));
+  return present(row);
 }
 
 /** Notes when keys, by their ids, were used. Nothing goes back. */

@@ -1,7 +1,7 @@
 import { DEFAULT_LIMITS } from "../auth/limits.js";
 import { SCOPES } from "../auth/scopes.js";
 import { isScope, newKey } from "../auth/stored-keys.js";
-import { type ApiKey, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
+import { type ApiKey, countApiKeysInUse, insertApiKey, listApiKeys, revokeApiKey } from "../db/api-keys.js";
 import type { Orm } from "../db/connection/client.js";
 import { AppError } from "../lib/errors.js";
 
@@ -30,8 +30,10 @@ export interface WantedKey {
 /** No space at an end, which nobody sees, and no key's id: who revokes by id would revoke another key with it. */
 const NAME = /^(?! |key_[0-9a-f]{16}$)[\w .:@-]{1,100}(?<! )$/;
 const MOST_LIMIT = 9_999_999;
+/** More than applications have, few enough to be listed whole. */
+const MOST_IN_USE = 1000;
 
-/** Makes a key; it can't be shown again. Throws `invalid_request`, naming the member, or `conflict` where the name is in use. */
+/** Makes a key; it can't be shown again. Throws `invalid_request`, naming the member, or `conflict` where the name or too many keys are in use. */
 export async function createKey(
   orm: Orm,
   { name, scopes: wanted, rate, inFlight }: WantedKey,
@@ -49,6 +51,9 @@ export async function createKey(
     if (limit !== null && !(Number.isInteger(limit) && limit >= 1 && limit <= MOST_LIMIT))
       throw wrong(member, `${member} is a whole number from 1 to ${MOST_LIMIT}.`);
   }
+  // Several at once may pass a little beyond it.
+  if ((await countApiKeysInUse(orm)) >= MOST_IN_USE)
+    throw new AppError("conflict", `${MOST_IN_USE} keys are in use. Revoke those that nobody needs first.`);
   const { key, id, digest } = newKey();
   if (!(await insertApiKey(orm, { id, name, digest, scopes, rate, inFlight }))) {
     throw new AppError("conflict", `A key named ${name} is in use. Revoke it first, or choose another name.`);

@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm";
 import { describe, expect } from "vitest";
 import { createKey, listKeys, revokeKey } from "../../src/operations/keys.js";
 import { test } from "../support/database.js";
@@ -47,5 +48,23 @@ describe("keys", () => {
     await revokeKey(orm, "backend");
     await createKey(orm, WANTED);
     expect(await listKeys(orm)).toHaveLength(2);
+  });
+
+  test("are a thousand in use at most, and as many revoked ones are remembered", async ({ db }) => {
+    const { orm } = db.database.primary;
+    const add = (prefix: string, revokedAt: string) =>
+      orm.execute(sql`
+        insert into mirror_data.api_keys (id, name, digest, scopes, created_at, revoked_at)
+        select ${prefix}::text || n, ${prefix}::text || n, ${prefix}::text || n, 'users:read', n, ${sql.raw(revokedAt)}
+        from generate_series(1, 1000) as n`);
+    await add("used", "null");
+    await expect(createKey(orm, WANTED)).rejects.toMatchObject({ code: "conflict" });
+    await add("revoked", "n");
+    await revokeKey(orm, "used1");
+    const ids = (await listKeys(orm)).map(({ id }) => id);
+    expect(ids).toHaveLength(1999);
+    expect(ids).not.toContain("revoked1");
+    expect(ids).toContain("used1");
+    await createKey(orm, WANTED);
   });
 });

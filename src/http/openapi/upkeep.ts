@@ -164,7 +164,14 @@ const shownKey: z.ZodType<ShownKey> = component(
   }),
 );
 export const revokedKey = shownKey;
-export const keys = component("Keys", z.object({ data: z.array(shownKey).describe("The newest first.") }));
+export const keys = component(
+  "Keys",
+  z.object({
+    data: z
+      .array(shownKey)
+      .describe("The newest first: those in use, and the thousand that were revoked last."),
+  }),
+);
 export const createdKey = component(
   "CreatedKey",
   z.object({

@@ -3,8 +3,9 @@ import { SCOPES, type Scope } from "../../../auth/scopes.js";
 import type { ShownKey } from "../../../operations/keys.js";
 import type { HttpEnv } from "../../respond.js";
 import { BASE } from "../assets/base.js";
-import { Badge, Empty, Notice, Panel, Table, Time } from "../parts/basics.js";
+import { Badge, count, Empty, Notice, Panel, Table, Time } from "../parts/basics.js";
 import { Csrf } from "../parts/layout.js";
+import { SearchBox } from "../parts/search-box.js";
 import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
 import type { Page, Show } from "./page.js";
@@ -86,21 +87,46 @@ async function keysShown(c: Context<HttpEnv>, show: Show, { made, problem, wante
         {revoked?.revoked_at && (
           <Notice tone="good">{revoked.name} is revoked, and refused everywhere.</Notice>
         )}
-        <Panel title="Keys that were made">
-          {body.data.length === 0 ? (
-            <Empty title="No key was made yet">
-              Make one below for each application that asks the mirror.
-            </Empty>
-          ) : (
-            <KeyTable visit={visit} keys={body.data} />
-          )}
-        </Panel>
+        <SearchBox visit={visit} path="keys" label="Search keys" placeholder="Name, id, scope …" />
+        <div id="results" aria-live="polite">
+          <Panel title="Keys that were made">
+            <Found visit={visit} keys={body.data} />
+          </Panel>
+        </div>
         <Panel title="Make a key">
           <NewKeyForm visit={visit} wanted={wanted} />
         </Panel>
       </>
     ),
   });
+}
+
+/** A page has no room for more. */
+const MOST_SHOWN = 100;
+
+function Found({ visit, keys }: { visit: Visit; keys: readonly ShownKey[] }) {
+  if (keys.length === 0)
+    return (
+      <Empty title="No key was made yet">Make one below for each application that asks the mirror.</Empty>
+    );
+  const search = (visit.query.get("q") ?? "").trim().toLowerCase();
+  const found = keys.filter(({ id, name, scopes }) =>
+    [id, name, ...scopes].some((text) => text.toLowerCase().includes(search)),
+  );
+  if (found.length === 0)
+    return (
+      <Empty title="No key matches">
+        <a href={visit.link("keys")}>Show all</a>, or search for less.
+      </Empty>
+    );
+  return (
+    <>
+      <KeyTable visit={visit} keys={found.slice(0, MOST_SHOWN)} />
+      {found.length > MOST_SHOWN && (
+        <p class="quiet">and {count(found.length - MOST_SHOWN)} older ones: search for them by name</p>
+      )}
+    </>
+  );
 }
 
 function KeyTable({ visit, keys }: { visit: Visit; keys: readonly ShownKey[] }) {

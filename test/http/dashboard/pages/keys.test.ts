@@ -2,12 +2,30 @@ import { describe, expect, test } from "vitest";
 import { KEY, MIRROR_KEY, standInApp } from "../../stand-ins.js";
 import { signedIn } from "../visitor.js";
 
+const NO_KEYS = {
+  create: () => Promise.reject(new Error("none is made")),
+  revoke: async () => null,
+};
+
 describe("the page of keys", () => {
   test("lists keys, their names as text, and offers to revoke them", async () => {
     const { app } = standInApp();
     const page = await (await (await signedIn(app, MIRROR_KEY)).get("/dashboard/keys")).text();
     expect(page).toContain("&lt;b&gt;backend&lt;/b&gt;");
     expect(page).toContain(`href="/dashboard/keys/${KEY.id}/revoke"`);
+  });
+
+  test("shows a hundred of many, and finds others by name, id or scope", async () => {
+    const many = Array.from({ length: 150 }, (_, n) => ({ ...KEY, id: `key_${n}`, name: `app ${n}.` }));
+    const app = standInApp({ keys: { ...NO_KEYS, list: async () => many } }).app;
+    const visitor = await signedIn(app, MIRROR_KEY);
+    const page = async (q = "") => (await visitor.get(`/dashboard/keys?q=${q}`)).text();
+    expect(await page()).toContain("and 50 older ones");
+    expect(await page()).not.toContain("app 149.");
+    expect(await page("APP+149")).toContain("app 149.");
+    expect(await page("key_149")).toContain("app 149.");
+    expect(await page("users%3Aread")).toContain("and 50 older ones");
+    expect(await page("%3Ci%3E")).toContain("No key matches");
   });
 
   test("makes a key and shows it in that answer alone", async () => {
