@@ -20,6 +20,7 @@ import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
 import { formOf } from "./visit/form.js";
 import { PAGE_HEADERS } from "./visit/headers.js";
+import { isOfAnotherSite } from "./visit/origin.js";
 import { prefixOf } from "./visit/prefix.js";
 import { redirect } from "./visit/redirect.js";
 import { createSessions, SESSION_MS } from "./visit/session.js";
@@ -80,8 +81,7 @@ export function dashboardRoutes(
 
   /** A form of another site could sign a person in as somebody else. */
   const refuseOtherSites: MiddlewareHandler<HttpEnv> = (c, next) => {
-    const site = c.req.header("Sec-Fetch-Site");
-    if (c.req.method === "POST" && (site === "cross-site" || site === "same-site"))
+    if (c.req.method === "POST" && isOfAnotherSite((name) => c.req.header(name)))
       throw new AppError("forbidden", "This form was sent by another site.");
     return next();
   };

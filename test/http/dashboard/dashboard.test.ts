@@ -170,6 +170,20 @@ describe("the dashboard", () => {
   });
 
   test.each([
+    [{ Origin: "http://evil.example", Host: "mirror.example" }, 403],
+    [{ Origin: "null", Host: "mirror.example" }, 403],
+    [{ Origin: "http://mirror.example:81", Host: "mirror.example" }, 403],
+    [{ Origin: "http://evil.example" }, 403],
+    [{ "Sec-Fetch-Site": "cross-site", Origin: "http://mirror.example", Host: "mirror.example" }, 403],
+    [{ "Sec-Fetch-Site": "same-origin", Origin: "http://mirror.example", Host: "10.0.0.1:8787" }, 303],
+    [{ Origin: "http://mirror.example", Host: "mirror.example:80" }, 303],
+    [{ Origin: "http://a.example", Host: "10.0.0.1", "X-Forwarded-Host": "a.example, b.example" }, 303],
+  ])("signs nobody in by a form of another site: %j", async (headers, status) => {
+    const { answer } = await signedIn(standInApp().app, MIRROR_KEY, {}, headers as Record<string, string>);
+    expect([answer.status, answer.headers.get("set-cookie") !== null]).toEqual([status, status === 303]);
+  });
+
+  test.each([
     ["multipart/form-data", "key=um_1"],
     ["multipart/form-data; boundary=x", "no form"],
     ["multipart/form-data; boundary=x", '--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nhalf'],
