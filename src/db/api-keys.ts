@@ -56,7 +56,7 @@ export async function listApiKeys(orm: Orm): Promise<ApiKey[]> {
 }
 
 /** So many revoked keys are remembered, those that were revoked last. */
-export const MOST_REVOKED = 1000;
+const MOST_REVOKED = 1000;
 
 /** Revokes a key by its id or name. Null if no such key is in use. */
 export async function revokeApiKey(orm: Orm, idOrName: string): Promise<ApiKey | null> {
