@@ -94,7 +94,8 @@ export async function respondStream(
         try {
           const { done, value } = first ?? (await iterator.next());
           first = null;
-          if (leaving.signal.aborted) return;
+          // Without a connection to cut, whoever reads on, as another route of this process may, would wait for ever.
+          if (leaving.signal.aborted) return controller.error(gone());
           if (!done) {
             controller.enqueue(bytesOf(value));
             if (chunkMs !== undefined) late = setTimeout(cutLate, chunkMs);

@@ -294,6 +294,14 @@ test("a HEAD makes no chunk", async () => {
   await expect.poll(() => seen.length).toBe(1);
 });
 
+test("a reader within the process that takes too long for a chunk gets an error, instead of waiting for ever", async () => {
+  const { app } = streaming(endless().chunks, { chunkMs: 20 });
+  const body = (await app.request("/stream")).body?.getReader();
+  await body?.read();
+  await sleep(100);
+  await expect(body?.read()).rejects.toThrow();
+});
+
 test("an app without a server streams too, and ends when its reader does", async () => {
   expect(await (await streaming(lines).app.request("/stream")).text()).toBe("1\n2\n");
   const { made, chunks } = endless();

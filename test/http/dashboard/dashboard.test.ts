@@ -3,9 +3,11 @@
 import { describe, expect, test } from "vitest";
 import { ASSET_NAMES, asset, assetPath } from "../../../src/http/dashboard/assets/assets.js";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
+import { respondStream } from "../../../src/http/respond-stream.js";
+import { listen } from "../../../src/http/server.js";
 import { AppError } from "../../../src/lib/errors.js";
 import { MIRROR_KEY, SECRET_KEY, standInApp } from "../stand-ins.js";
-import { signedIn } from "./visitor.js";
+import { overNetwork, signedIn } from "./visitor.js";
 
 describe("the dashboard", () => {
   test("sends whoever isn't signed in to the sign-in page, and back to where they wanted to go", async () => {
@@ -195,6 +197,38 @@ describe("the dashboard", () => {
       const headers = { "content-type": type, cookie };
       const answer = await app.request(`/dashboard/${page}`, { method: "POST", body, headers });
       expect([page, answer.status, answer.headers.get("set-cookie")]).toEqual([page, 400, null]);
+    }
+  });
+
+  test("cuts an export that fails in the middle, tells the log, and adds nothing to it", async () => {
+    const failures: unknown[] = [];
+    async function* rows() {
+      yield Buffer.from("id\r\n");
+      yield Buffer.from("user_1\r\n");
+      throw new Error("secret of the database");
+    }
+    const { app } = standInApp({
+      countFailure: (code) => void failures.push(code),
+      userQueries: {
+        ...{ search: async () => Buffer.from("{}"), nowMs: () => 0, asOfMs: () => 0 },
+        stream: (c) => respondStream(c, rows, { "content-type": "text/csv" }),
+      },
+    });
+    const server = await listen(app, { host: "127.0.0.1", port: 0 });
+    try {
+      const { get } = await signedIn(overNetwork(server.url), MIRROR_KEY);
+      for (const encoding of ["identity", "gzip"]) {
+        let text = "";
+        const read = async () => {
+          const answer = await get("/dashboard/users-export", { "Accept-Encoding": encoding });
+          for await (const chunk of answer.body ?? []) text += Buffer.from(chunk).toString("latin1");
+        };
+        await expect(read()).rejects.toThrow();
+        expect(text).not.toContain("secret");
+      }
+      expect(failures).toEqual(["bug", "bug"]);
+    } finally {
+      await server.drain(1000);
     }
   });
 

@@ -1,5 +1,5 @@
 import { FIELD_NAMES } from "../../../query/field.js";
-import { respond } from "../../respond.js";
+import { respondStream } from "../../respond-stream.js";
 import { BASE } from "../assets/base.js";
 import {
   languagesOf,
@@ -61,7 +61,9 @@ export const usersPage: Page = {
           await answer.body?.cancel();
           return redirect(c, address(visit, "users", paramsOfUserList(list)));
         }
-        return respond(c, answer.body as ReadableStream<Uint8Array<ArrayBuffer>>, 200, {
+        const chunks = answer.body;
+        // As a stream of this request: where it fails in the middle, that is logged, and the connection is cut.
+        return respondStream(c, () => chunks, {
           "content-type": answer.headers.get("content-type") ?? EXPORTS[format],
           "content-disposition": `attachment; filename="users.${format}"`,
         });
