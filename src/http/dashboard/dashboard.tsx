@@ -4,6 +4,7 @@ import { getCookie } from "hono/cookie";
 import type { Authenticate, Principal } from "../../auth/keys.js";
 import { AppError } from "../../lib/errors.js";
 import { admit } from "../admission.js";
+import { presentError } from "../errors.js";
 import { limitBody } from "../middleware.js";
 import { type HttpEnv, respond } from "../respond.js";
 import { assetRoutes } from "./assets/asset-routes.js";
@@ -93,7 +94,6 @@ export function dashboardRoutes(
     if (!known || cookie === undefined) return askToSignIn(c);
     const { key, principal } = known;
     c.set("principal", principal);
-    if (c.env?.outgoing) admit(principal, c.env.outgoing);
     const path = c.req.path.slice(BASE.length + 1);
     setVisit(c, {
       ...outside(c),
@@ -105,6 +105,8 @@ export function dashboardRoutes(
       csrf: sessions.token(cookie),
       nowMs: nowMs(),
     });
+    // Behind the visit: a refusal is a page then.
+    if (c.env?.outgoing) admit(principal, c.env.outgoing);
     return next();
   };
 
@@ -204,6 +206,8 @@ export function dashboardRoutes(
     const status = error instanceof AppError ? SHOWN_STATUS[error.code] : undefined;
     if (!(error instanceof AppError) || status === undefined || !isSignedIn(c)) throw error;
     const content = <Notice tone="bad">{error.longMessage}</Notice>;
+    const { "retry-after": retryAfter } = presentError(error, c.get("requestId")).headers;
+    if (retryAfter !== undefined) c.get("headers")["retry-after"] = retryAfter;
     return show(c, { title: "This can't be done", content, status });
   }
 }

@@ -1,6 +1,7 @@
 // Covers src/http/dashboard/*, src/http/dashboard/assets/*, src/http/dashboard/pages/*, src/http/dashboard/parts/*, src/http/dashboard/visit/*
 
 import { describe, expect, test } from "vitest";
+import { createLimiter } from "../../../src/auth/limits.js";
 import { ASSET_NAMES, asset, assetPath } from "../../../src/http/dashboard/assets/assets.js";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
 import { respondStream } from "../../../src/http/respond-stream.js";
@@ -227,6 +228,23 @@ describe("the dashboard", () => {
         expect(text).not.toContain("secret");
       }
       expect(failures).toEqual(["bug", "bug"]);
+    } finally {
+      await server.drain(1000);
+    }
+  });
+
+  test("says in a page that a key asks too often, and when to come again", async () => {
+    const limiter = createLimiter({ rate: 1, inFlight: 9 }, () => 0);
+    const { app } = standInApp({
+      authenticate: () => ({ name: "reader", scopes: new Set(["users:read"]), limiter }),
+    });
+    const server = await listen(app, { host: "127.0.0.1", port: 0 });
+    try {
+      const { get } = await signedIn(overNetwork(server.url), "um_reader");
+      expect((await get("/dashboard/nothing")).status).toBe(404);
+      const answer = await get("/dashboard/nothing");
+      expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "1"]);
+      expect(await answer.text()).toContain("This key may make 1 requests a second");
     } finally {
       await server.drain(1000);
     }
