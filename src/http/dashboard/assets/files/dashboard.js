@@ -169,14 +169,23 @@
   const fieldsIn = (root) => [...root.querySelectorAll("input[id], select[id], textarea[id]")];
   const sent = new WeakMap();
   document.addEventListener("htmx:beforeRequest", ({ detail }) =>
-    sent.set(detail.xhr, new Map(fieldsIn(detail.target).map(({ id, value }) => [id, value]))),
+    sent.set(detail.xhr, {
+      atMs: performance.now(),
+      values: new Map(fieldsIn(detail.target).map(({ id, value }) => [id, value])),
+    }),
   );
-  const keepEntered = ({ xhr, target }) => {
+  const submittedAtMs = new WeakMap();
+  document.addEventListener("submit", ({ target }) => submittedAtMs.set(target, performance.now()), true);
+  const keepEntered = ({ xhr, target, requestConfig }) => {
     const before = sent.get(xhr);
+    if (!before) return;
+    const form = requestConfig.elt;
+    // htmx would send it behind the answer, but from the form that the answer replaces.
+    const isSubmitted = target.contains(form) && submittedAtMs.get(form) > before.atMs;
     const entered = fieldsIn(target)
-      .filter(({ id, value }) => before && before.get(id) !== value)
+      .filter(({ id, value }) => before.values.get(id) !== value)
       .map((field) => ({ field, caret: field === document.activeElement ? field.selectionStart : null }));
-    if (entered.length === 0) return;
+    if (entered.length === 0 && !isSubmitted) return;
     const now = ({ id }) => document.getElementById(id);
     const putBack = () => {
       for (const { field, caret } of entered) {
@@ -188,6 +197,7 @@
     };
     // Once htmx listens to the new fields. One that is still written in says so itself when it is left.
     const send = () => {
+      if (isSubmitted) return now(form)?.requestSubmit();
       for (const { field } of entered) {
         const other = now(field);
         if (other?.tagName === "SELECT" || (other && other !== document.activeElement))
