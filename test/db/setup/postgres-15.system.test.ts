@@ -19,7 +19,7 @@ describe("PostgreSQL 15", () => {
   });
   afterAll(() => server.remove());
 
-  test("takes the migrations, writes and reads as the newest does, and compresses payloads with lz4", async () => {
+  test("takes the migrations, writes and reads as the newest does, compresses payloads with lz4, and shows the views to their readers", async () => {
     await migrateDatabase({ url: server.url });
     const database = connect({ url: server.url });
     const user = clerkUser({ id: "user_1", first_name: "Ünï", public_metadata: { nul: "\u0000" } });
@@ -37,6 +37,26 @@ describe("PostgreSQL 15", () => {
       where attname = 'payload' and attrelid::regclass::text in
         ('mirror_data.users', 'mirror_data.organizations', 'mirror_data.organization_memberships')`;
     expect(payloads).toEqual(Array(3).fill({ compression: "l" }));
+    const views = await database.primary.sql<{ name: string }[]>`
+      select relname as name from pg_class where relnamespace = 'mirror'::regnamespace and relkind = 'v' order by 1`;
+    const readBy = async (role: string) => {
+      const read: string[] = [];
+      for (const { name } of views) {
+        const count = database.primary.sql.begin(async (tx) => {
+          await tx.unsafe(`set local role ${role}`);
+          await tx.unsafe(`select to_jsonb(v) from mirror.${name} v`);
+        });
+        await count.then(
+          () => read.push(name),
+          (error) => expect(error).toMatchObject({ code: "42501" }),
+        );
+      }
+      return read;
+    };
+    const names = views.map(({ name }) => name);
+    expect(names).toHaveLength(12);
+    expect(await readBy("mirror_reader_private")).toEqual(names);
+    expect(await readBy("mirror_reader")).toEqual(names.filter((name) => name !== "user_private_metadata"));
     await database.close();
   });
 });
