@@ -5,6 +5,7 @@ import { connect, type Database } from "../src/db/connection/client.js";
 import type { Sql } from "../src/db/connection/sql.js";
 import { startSandbox } from "../src/sandbox/server.js";
 import { ensureUpstreamIdentity } from "../src/sync/ledger/upstream-identity.js";
+import { measureDashboard } from "./dashboard/part.js";
 import { measureHistory } from "./history/part.js";
 import { loadGenerator } from "./http/load.js";
 import { measureHttp, peakMegabytes, type Scenario, timesGoal } from "./http/measure.js";
@@ -41,7 +42,7 @@ interface Report {
 }
 
 const SECRET = `whsec_${Buffer.from("the signing secret of a bench").toString("base64")}`;
-const PARTS = ["http", "sql", "queries", "history", "writes", "loop"];
+const PARTS = ["http", "sql", "queries", "history", "dashboard", "writes", "loop"];
 /** `peers` only where it is asked for: it installs others' code. */
 const ALL_PARTS = [...PARTS, "peers"];
 
@@ -106,6 +107,17 @@ async function bench(options: Options): Promise<void> {
     }
     if (options.parts.includes("history")) {
       const { sections, lines } = await measureHistory({ ...options, sql, env, webhookSecret: SECRET, say });
+      report.sections.push(...sections);
+      report.lines.push(...lines);
+    }
+    if (options.parts.includes("dashboard")) {
+      const { sections, lines } = await measureDashboard({
+        ...options,
+        sql,
+        env,
+        webhookSecret: SECRET,
+        say,
+      });
       report.sections.push(...sections);
       report.lines.push(...lines);
     }

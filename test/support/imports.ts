@@ -57,7 +57,7 @@ const ROOMS: Readonly<Record<string, Rows>> = {
   "src/sandbox": [["."], ["api"], ["faults"], ["world"]],
   bench: [
     ["."],
-    ["history"],
+    ["dashboard", "history"],
     ["loop", "peers", "queries"],
     ["http"],
     ["sync", "sql"],
