@@ -90,9 +90,24 @@ test("what is entered while an answer is on its way stays, and is sent", async (
   await isAsked;
   await page.locator("#row-0-op").selectOption("ne");
   await page.locator("#row-0-value").fill("nobody");
-  await page.locator("#row-0-value").press("Enter");
   release();
   await page.locator("#filter-scim").getByText('userName ne "nobody"').waitFor();
+  expect(complaints).toEqual([]);
+});
+
+test("a filter that is typed and sent without a pause, before the first answer has come, is applied", async () => {
+  const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+  await open("users");
+  await page.getByText("Filter by fields and metadata").click();
+  const { isAsked, release } = await holdNextAnswer(page);
+  await page.locator("#row-0-field").fill("public_metadata.plan");
+  await page.locator("#row-0-field").press("Tab");
+  await isAsked;
+  await page.locator("#row-0-value").fill("analytical");
+  await page.locator("#row-0-value").press("Enter");
+  release();
+  await page.locator("#filter-scim").getByText('public_metadata.plan eq "analytical"').waitFor();
+  expect(await rowsOf(page).allTextContents()).toEqual([expect.stringContaining("Ada Lovelace")]);
   expect(complaints).toEqual([]);
 });
 
