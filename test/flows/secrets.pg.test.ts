@@ -153,6 +153,15 @@ async function signIn(key: string): Promise<string> {
   return answer.headers.get("set-cookie")?.split(";")[0] ?? "";
 }
 
+/** The page that shows a user beside what Clerk says now. Returns the status. */
+async function compare(ask: ReturnType<typeof reader>["ask"], id: string, cookie: string): Promise<number> {
+  const { text } = await ask(`/dashboard/users/${id}`, { headers: { cookie } });
+  const csrf = /name="csrf" value="([^"]+)"/.exec(text)?.[1] ?? "";
+  const headers = { cookie, "Content-Type": "application/x-www-form-urlencoded" };
+  const body = String(new URLSearchParams({ csrf }));
+  return (await ask(`/dashboard/users/${id}/compare`, { method: "POST", headers, body })).status;
+}
+
 /** Streams, which say what pages do, and what sends elsewhere or serves files. */
 const ELSEWHERE = new Set([
   ...[
@@ -163,7 +172,7 @@ const ELSEWHERE = new Set([
     "/dashboard/runs/:id/live",
     "/dashboard/assets/:hash/:name",
   ],
-  ...["/docs", "/docs/:file", "/mcp"],
+  ...["/docs", "/docs/:file", "/mcp", "/dashboard/users/:id/compare"],
 ]);
 
 /** An address for every route that answers GET. */
@@ -290,6 +299,7 @@ describe("private metadata, wherever Clerk's schema may hold some and however it
       if (status !== 200) failed.push([path, status]);
     }
     expect(failed).toEqual([]);
+    expect(await compare(ask, walked.id, cookie)).toBe(200);
     const exported = await ask("/mirror/users", { headers: { accept: "application/x-ndjson" } });
     expect(exported.text).toContain(walked.id);
     const keys = live.map(({ id }) => id);
