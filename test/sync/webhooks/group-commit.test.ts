@@ -1,13 +1,27 @@
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import { createGroupCommit } from "../../../src/sync/webhooks/group-commit.js";
+
+/** What is still held at the end of a test is let go: it would be refused for its lateness while others run. */
+const endings: (() => void)[] = [];
+afterEach(() => {
+  for (const end of endings.splice(0)) end();
+});
 
 /** A commit that the test lets go when it wants to, and the batches that were handed to it. */
 function heldCommit() {
   const batches: number[][] = [];
   const releases: (() => void)[] = [];
+  let isOver = false;
+  endings.push(() => {
+    isOver = true;
+    for (const release of releases.splice(0)) release();
+  });
   const commit = (batch: readonly number[]) => {
     batches.push([...batch]);
-    return new Promise<string[]>((resolve) => releases.push(() => resolve(batch.map((n) => `done ${n}`))));
+    return new Promise<string[]>((resolve) => {
+      releases.push(() => resolve(batch.map((n) => `done ${n}`)));
+      if (isOver) releases.shift()?.();
+    });
   };
   return { batches, commit, release: () => releases.shift()?.() };
 }
