@@ -32,6 +32,7 @@ export async function respondStream(
 ): Promise<Response> {
   if (c.req.method === "HEAD") return respond(c, null, 200, headers);
   const outgoing = c.env?.outgoing;
+  const verifyAgain = c.get("verifyAgain");
   const leaving = new AbortController();
   const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
   let end: (how: StreamEnd) => void = () => {};
@@ -61,7 +62,7 @@ export async function respondStream(
   /** While the database is away nobody can tell, and nobody is cut off. */
   async function checkKey(): Promise<void> {
     try {
-      await c.get("verifyAgain")?.();
+      await verifyAgain?.();
     } catch (error) {
       const isRevoked = error instanceof AppError && error.code === "unauthenticated";
       if (!isRevoked || keyCheck === undefined) return;
@@ -85,7 +86,8 @@ export async function respondStream(
     }),
   );
   // The keys of the environment are valid for as long as the process lives.
-  if (outgoing && c.get("principal")?.id !== undefined) keyCheck = setInterval(checkKey, KEY_EVERY_MS);
+  if (outgoing && verifyAgain && c.get("principal")?.id !== undefined)
+    keyCheck = setInterval(checkKey, KEY_EVERY_MS);
 
   const body = new ReadableStream<Uint8Array<ArrayBuffer>>(
     {
@@ -94,8 +96,12 @@ export async function respondStream(
         try {
           const { done, value } = first ?? (await iterator.next());
           first = null;
-          // Without a connection to cut, whoever reads on, as another route of this process may, would wait for ever.
-          if (leaving.signal.aborted) return controller.error(gone());
+          if (leaving.signal.aborted) {
+            // Without a connection to cut, whoever reads on, as another route of this process may, would wait for ever. With one,
+            // the server would print the error.
+            if (!outgoing) controller.error(gone());
+            return;
+          }
           if (!done) {
             controller.enqueue(bytesOf(value));
             if (chunkMs !== undefined) late = setTimeout(cutLate, chunkMs);
