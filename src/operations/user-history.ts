@@ -86,7 +86,8 @@ export function createReadUserHistory({ searches, nowMs }: UserHistoryDeps): Rea
 
   async function changes(userId: string, asker: Asker) {
     const head = await quickly("select max(position) from mirror_data.changes", new Parameters(), asker);
-    const last = numberOf(head?.[0]?.[0]) ?? 0;
+    if (!head) return { events: [], since: null };
+    const last = numberOf(head[0]?.[0]) ?? 0;
     const found = await widest(CHANGE_ROWS, (most) => {
       const params = new Parameters();
       const id = params.add(userId);
