@@ -89,57 +89,38 @@ async function bench(options: Options): Promise<void> {
       say(`loaded ${done} of ${options.users} users`),
     );
     const about = await conditions(single, store.embedded ? "embedded" : "external", options);
-    if (options.parts.includes("sql")) {
-      const { users, rounds } = options;
-      const { sections, lines } = await measureSql(single, { users, mostRuns: rounds * 10, say });
+    const add = ({ sections, lines }: Pick<Report, "sections" | "lines">) => {
       report.sections.push(...sections);
       report.lines.push(...lines);
+    };
+    if (options.parts.includes("sql")) {
+      const { users, rounds } = options;
+      add(await measureSql(single, { users, mostRuns: rounds * 10, say }));
     }
     const env = {
       ...{ CLERK_SECRET_KEY: secretKey, CLERK_API_URL: apiUrl, DATABASE_URL: databaseUrl },
       ...{ CLERK_WEBHOOK_SIGNING_SECRET: SECRET, RECONCILE_INTERVAL: "0", FULL_RECONCILE_INTERVAL: "0" },
     };
     if (options.parts.includes("http")) await benchHttp(store.database, env, options, report);
-    if (options.parts.includes("queries")) {
-      const { sections, lines } = await measureQueries({ ...options, sql, env, webhookSecret: SECRET, say });
-      report.sections.push(...sections);
-      report.lines.push(...lines);
-    }
-    if (options.parts.includes("history")) {
-      const { sections, lines } = await measureHistory({ ...options, sql, env, webhookSecret: SECRET, say });
-      report.sections.push(...sections);
-      report.lines.push(...lines);
-    }
-    if (options.parts.includes("dashboard")) {
-      const { sections, lines } = await measureDashboard({
-        ...options,
-        sql,
-        env,
-        webhookSecret: SECRET,
-        say,
-      });
-      report.sections.push(...sections);
-      report.lines.push(...lines);
-    }
+    const material = { ...options, sql, env, webhookSecret: SECRET, say };
+    if (options.parts.includes("queries")) add(await measureQueries(material));
+    if (options.parts.includes("history")) add(await measureHistory(material));
+    if (options.parts.includes("dashboard")) add(await measureDashboard(material));
     if (options.parts.includes("peers")) {
       const rest = { url: databaseUrl, env, webhookSecret: SECRET, say };
-      const { sections, lines } = await measurePeers({ ...options, ...rest });
-      report.sections.push(...sections);
-      report.lines.push(...lines);
+      add(await measurePeers({ ...options, ...rest }));
     }
     if (options.parts.includes("writes")) {
       say("applying pages");
       const lines = await measureWrites(sql, options.users, loaded);
-      report.lines.push(...lines);
-      report.sections.push(sectionOf("Pages of walks", [WRITES_NOTE], lines));
+      add({ sections: [sectionOf("Pages of walks", [WRITES_NOTE], lines)], lines });
     }
     if (options.parts.includes("loop")) {
       const lines = await measureLoop({
         ...{ sql, databaseUrl, webhookSecret: SECRET, rounds: options.rounds, say },
         ...(options.only !== undefined && { only: options.only }),
       });
-      report.lines.push(...lines);
-      report.sections.push(sectionOf("Turns of the event loop", [LOOP_NOTE], lines));
+      add({ sections: [sectionOf("Turns of the event loop", [LOOP_NOTE], lines)], lines });
     }
     const json = jsonOf({ ...about, peakMb: report.peakMb }, report.lines);
     const markdown = `${titleOf(about)}\n\n${report.sections.map(printSection).join("\n\n")}\n`;

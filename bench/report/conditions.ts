@@ -1,5 +1,6 @@
 import { cpus } from "node:os";
 import type { Database } from "../../src/db/connection/client.js";
+import { isoDay } from "../../src/lib/days.js";
 
 interface Options {
   users: number;
@@ -24,7 +25,7 @@ export async function conditions(
       ) as settings`;
   const [cpu] = cpus();
   return {
-    ...{ users, seconds, rounds, connections, at: new Date().toISOString().slice(0, 10) },
+    ...{ users, seconds, rounds, connections, at: isoDay(Date.now()) },
     machine: `${cpus().length} × ${cpu?.model.trim()}`,
     node: process.versions.node,
     server,
