@@ -10,6 +10,8 @@ export type Chunks = (signal: AbortSignal) => AsyncIterable<Uint8Array>;
 export interface StreamOptions {
   /** A client that takes longer than this for a chunk is cut off, whatever it reads meanwhile. */
   chunkMs?: number;
+  /** The chunks ask themselves whether the key still holds, because they say something where it doesn't. */
+  verifiesItself?: boolean;
 }
 
 /** A verified key is trusted for half a second (`auth/stored-keys.ts`), and a revoked one sees nothing new after a second. */
@@ -28,11 +30,11 @@ export async function respondStream(
   c: Context<HttpEnv>,
   chunks: Chunks,
   headers: Record<string, string>,
-  { chunkMs }: StreamOptions = {},
+  { chunkMs, verifiesItself = false }: StreamOptions = {},
 ): Promise<Response> {
   if (c.req.method === "HEAD") return respond(c, null, 200, headers);
   const outgoing = c.env?.outgoing;
-  const verifyAgain = c.get("verifyAgain");
+  const verifyAgain = verifiesItself ? undefined : c.get("verifyAgain");
   const leaving = new AbortController();
   const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
   let end: (how: StreamEnd) => void = () => {};
@@ -73,7 +75,9 @@ export async function respondStream(
 
   // The same event ends an answer that was sent whole, when there is nothing left to end.
   outgoing?.once("close", leave);
-  if (outgoing?.destroyed) leave();
+  const asker = c.env?.leaving;
+  asker?.addEventListener("abort", leave, { once: true });
+  if (outgoing?.destroyed || asker?.aborted) leave();
   // As an error, because Hono passes on what is none, and nobody would log it.
   let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
     throw leaving.signal.aborted ? gone() : errorOf(error);

@@ -11,6 +11,8 @@ export interface HttpEnv {
     outgoing?: ServerResponse;
     /** A question of the mirror's own, within a request that is observed already. */
     isInProcess?: true;
+    /** Of such a question: aborts when nobody waits for its answer any more. */
+    leaving?: AbortSignal;
   };
   Variables: {
     requestId: string;
@@ -18,7 +20,7 @@ export interface HttpEnv {
     headers: Record<string, string>;
     /** Set by `authenticated`, behind which all but the open routes stand. */
     principal: Principal;
-    /** Rejects once the key isn't valid any more. Set by `authenticated`. */
+    /** Rejects once the key isn't valid any more. Set by `authenticated`, and by the dashboard's sign-in. */
     verifyAgain?: () => Principal | Promise<Principal>;
     /** What the request is to Clerk. Set by `classified`. */
     route: Route;

@@ -94,10 +94,11 @@ export function dashboardRoutes(
     if (!known || cookie === undefined) return askToSignIn(c);
     const { key, principal } = known;
     c.set("principal", principal);
+    c.set("verifyAgain", () => authenticate(`Bearer ${key}`));
     const path = c.req.path.slice(BASE.length + 1);
     setVisit(c, {
       ...outside(c),
-      api: createApi(ask, key, c.get("requestId")),
+      api: createApi(ask, { key, requestId: c.get("requestId"), outgoing: c.env?.outgoing }),
       ...{ name: principal.name, scopes: principal.scopes, path, page: path.split("/")[0] ?? "" },
       isReadOnly: !(["users:write", "admin", "proxy"] as const).some((scope) => principal.scopes.has(scope)),
       isStillAllowed: async () => (await principalOf(cookie)) !== null,

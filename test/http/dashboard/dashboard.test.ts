@@ -1,14 +1,17 @@
 // Covers src/http/dashboard/*, src/http/dashboard/assets/*, src/http/dashboard/pages/*, src/http/dashboard/parts/*, src/http/dashboard/visit/*
 
-import { describe, expect, test } from "vitest";
+import { EventEmitter, once } from "node:events";
+import { describe, expect, test, vi } from "vitest";
+import { unknownKey } from "../../../src/auth/keys.js";
 import { createLimiter } from "../../../src/auth/limits.js";
+import type { Scope } from "../../../src/auth/scopes.js";
 import { ASSET_NAMES, asset, assetPath } from "../../../src/http/dashboard/assets/assets.js";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
 import { respondStream } from "../../../src/http/respond-stream.js";
 import { listen } from "../../../src/http/server.js";
 import { AppError } from "../../../src/lib/errors.js";
-import { MIRROR_KEY, SECRET_KEY, standInApp } from "../stand-ins.js";
-import { overNetwork, signedIn } from "./visitor.js";
+import { MIRROR_KEY, type Overrides, SECRET_KEY, standInApp } from "../stand-ins.js";
+import { overNetwork, signedIn, type Visitor } from "./visitor.js";
 
 describe("the dashboard", () => {
   test("sends whoever isn't signed in to the sign-in page, and back to where they wanted to go", async () => {
@@ -201,35 +204,132 @@ describe("the dashboard", () => {
     }
   });
 
-  test("cuts an export that fails in the middle, tells the log, and adds nothing to it", async () => {
-    const failures: unknown[] = [];
-    async function* rows() {
-      yield Buffer.from("id\r\n");
-      yield Buffer.from("user_1\r\n");
-      throw new Error("secret of the database");
+  describe("an export", () => {
+    /** Serves a dashboard whose exports are these rows to somebody who has signed in. `failures`: the codes that were logged. */
+    async function withExport(
+      rows: (signal: AbortSignal) => AsyncIterable<Buffer>,
+      work: (visitor: Visitor & { url: string; failures: unknown[] }) => Promise<void>,
+      others: Overrides = {},
+    ) {
+      const failures: unknown[] = [];
+      const { app } = standInApp({
+        countFailure: (code) => void failures.push(code),
+        userQueries: {
+          ...{ search: async () => Buffer.from("{}"), nowMs: () => 0, asOfMs: () => 0 },
+          stream: (c) => respondStream(c, rows, { "content-type": "text/csv" }),
+        },
+        ...others,
+      });
+      const server = await listen(app, { host: "127.0.0.1", port: 0 });
+      try {
+        await work({ ...(await signedIn(overNetwork(server.url), MIRROR_KEY)), url: server.url, failures });
+      } finally {
+        await server.drain(100);
+      }
     }
+
+    /** One row, and no other until nobody waits for it. */
+    function waitingRows() {
+      const seen = { isTidied: false };
+      async function* rows(signal: AbortSignal) {
+        try {
+          yield Buffer.from("id\r\n");
+          if (!signal.aborted) await once(signal, "abort");
+        } finally {
+          seen.isTidied = true;
+        }
+      }
+      return { rows, seen };
+    }
+
+    const ENCODINGS = ["identity", "gzip"];
+
+    test.each(ENCODINGS)(
+      "that fails in the middle is cut, the log is told, and nothing is added (%s)",
+      async (encoding) => {
+        async function* rows() {
+          yield Buffer.from("id\r\n");
+          yield Buffer.from("user_1\r\n");
+          throw new Error("secret of the database");
+        }
+        await withExport(rows, async ({ get, failures }) => {
+          let text = "";
+          const read = async () => {
+            const answer = await get("/dashboard/users-export", { "Accept-Encoding": encoding });
+            for await (const chunk of answer.body ?? []) text += Buffer.from(chunk).toString("latin1");
+          };
+          await expect(read()).rejects.toThrow();
+          expect(text).not.toContain("secret");
+          expect(failures).toEqual(["bug"]);
+        });
+      },
+    );
+
+    test.each(ENCODINGS)("whose key is revoked is cut, and reads nothing more (%s)", async (encoding) => {
+      const { rows, seen } = waitingRows();
+      let isRevoked = false;
+      const authenticate = () => {
+        if (isRevoked) throw unknownKey();
+        return { id: "key_1", name: "key", scopes: new Set<Scope>(["users:read"]) };
+      };
+      await withExport(
+        rows,
+        async ({ get, failures }) => {
+          const answer = await get("/dashboard/users-export", { "Accept-Encoding": encoding });
+          isRevoked = true;
+          await expect(answer.text()).rejects.toThrow("terminated");
+          await vi.waitFor(() => expect(seen.isTidied).toBe(true));
+          expect(failures).toEqual(["unauthenticated"]);
+        },
+        { authenticate },
+      );
+    });
+
+    test("whose visitor leaves reads nothing more", async () => {
+      const { rows, seen } = waitingRows();
+      await withExport(rows, async ({ url, cookie }) => {
+        const leaving = new AbortController();
+        await fetch(`${url}/dashboard/users-export`, { headers: { cookie }, signal: leaving.signal });
+        leaving.abort();
+        await vi.waitFor(() => expect(seen.isTidied).toBe(true));
+      });
+    });
+
+    test("of which the head alone is asked for keeps nothing", async () => {
+      const { rows, seen } = waitingRows();
+      await withExport(rows, async ({ url, cookie }) => {
+        const answer = await fetch(`${url}/dashboard/users-export`, { method: "HEAD", headers: { cookie } });
+        expect([answer.status, answer.headers.get("content-type")]).toEqual([200, "text/csv"]);
+        await vi.waitFor(() => expect(seen.isTidied).toBe(true));
+      });
+    });
+  });
+
+  test("gives up what a page asks when its visitor leaves", async () => {
+    const searches = new EventEmitter();
     const { app } = standInApp({
-      countFailure: (code) => void failures.push(code),
       userQueries: {
-        ...{ search: async () => Buffer.from("{}"), nowMs: () => 0, asOfMs: () => 0 },
-        stream: (c) => respondStream(c, rows, { "content-type": "text/csv" }),
+        async search(_query, _view, { signal }) {
+          searches.emit("begun");
+          if (signal) await once(signal, "abort");
+          searches.emit("ended", signal?.aborted);
+          return Buffer.from('{"data":[]}');
+        },
+        ...{ stream: () => null, nowMs: () => 0, asOfMs: () => 0 },
       },
     });
     const server = await listen(app, { host: "127.0.0.1", port: 0 });
     try {
-      const { get } = await signedIn(overNetwork(server.url), MIRROR_KEY);
-      for (const encoding of ["identity", "gzip"]) {
-        let text = "";
-        const read = async () => {
-          const answer = await get("/dashboard/users-export", { "Accept-Encoding": encoding });
-          for await (const chunk of answer.body ?? []) text += Buffer.from(chunk).toString("latin1");
-        };
-        await expect(read()).rejects.toThrow();
-        expect(text).not.toContain("secret");
-      }
-      expect(failures).toEqual(["bug", "bug"]);
+      const { cookie } = await signedIn(overNetwork(server.url), MIRROR_KEY);
+      const [isBegun, isEnded] = [once(searches, "begun"), once(searches, "ended")];
+      const leaving = new AbortController();
+      const page = fetch(`${server.url}/dashboard/users`, { headers: { cookie }, signal: leaving.signal });
+      await isBegun;
+      leaving.abort();
+      await expect(page).rejects.toThrow();
+      expect(await isEnded).toEqual([true]);
     } finally {
-      await server.drain(1000);
+      await server.drain(100);
     }
   });
 

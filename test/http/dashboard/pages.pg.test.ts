@@ -6,7 +6,7 @@ import type { RunningServer } from "../../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../../src/sandbox/server.js";
 import { freshDatabase, type OwnDatabase } from "../../support/database.js";
 import { startMirror } from "../../support/mirror.js";
-import { overNetwork, signedIn } from "./visitor.js";
+import { overNetwork, signedIn, type Visitor } from "./visitor.js";
 
 const ADMIN_KEY = "um_admin_of_these_tests";
 const HOSTILE = `<img src=x onerror=alert(1)>"'&`;
@@ -14,7 +14,6 @@ const HOSTILE = `<img src=x onerror=alert(1)>"'&`;
 let database: OwnDatabase;
 let sandbox: Sandbox;
 let server: RunningServer;
-type Visitor = Awaited<ReturnType<typeof signedIn>>;
 let admin: Visitor;
 let ada: string;
 let hostile: string;

@@ -9,6 +9,8 @@ export const overNetwork = (url: string): Requested => ({
   request: (path, init) => fetch(url + path, { redirect: "manual", ...init }),
 });
 
+export type Visitor = Awaited<ReturnType<typeof signedIn>>;
+
 /** A browser without scripts: it keeps the session's cookie and sends forms. */
 export async function signedIn(app: Requested, key: string, fields: Fields = {}, headers: Fields = {}) {
   const send = (path: string, form: Fields, more: Fields) =>

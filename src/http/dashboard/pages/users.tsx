@@ -62,7 +62,8 @@ export const usersPage: Page = {
           return redirect(c, address(visit, "users", paramsOfUserList(list)));
         }
         const chunks = answer.body;
-        // As a stream of this request: where it fails in the middle, that is logged, and the connection is cut.
+        if (c.req.method === "HEAD") await chunks.cancel();
+        // As a stream of this request: where it fails in the middle or its key is revoked, that is logged, and the connection is cut.
         return respondStream(c, () => chunks, {
           "content-type": answer.headers.get("content-type") ?? EXPORTS[format],
           "content-disposition": `attachment; filename="users.${format}"`,

@@ -1,3 +1,5 @@
+import type { ServerResponse } from "node:http";
+import { leavingOf } from "../../asker.js";
 import type { HttpEnv } from "../../respond.js";
 
 /** Sends a request to the mirror's own routes, in this process. */
@@ -36,7 +38,12 @@ export interface Api {
 /** No address of this kind is ever asked: the request doesn't leave the process. */
 const ORIGIN = "http://mirror.internal";
 
-export function createApi(ask: AskApp, key: string, requestId: string): Api {
+/** What is asked is given up when the visitor has left. */
+export function createApi(
+  ask: AskApp,
+  { key, requestId, outgoing }: { key: string; requestId: string; outgoing: ServerResponse | undefined },
+): Api {
+  const env = { isInProcess: true, ...(outgoing && { leaving: leavingOf(outgoing) }) } as const;
   const raw: Api["raw"] = async (path, { method = "GET", body, headers = {} } = {}) => {
     const request = new Request(`${ORIGIN}${path}`, {
       method,
@@ -52,7 +59,7 @@ export function createApi(ask: AskApp, key: string, requestId: string): Api {
       },
       ...(body === undefined ? {} : { body }),
     });
-    return ask(request, { isInProcess: true });
+    return ask(request, env);
   };
   return {
     raw,

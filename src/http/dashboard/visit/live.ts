@@ -50,7 +50,8 @@ export function liveEvents(
     }
   }
 
-  return respondStream(c, chunks, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+  const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
+  return respondStream(c, chunks, headers, { verifiesItself: true });
 }
 
 const textOf = ({ event, html, id }: LiveEvent) =>
