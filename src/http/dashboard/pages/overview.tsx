@@ -5,7 +5,7 @@ import type { DailyUsers } from "../../../query/daily-users.js";
 import type { HttpEnv } from "../../respond.js";
 import { BASE } from "../assets/base.js";
 import { firstDay, RANGES, type Range, rangeOf, zoneOf } from "../model/range.js";
-import { createSharedStatus } from "../model/status.js";
+import { createSharedStatus, type SharedStatus } from "../model/status.js";
 import { count, Empty, Figure, Figures, Notice, Panel } from "../parts/basics.js";
 import { Chart } from "../parts/chart.js";
 import { Cohorts, type ShownCohort } from "../parts/cohorts.js";
@@ -17,13 +17,12 @@ import type { Page } from "./page.js";
 
 type Buckets = { data: { keys: [string]; count: number }[] };
 
-const sharedStatus = createSharedStatus();
-const statusFor = (visit: Visit) => sharedStatus(visit.api);
-
 /** Whether the mirror is in sync, and how its users become more and stay. */
 export const overviewPage: Page = {
   ...{ path: "", title: "Overview", letter: "o", scope: "users:read" },
   mount(routes, show) {
+    const sharedStatus = createSharedStatus();
+    const statusFor = (visit: Visit) => sharedStatus(visit.api);
     routes
       .get(`${BASE}/`, async (c) => {
         const visit = visitOf(c);
@@ -55,7 +54,7 @@ export const overviewPage: Page = {
       })
       .get(`${BASE}/overview/live`, (c) => {
         const visit = visitOf(c);
-        const render = (status: NonNullable<Awaited<ReturnType<typeof statusFor>>>) =>
+        const render = (status: NonNullable<Awaited<ReturnType<SharedStatus>>>) =>
           htmlOf(<StatusPart visit={visit} status={status} nowMs={Date.now()} />);
         demandScope(visit.scopes, "admin");
         return liveHtml(c, () => statusFor(visit), render);

@@ -46,6 +46,15 @@ describe("the overview", () => {
     for (const figure of [/31.ms/, /107.ms/, /0\.5/]) expect(page).toMatch(figure);
   });
 
+  test("shares what it has just read with those who look at the same mirror alone", async () => {
+    const pages = [standInApp(), standInApp({ admin })].map(async ({ app }) =>
+      (await (await signedIn(app, MIRROR_KEY)).get("/dashboard/")).text(),
+    );
+    const [well, troubled] = await Promise.all(pages);
+    expect(well).not.toContain("The last run failed");
+    expect(troubled).toContain("The last run failed");
+  });
+
   test("shows a key that reads users the charts, and nothing of what only an admin may know", async () => {
     const { app } = standInApp({ admin, authenticate: readOnly });
     const visitor = await signedIn(app, "um_reader");
