@@ -1,5 +1,5 @@
 import { textArray } from "../../db/connection/bulk.js";
-import type { Tx } from "../../db/connection/sql.js";
+import { send, type Tx } from "../../db/connection/sql.js";
 
 export type Outcome = "applied" | "stale" | "ignored" | "dead_lettered";
 
@@ -21,29 +21,56 @@ export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): 
   // Sorted, like every lock here, so that two batches that share messages wait for each other instead of deadlocking.
   const rows = [...once.values()].sort((a, b) => (a.messageId < b.messageId ? -1 : 1));
   if (rows.length === 0) return new Set();
-  const claimed = await tx<{ message_id: string; again: boolean }[]>`
-    insert into mirror_data.deliveries as d (message_id, type, user_id, received_at, outcome)
-    select r.message_id, r.type, r.user_id, extract(epoch from clock_timestamp()) * 1000, r.outcome
-    from unnest(
-      ${textArray(rows.map((r) => r.messageId))}::text::text[],
-      ${textArray(rows.map((r) => r.type))}::text::text[],
-      ${textArray(rows.map((r) => r.userId))}::text::text[],
-      ${textArray(rows.map((r) => r.outcome))}::text::text[]
-    ) with ordinality as r(message_id, type, user_id, outcome, position)
-    order by r.position
-    on conflict (message_id) do update
-      set outcome = excluded.outcome, received_at = excluded.received_at
-      where d.outcome = 'dead_lettered'
-    returning message_id, xmax <> 0 as again`;
-  const again = claimed.flatMap((row) => (row.again ? [row.message_id] : []));
+  const seenFirst = new Set(idsOf(await send(tx, CLAIM, encoded(rows))));
+  const seenBefore = rows.filter(({ messageId }) => !seenFirst.has(messageId));
+  if (seenBefore.length === 0) return seenFirst;
+  // All new rows are inserted before any that was there is locked, both in order.
+  const again = idsOf(await send(tx, CLAIM_AGAIN, encoded(seenBefore)));
   if (again.length > 0) {
-    const applied = rows.filter((r) => r.outcome !== "dead_lettered" && again.includes(r.messageId));
+    const applied = seenBefore.filter((r) => r.outcome !== "dead_lettered" && again.includes(r.messageId));
     await tx`
       delete from mirror_data.dead_letters
       where id = any(${textArray(applied.map((r) => r.messageId))}::text::text[])`;
   }
-  return new Set(claimed.map((row) => row.message_id));
+  return new Set([...seenFirst, ...again]);
 }
+
+const encoded = (rows: readonly Delivery[]) => [
+  textArray(rows.map((r) => r.messageId)),
+  textArray(rows.map((r) => r.type)),
+  textArray(rows.map((r) => r.userId)),
+  textArray(rows.map((r) => r.outcome)),
+];
+
+const BATCH = `
+  unnest($1::text::text[], $2::text::text[], $3::text::text[], $4::text::text[])
+    with ordinality as r(message_id, type, user_id, outcome, position)`;
+
+/**
+ * It changes no row that is there, so that the triggers which count rows run once: an insert that may update counts as an update
+ * too, even of nothing.
+ */
+const CLAIM = `
+  insert into mirror_data.deliveries (message_id, type, user_id, received_at, outcome)
+  select r.message_id, r.type, r.user_id, extract(epoch from clock_timestamp()) * 1000, r.outcome
+  from ${BATCH}
+  order by r.position
+  on conflict (message_id) do nothing
+  returning message_id`;
+
+/** For messages that were there: those that ended as dead letters. */
+const CLAIM_AGAIN = `
+  with seen as materialized (
+    select message_id from mirror_data.deliveries
+    where message_id = any($1::text::text[]) and outcome = 'dead_lettered'
+    order by message_id for update)
+  update mirror_data.deliveries d
+  set outcome = r.outcome, received_at = extract(epoch from clock_timestamp()) * 1000
+  from ${BATCH} join seen using (message_id)
+  where d.message_id = r.message_id
+  returning d.message_id`;
+
+const idsOf = (rows: readonly { message_id: string }[]) => rows.map(({ message_id }) => message_id);
 
 /** Corrects the outcome of messages that turned out to say nothing new. */
 export async function markStale(tx: Tx, messageIds: readonly string[]): Promise<unknown> {
