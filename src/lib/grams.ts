@@ -11,6 +11,23 @@ export function rareGrams(search: string): string[] {
   return [...grams];
 }
 
+/**
+ * Whether two search texts have the same pieces in the same order, field by field. It may say false of texts that have: those
+ * with another number of fields, and those of which a field that differs is long.
+ */
+export function haveSameGrams(one: string, other: string): boolean {
+  const [fields, others] = [one.split("\n"), other.split("\n")];
+  if (fields.length !== others.length) return false;
+  return fields.every((field, index) => {
+    const twin = others[index] ?? "";
+    if (field === twin) return true;
+    return field.length + twin.length <= PART_CHARACTERS && isSameList(rareGrams(field), rareGrams(twin));
+  });
+}
+
+const isSameList = (one: readonly string[], other: readonly string[]) =>
+  one.length === other.length && one.every((value, index) => value === other[index]);
+
 const PART_CHARACTERS = 4000;
 
 /** The same, with a pause after each part of the text: a text of megabytes has hundreds of thousands of pieces. */

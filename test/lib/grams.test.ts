@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { rareGrams, rareGramsInParts } from "../../src/lib/grams.js";
+import { haveSameGrams, rareGrams, rareGramsInParts } from "../../src/lib/grams.js";
 import { createPause } from "../../src/lib/turns.js";
 
 test("a text looked at in parts has the same pieces, in the same order, as one looked at whole", async () => {
@@ -16,4 +16,24 @@ test("a text looked at in parts has the same pieces, in the same order, as one l
     ),
     { numRuns: 40 },
   );
+});
+
+test("texts are said to have the same pieces only if they have", () => {
+  const field = fc
+    .array(fc.constantFrom("a", "b", "7", "é", "@", " "), { maxLength: 4 })
+    .map((all) => all.join(""));
+  const text = fc.array(field, { minLength: 1, maxLength: 3 }).map((fields) => fields.join("\n"));
+  let same = 0;
+  fc.assert(
+    fc.property(text, text, (one, other) => {
+      if (!haveSameGrams(one, other)) return;
+      same++;
+      expect(rareGrams(other)).toEqual(rareGrams(one));
+    }),
+    { numRuns: 2000 },
+  );
+  expect(same).toBeGreaterThan(20);
+  expect(haveSameGrams("user_1\nada\nlovelace", "user_1\nemma\nlovelace")).toBe(true);
+  expect(haveSameGrams("ada lovelace", "ella lovelace")).toBe(true);
+  expect(haveSameGrams("ada lovelace", "grace lovelace")).toBe(false);
 });

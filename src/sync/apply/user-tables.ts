@@ -14,6 +14,22 @@ export async function deleteDerived(tx: Tx, ids: readonly string[]): Promise<voi
   await Promise.all(DELETES.map((statement) => send(tx, statement, [list])));
 }
 
+/** What rows of a derived table are written through; see `createDerivedTable`. */
+interface Writable<R> {
+  write(tx: Tx, rows: readonly R[]): Promise<void>;
+  change(tx: Tx, rows: readonly R[]): Promise<void>;
+}
+
+/** Writes rows of users who had one (`isKnown`), and of those who had none. */
+export const writeRows = <R>(
+  tx: Tx,
+  table: Writable<R>,
+  rows: readonly { isKnown: boolean; row: R }[],
+): Promise<unknown> => {
+  const those = (known: boolean) => rows.flatMap(({ isKnown, row }) => (isKnown === known ? [row] : []));
+  return Promise.all([table.change(tx, those(true)), table.write(tx, those(false))]);
+};
+
 /**
  * Makes these the identifiers of their users, and leaves the rows that stay as they are untouched. `parameters`: the rows,
  * encoded. `known`: the users among them who may have others than these.

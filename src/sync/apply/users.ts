@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
 import { textArray } from "../../db/connection/bulk.js";
 import { send, type Tx } from "../../db/connection/sql.js";
-import { rareGramsInParts } from "../../lib/grams.js";
-import { createPause } from "../../lib/turns.js";
+import { haveSameGrams, rareGramsInParts } from "../../lib/grams.js";
+import { createPause, type Pause } from "../../lib/turns.js";
 import { activeDaysOf, createdDayOf } from "../fold/active-days.js";
 import { USER } from "../fold/fold.js";
 import { RANK, type UserSnapshot } from "../fold/snapshot.js";
@@ -17,7 +17,7 @@ import { countedTombstone, isLive, stateOf, touchedUserRow, userRow } from "./ro
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
 import { createTombstoneQuestions } from "./tombstone-questions.js";
 import { touchUsers } from "./touch.js";
-import { deleteDerived, writeIdentifiers } from "./user-tables.js";
+import { deleteDerived, writeIdentifiers, writeRows } from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. `known`: those of them who have a row. */
 export async function applyUsers(
@@ -139,8 +139,8 @@ interface DerivedChange {
   before: Derived | null;
   after: Derived;
   differs: ReadonlySet<keyof Derived>;
-  /** The pieces of the text that is searched, if that differs; see `user_grams`. */
-  grams: string;
+  /** The pieces of the text that is searched; see `user_grams`. Null: they are as they were. */
+  grams: string | null;
 }
 
 /**
@@ -160,8 +160,7 @@ async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<Derived
     await pause();
     const differs = differing(derived);
     await pause();
-    const grams = differs.has("search") ? await rareGramsInParts(derived.after.search.search, pause) : [];
-    changes.push({ ...derived, differs, grams: grams.join("\n") });
+    changes.push({ ...derived, differs, grams: await changedGrams(derived, pause) });
   }
   const differingHere = changes.filter(({ differs }) => differs.has("identifiers"));
   if (differingHere.length === 0) return { changes, identifiers: null };
@@ -169,6 +168,15 @@ async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<Derived
   const known = differingHere.flatMap(({ before }) => (before ? [before.search.id] : []));
   const parameters = await encodeRowsInParts(identifiers.columns, rows, pause);
   return { changes, identifiers: { parameters, known } };
+}
+
+/** The pieces of the text that is searched, a piece a line. Null: they are those of the text before. */
+async function changedGrams(
+  { before, after }: Pick<DerivedChange, "before" | "after">,
+  pause: Pause,
+): Promise<string | null> {
+  if (before && haveSameGrams(before.search.search, after.search.search)) return null;
+  return (await rareGramsInParts(after.search.search, pause)).join("\n");
 }
 
 const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof Derived)[];
@@ -182,21 +190,26 @@ function writeDerived(
   outcomes: readonly Outcome<UserRow>[],
   { changes, identifiers: changed }: DerivedChanges,
 ): Promise<unknown> {
-  const live = outcomes.flatMap(({ after }) => (after.user ? [activityRow(after, after.user())] : []));
+  const live = outcomes.flatMap(({ before, after }) =>
+    after.user ? [{ isKnown: isLive(before), row: activityRow(after, after.user()) }] : [],
+  );
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
-  const differingIn = (part: keyof Derived) => changes.filter(({ differs }) => differs.has(part));
-  const rowsOf = <P extends "search" | "metadata">(part: P) =>
-    differingIn(part).map(({ after }) => after[part]);
+  const differingIn = <P extends "search" | "metadata">(part: P) =>
+    changes.flatMap(({ before, after, differs }) =>
+      differs.has(part) ? [{ isKnown: before !== null, row: after[part] }] : [],
+    );
   return Promise.all([
     deleteDerived(tx, gone),
-    search.write(tx, rowsOf("search")),
-    // Where the text that is searched changes, so may its pieces.
-    grams.write(
+    writeRows(tx, search, differingIn("search")),
+    writeRows(
       tx,
-      differingIn("search").map(({ after, grams }) => ({ id: after.search.id, rare_grams: grams })),
+      grams,
+      changes.flatMap(({ before, after, grams }) =>
+        grams === null ? [] : [{ isKnown: before !== null, row: { id: after.search.id, rare_grams: grams } }],
+      ),
     ),
-    activity.write(tx, live),
-    metadata.write(tx, rowsOf("metadata")),
+    writeRows(tx, activity, live),
+    writeRows(tx, metadata, differingIn("metadata")),
     changed && writeIdentifiers(tx, changed.parameters, changed.known),
   ]);
 }

@@ -226,6 +226,80 @@ describe("applyItems", () => {
     expect(after.user_metadata).not.toEqual(before.user_metadata);
   });
 
+  test("a new name whose pieces are the same doesn't even lock the row of pieces", async ({ db }) => {
+    const tell = (first_name: string, at: number) => {
+      const user = clerkUser({ id: "user_1", first_name, updated_at: at });
+      return applyItems(db.sql, [{ users: [userSnapshot(user, "page", at)] }], OPTIONS);
+    };
+    const grams = async () => (await db.sql`select xmin::text, xmax::text from mirror_data.user_grams`)[0];
+    await tell("Ada", 1);
+    const before = await grams();
+    await tell("Emma", 2);
+    expect(await grams()).toEqual(before);
+    await tell("Emma-Zoë", 3);
+    expect(await grams()).not.toEqual(before);
+  });
+
+  test("a user who changes gets the derived rows that are missing, beside others who have theirs", async ({
+    db,
+  }) => {
+    const ids = ["user_010x", "user_020x", "user_030x"];
+    const tell = (fields: object, at: number) =>
+      applyItems(
+        db.sql,
+        ids.map((id) => ({
+          users: [userSnapshot(clerkUser({ id, ...fields, updated_at: at }), "page", at)],
+        })),
+        OPTIONS,
+      );
+    await tell({}, 1);
+    for (const [table, key] of Object.entries(DERIVED_TABLES))
+      await db.sql.unsafe(`delete from mirror_data.${table} where ${key} = $1`, [ids[1] ?? ""]);
+    await tell(
+      { first_name: "Zoë", email_addresses: [], public_metadata: { plan: "pro" }, last_active_at: 77 },
+      2,
+    );
+    const [first, ...others] = await everyUser(db.sql);
+    expect(first).toMatch(/"first_name_key":"zoë".*"last_active_at":77/);
+    expect(others).toEqual([first, first]);
+  });
+
+  test("tells new messages, repeats and dead letters apart, and counts each once", async ({ db }) => {
+    const batch = (messages: [messageId: string, outcome: "applied" | "dead_lettered"][]) =>
+      applyItems(
+        db.sql,
+        messages.map(
+          ([messageId, outcome]): Item => ({ delivery: { messageId, outcome, type: null, userId: null } }),
+        ),
+        OPTIONS,
+      );
+    await batch([
+      ["msg_c", "applied"],
+      ["msg_b", "dead_lettered"],
+    ]);
+    const { statuses } = await batch([
+      ["msg_c", "applied"],
+      ["msg_d", "dead_lettered"],
+      ["msg_b", "applied"],
+      ["msg_a", "applied"],
+      ["msg_a", "applied"],
+    ]);
+    expect(statuses).toEqual(["duplicate", "stale", "stale", "stale", "duplicate"]);
+    const stored = await db.sql`select message_id, outcome from mirror_data.deliveries order by 1`;
+    expect(stored.map((row) => [row.message_id, row.outcome])).toEqual([
+      ["msg_a", "stale"],
+      ["msg_b", "stale"],
+      ["msg_c", "stale"],
+      ["msg_d", "dead_lettered"],
+    ]);
+    const counted = await db.sql`
+      select outcome, sum(n)::integer as n from mirror_data.delivery_counts group by 1 having sum(n) > 0 order by 1`;
+    expect(counted.map((row) => [row.outcome, row.n])).toEqual([
+      ["dead_lettered", 1],
+      ["stale", 3],
+    ]);
+  });
+
   test("a deletion leaves nothing personal behind", async ({ db }) => {
     await applyItems(db.sql, history("user_1", true), OPTIONS);
     const [row] = await db.sql`select to_json(u)::text as row from mirror_data.users u`;
