@@ -4,6 +4,8 @@ import { createClerkClient } from "@clerk/backend";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newKey } from "../../src/auth/stored-keys.js";
 import { insertApiKey } from "../../src/db/api-keys.js";
+import { SESSION_COOKIE } from "../../src/http/dashboard/visit/cookies.js";
+import { createSessions } from "../../src/http/dashboard/visit/session.js";
 import type { RunningServer } from "../../src/runtime/server.js";
 import { type Sandbox, startSandbox } from "../../src/sandbox/server.js";
 import { startPostgres } from "../support/external-postgres.js";
@@ -109,6 +111,9 @@ describe("while Postgres is stopped and started under load", () => {
     const refused = await read("/mirror/status", reader.key);
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "1"]);
     expect((await read("/v1/users/count", newKey().key)).status).toBe(503);
+    const session = createSessions(sandbox.secretKey, Date.now).begin(newKey().key);
+    const page = await read("/dashboard/", undefined, { Cookie: `${SESSION_COOKIE}=${session}` });
+    expect([page.status, await page.text()]).toEqual([503, expect.stringContaining("This page tries again")]);
     expect((await read("/v1/users/count", "sk_test_unknown")).status).toBe(401);
     const atLeast = await read("/v1/users/count", sandbox.secretKey, { "X-Mirror-Min-Version": "1-0/0" });
     expect([atLeast.status, atLeast.headers.get("x-mirror-source")]).toEqual([200, "upstream"]);

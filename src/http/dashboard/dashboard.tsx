@@ -13,6 +13,7 @@ import { BASE, linkTo } from "./assets/base.js";
 import type { Page, Show, Shown } from "./pages/page.js";
 import { PAGES } from "./pages/pages.js";
 import { SignIn } from "./pages/sign-in.js";
+import { Unavailable } from "./pages/unavailable.js";
 import { Notice } from "./parts/basics.js";
 import { htmlOf } from "./parts/html.js";
 import { Layout } from "./parts/layout.js";
@@ -21,6 +22,7 @@ import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
 import { formOf } from "./visit/form.js";
 import { PAGE_HEADERS } from "./visit/headers.js";
+import { endedEvents, isLivePart } from "./visit/live.js";
 import { isOfAnotherSite } from "./visit/origin.js";
 import { prefixOf } from "./visit/prefix.js";
 import { redirect } from "./visit/redirect.js";
@@ -121,6 +123,7 @@ export function dashboardRoutes(
 
   async function askToSignIn(c: Context<HttpEnv>): Promise<Response> {
     const { link } = outside(c);
+    if (isLivePart(c)) return endedEvents(c);
     const isPage = c.req.method === "GET" && c.req.header("HX-Request") !== "true";
     const path = c.req.path.slice(BASE.length + 1);
     const next = isPage ? `${path}${new URL(c.req.url).search}` : "";
@@ -204,22 +207,44 @@ export function dashboardRoutes(
 
   /** A refusal, as a page; whatever else fails is answered and logged as everywhere. */
   async function answerProblem(error: Error, c: Context<HttpEnv>): Promise<Response> {
-    const status = error instanceof AppError ? SHOWN_STATUS[error.code] : undefined;
-    if (!(error instanceof AppError) || status === undefined || !isSignedIn(c)) throw error;
-    const content = <Notice tone="bad">{error.longMessage}</Notice>;
+    const isKnown = isSignedIn(c);
+    const statuses = isKnown ? SHOWN_STATUS : UNTOLD_STATUS;
+    const status = error instanceof AppError ? statuses[error.code] : undefined;
+    if (!(error instanceof AppError) || status === undefined) throw error;
+    const headers = c.get("headers");
     const { "retry-after": retryAfter } = presentError(error, c.get("requestId")).headers;
-    if (retryAfter !== undefined) c.get("headers")["retry-after"] = retryAfter;
-    return show(c, { title: "This can't be done", content, status });
+    if (retryAfter !== undefined) headers["retry-after"] = retryAfter;
+    const isPart = c.req.header("HX-Request") === "true";
+    if (isPart) Object.assign(headers, INTO_PROBLEM);
+    const problem = error.longMessage ?? error.message;
+    if (isKnown)
+      return show(c, {
+        title: "This can't be done",
+        content: <Notice tone="bad">{problem}</Notice>,
+        status,
+      });
+    const againSeconds = c.req.method === "GET" && !isPart ? AGAIN_SECONDS : null;
+    if (againSeconds !== null) headers.refresh = String(againSeconds);
+    const page = <Unavailable visit={outside(c)} problem={problem} againSeconds={againSeconds} />;
+    return respond(c, await htmlOf(page), status, HTML);
   }
 }
 
-const SHOWN_STATUS: Partial<Record<AppError["code"], NonNullable<Shown["status"]>>> = {
+type Statuses = Partial<Record<AppError["code"], NonNullable<Shown["status"]>>>;
+
+const SHOWN_STATUS: Statuses = {
   invalid_payload: 400,
   forbidden: 403,
   not_found: 404,
   invalid_request: 422,
   rate_limited: 429,
 };
+/** While nobody can tell who asks. */
+const UNTOLD_STATUS: Statuses = { database_unavailable: 503, overloaded: 503 };
+const AGAIN_SECONDS = 3;
+
+/** Of a part of a page: what went wrong is said above the rest, which stays. */
+const INTO_PROBLEM = { "hx-retarget": "#problem", "hx-reselect": ".notice", "hx-reswap": "innerHTML" };
 
 /** A page of the dashboard, never another site, and nothing that no header can hold: it becomes a `Location`. */
 function nextOf(value: unknown): string {

@@ -121,6 +121,45 @@ describe("a page in a browser", () => {
     expect(guest.complaints).toEqual([]);
   });
 
+  test("says above what it shows that keys can't be looked up, and goes on when they can", async () => {
+    const guest = await mirror.enter({ key: ADMIN_KEY });
+    const { page, complaints, open } = guest;
+    const { key } = await mirror.makeKey("not looked up yet", "users:read", "changes:read");
+    await open("users");
+    const search = page.getByRole("searchbox");
+    const results = page.locator("#results tbody tr");
+    const before = await results.count();
+    await mirror.takeSession(guest, key);
+    await mirror.withoutKeys(async () => {
+      await search.fill("nobody");
+      await page.getByRole("alert").getByText("the database can't be reached").waitFor();
+      expect([await results.count(), await search.inputValue()]).toEqual([before, "nobody"]);
+      expect(await open("users")).toBe(503);
+      expect(await page.getByRole("alert").textContent()).toContain("tries again every 3 seconds");
+    });
+    await page.getByText("not looked up yet").waitFor();
+    // Chromium notes each 503, htmx its own, and nobody anything else.
+    expect(complaints.filter((complaint) => !complaint.includes("503"))).toEqual([]);
+  });
+
+  test("connects a live part again that was refused while keys couldn't be looked up", async () => {
+    const guest = await mirror.enter({ key: ADMIN_KEY });
+    const { page, open } = guest;
+    const { key } = await mirror.makeKey("not looked up either", "users:read", "changes:read");
+    await page.clock.install();
+    await open("changes?types=user");
+    const pause = page.getByRole("button", { name: "Pause" });
+    await pause.click();
+    await mirror.takeSession(guest, key);
+    await mirror.withoutKeys(async () => {
+      const [refused] = await Promise.all([page.waitForResponse("**/changes/live*"), pause.click()]);
+      expect(refused.status()).toBe(503);
+    });
+    await page.clock.fastForward(3000);
+    const { id } = mirror.sandbox.clerk.createUser({ first_name: "Behind the refusal" });
+    await page.locator("#changes tr").first().getByRole("link", { name: id }).waitFor();
+  });
+
   test("is reached by keys alone: ? lists the shortcuts, g and a letter opens a page", async () => {
     const { page, complaints } = await mirror.enter({ key: ADMIN_KEY });
     await page.keyboard.press("?");

@@ -97,6 +97,36 @@ describe("the dashboard", () => {
     isRevoked = true;
     expect((await visitor.get("/dashboard/")).status).toBe(303);
     expect((await visitor.get("/dashboard/", { "HX-Request": "true" })).status).toBe(401);
+    const live = await visitor.get("/dashboard/overview/live", { Accept: "text/event-stream" });
+    expect([live.status, await live.text()]).toEqual([200, "event: end\ndata: 0\n\n"]);
+  });
+
+  test("says in a page that nobody can tell whose key it is, which comes again by itself where nothing was sent", async () => {
+    let isAway = false;
+    const { app } = standInApp({
+      authenticate() {
+        if (isAway) throw new AppError("database_unavailable", "The database can't be reached.");
+        return { name: "key", scopes: new Set(["users:read"]) };
+      },
+    });
+    const visitor = await signedIn(app, "um_key");
+    const csrf = await visitor.csrf();
+    isAway = true;
+    const answers = await Promise.all([
+      visitor.get("/dashboard/users?q=ada"),
+      visitor.get("/dashboard/users?q=ada", { "HX-Request": "true" }),
+      visitor.post("/dashboard/theme", { csrf, theme: "dark" }),
+      signedIn(app, "um_key").then(({ answer }) => answer),
+    ]);
+    for (const { status, headers } of answers)
+      expect([status, headers.get("content-type"), headers.get("retry-after")]).toEqual([
+        ...[503, "text/html; charset=UTF-8", "1"],
+      ]);
+    const texts = await Promise.all(answers.map((answer) => answer.text()));
+    for (const text of texts)
+      expect(text).toContain("The database can&#39;t be reached. Nothing was changed.");
+    expect(answers.map(({ headers }) => headers.get("refresh"))).toEqual(["3", null, null, null]);
+    expect(answers.map(({ headers }) => headers.get("hx-retarget"))).toEqual([null, "#problem", null, null]);
   });
 
   test("takes no form without the session's own token, nor one that another site sends", async () => {

@@ -1,5 +1,7 @@
 import { expect } from "vitest";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
+import { SESSION_COOKIE } from "../../../src/http/dashboard/visit/cookies.js";
+import { createSessions } from "../../../src/http/dashboard/visit/session.js";
 import { startSandbox } from "../../../src/sandbox/server.js";
 import { freshDatabase } from "../../support/database.js";
 import { startMirror } from "../../support/mirror.js";
@@ -45,6 +47,20 @@ export async function openMirror({ users = 200 }: { users?: number } = {}) {
       const answer = await ask("POST", "/mirror/keys", { name, scopes });
       expect(answer.status).toBe(201);
       return (await answer.json()) as { id: string; key: string };
+    },
+    /** In this browser a session with this key, which the mirror hasn't looked up yet. */
+    takeSession: ({ page }: Guest, key: string) =>
+      page.context().addCookies([
+        {
+          ...{ name: SESSION_COOKIE, url: `${server.url}/dashboard/` },
+          value: createSessions(sandbox.secretKey, Date.now).begin(key),
+        },
+      ]),
+    /** Meanwhile the keys of the database can't be read. */
+    async withoutKeys(work: () => Promise<unknown>): Promise<void> {
+      const { sql } = server.mirror.store.database.primary;
+      await sql`alter table mirror_data.api_keys rename to api_keys_away`;
+      await work().finally(() => sql`alter table mirror_data.api_keys_away rename to api_keys`);
     },
     /** A browser of its own, until `leave`. */
     async enter(options: Partial<GuestOptions> = {}): Promise<Guest> {

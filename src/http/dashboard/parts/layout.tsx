@@ -64,6 +64,7 @@ export function Layout({ visit, title, links, children }: LayoutProps) {
       </header>
       <main id="main" tabindex={-1}>
         <h1>{title}</h1>
+        <div id="problem"></div>
         {children}
       </main>
       <dialog id="shortcuts" aria-labelledby="shortcuts-title">

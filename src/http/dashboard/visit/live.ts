@@ -2,7 +2,7 @@ import type { Context } from "hono";
 import { sleep } from "../../../lib/async.js";
 import { countOut } from "../../admission.js";
 import { createHeld } from "../../held.js";
-import type { HttpEnv } from "../../respond.js";
+import { type HttpEnv, respond } from "../../respond.js";
 import { respondStream } from "../../respond-stream.js";
 import { visitOf } from "./visit.js";
 
@@ -39,7 +39,7 @@ export function liveEvents(
       yield Buffer.from(": live\nretry: 2000\n\n");
       for await (const told of events(signal)) {
         if (!(await visit.isStillAllowed())) {
-          yield Buffer.from("event: end\ndata: 0\n\n");
+          yield Buffer.from(END);
           return;
         }
         if (told) yield Buffer.from(textOf(told));
@@ -50,9 +50,18 @@ export function liveEvents(
     }
   }
 
-  const headers = { "content-type": "text/event-stream", "x-accel-buffering": "no" };
-  return respondStream(c, chunks, headers, { verifiesItself: true });
+  return respondStream(c, chunks, HEADERS, { verifiesItself: true });
 }
+
+/** To a live part that connects again when its session has ended: it would try for ever to read the sign-in page. */
+export const endedEvents = (c: Context<HttpEnv>): Response => respond(c, END, 200, HEADERS);
+
+export const isLivePart = (c: Context<HttpEnv>) => c.req.header("Accept") === TYPE;
+
+const TYPE = "text/event-stream";
+// The second keeps nginx from holding events back until its buffer is full.
+const HEADERS = { "content-type": TYPE, "x-accel-buffering": "no" };
+const END = "event: end\ndata: 0\n\n";
 
 const textOf = ({ event, html, id }: LiveEvent) =>
   `event: ${event}\n${id === undefined ? "" : `id: ${id}\n`}data: ${JSON.stringify(html)}\n\n`;

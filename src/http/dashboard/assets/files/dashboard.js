@@ -79,8 +79,10 @@
   };
 
   // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
+  const AGAIN_MS = 3000;
   const follow = (element) => {
     let source;
+    let again;
     let last = "";
     const open = () => {
       const address = new URL(element.dataset.live, window.location.href);
@@ -105,8 +107,16 @@
         source.close();
         element.dataset.ended = "";
       });
+      // A browser tries again by itself where a connection fails, and no more where it is answered otherwise, as while the database is away.
+      source.addEventListener("error", ({ target }) => {
+        if (target.readyState !== EventSource.CLOSED) return;
+        again = setTimeout(open, AGAIN_MS);
+      });
     };
-    const close = () => source?.close();
+    const close = () => {
+      clearTimeout(again);
+      source?.close();
+    };
     open();
     window.addEventListener("pagehide", close);
     element.addEventListener("mirror:pause", close);
@@ -212,7 +222,8 @@
     // A session that has ended answers with the sign-in page.
     if (status === 401) window.location.reload();
     // Pages say themselves what is wrong.
-    if ([403, 404, 422, 502, 503].includes(status)) detail.shouldSwap = true;
+    if ([400, 403, 404, 422, 429, 502, 503].includes(status)) detail.shouldSwap = true;
+    if (status < 400) document.getElementById("problem")?.replaceChildren();
     if (detail.shouldSwap) keepEntered(detail);
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
