@@ -36,11 +36,10 @@ export function createBytesInFlight(most: number): { open(): HeldBytes } {
   };
 }
 
-/** Where a body comes from: Node's own request, or what the app was called with where there is no server. */
 export interface BodySource {
   header: ReadHeader;
-  incoming: IncomingMessage | undefined;
-  arrayBuffer(): Promise<ArrayBuffer>;
+  /** Node's own request, or what the app was called with where there is no server. */
+  body: IncomingMessage | (() => Promise<ArrayBuffer>);
 }
 
 /**
@@ -48,15 +47,15 @@ export interface BodySource {
  * a webhook. Throws `too_large` or `overloaded`, and holds nothing of the rest, which still passes by.
  */
 export async function rawBody(
-  { header, incoming, arrayBuffer }: BodySource,
+  { header, body }: BodySource,
   { maxBytes, what, held }: { maxBytes: number; what: string; held: HeldBytes },
 ): Promise<Buffer> {
   const tooLarge = () =>
     new AppError("too_large", `The body of ${what} may have ${maxBytes / 1024} KiB at most.`);
   if (Number(header("content-length") ?? 0) > maxBytes) throw tooLarge();
-  const body = incoming ? await collect(incoming, maxBytes, held) : Buffer.from(await arrayBuffer());
-  if (body === null || body.length > maxBytes) throw tooLarge();
-  return body;
+  const bytes = typeof body === "function" ? Buffer.from(await body()) : await collect(body, maxBytes, held);
+  if (bytes === null || bytes.length > maxBytes) throw tooLarge();
+  return bytes;
 }
 
 /** Null if the body is larger than that. */

@@ -13,6 +13,12 @@ import { JSON_TYPE, markLocal, type ReadFrom, serverTiming, taggedHeaders } from
 /** Answers a request, or leaves it untouched to what comes behind. */
 export type Shortcut = (incoming: IncomingMessage, outgoing: ServerResponse, otherwise: () => void) => void;
 
+/** What the first leaves is offered to the second. */
+export const inTurn =
+  (first: Shortcut, second: Shortcut): Shortcut =>
+  (incoming, outgoing, otherwise) =>
+    first(incoming, outgoing, () => second(incoming, outgoing, otherwise));
+
 export interface ShortcutDeps {
   observe: RequestObserver;
   authenticate: Authenticate;
@@ -125,4 +131,5 @@ function isPlain({ headers }: IncomingMessage): boolean {
   );
 }
 
-const oneOf = (header: string | string[] | undefined) => (Array.isArray(header) ? header[0] : header);
+/** A header that was sent twice counts as its first. */
+export const oneOf = (header: string | string[] | undefined) => (Array.isArray(header) ? header[0] : header);

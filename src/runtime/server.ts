@@ -12,9 +12,10 @@ import { createRequestLog, type RequestObserver } from "../http/request-observer
 import { createStreamUsers } from "../http/routes/export.js";
 import type { Readiness } from "../http/routes/ops.js";
 import { type Listening, listen } from "../http/server.js";
-import { createShortcut } from "../http/shortcut.js";
+import { createShortcut, inTurn } from "../http/shortcut.js";
 import { loadTracing } from "../http/tracing.js";
 import { createWebhookReceiver } from "../http/webhook-receiver.js";
+import { createWebhookShortcut } from "../http/webhook-shortcut.js";
 import type { Logger } from "../observability/logger.js";
 import { createMetrics, type Metrics } from "../observability/scrape.js";
 import { createKey, listKeys, revokeKey } from "../operations/keys.js";
@@ -242,11 +243,14 @@ async function serve(
       }),
     },
   });
-  const shortcut = createShortcut({ observe, authenticate, users, completeness, unapplied });
+  const shortcut = inTurn(
+    createWebhookShortcut({ observe, webhooks }),
+    createShortcut({ observe, authenticate, users, completeness, unapplied }),
+  );
   const server = await listen(
     app,
     { ...config.server, limits: { onFull: () => metrics.count.failure("overloaded") } },
-    // It makes no spans.
+    // They make no spans.
     trace ? undefined : shortcut,
   );
   log.info({ url: server.url, state: readiness() }, "listening");

@@ -1,14 +1,25 @@
-// Covers src/http/admission.ts
+// Covers src/http/{admission,webhook-shortcut}.ts
 
-import { get } from "node:http";
+import { once } from "node:events";
+import { request } from "node:http";
 import { type Logger, pino } from "pino";
+import { Webhook } from "svix";
 import { afterEach, expect, test } from "vitest";
 import type { Authenticate } from "../../src/auth/keys.js";
 import { type Listening, listen } from "../../src/http/server.js";
-import { createShortcut } from "../../src/http/shortcut.js";
+import { createShortcut, inTurn } from "../../src/http/shortcut.js";
+import { createWebhookShortcut } from "../../src/http/webhook-shortcut.js";
+import { sleep } from "../../src/lib/async.js";
 import { AppError } from "../../src/lib/errors.js";
 import type { UserQueries } from "../../src/query/users.js";
-import { MIRROR_KEY, type Overrides, principalWith, SECRET_KEY, standInApp } from "./stand-ins.js";
+import {
+  MIRROR_KEY,
+  type Overrides,
+  principalWith,
+  SECRET_KEY,
+  standInApp,
+  WEBHOOK_SECRET,
+} from "./stand-ins.js";
 
 const LOOPBACK = { host: "127.0.0.1", port: 0 };
 const servers: Listening[] = [];
@@ -29,9 +40,12 @@ async function both(overrides: Overrides = {}, reads: Partial<UserQueries> = {})
     return standInApp({ users, ...overrides, log });
   });
   const [plain, short] = sides as [(typeof sides)[0], (typeof sides)[0]];
-  const { authenticate, observe, users } = short.parts;
+  const { authenticate, observe, users, webhooks } = short.parts;
   let leftToApp = 0;
-  const shortcut = createShortcut({ ...users, observe, authenticate });
+  const shortcut = inTurn(
+    createWebhookShortcut({ observe, webhooks }),
+    createShortcut({ ...users, observe, authenticate }),
+  );
   servers.push(
     await listen(plain.app, LOOPBACK),
     await listen(short.app, LOOPBACK, (incoming, outgoing, otherwise) =>
@@ -52,9 +66,15 @@ interface Answer {
 }
 
 /** As it came, but for what differs from one answer to the next. */
-function ask(url: string, path: string, headers: Record<string, string>, method = "GET"): Promise<Answer> {
+function ask(
+  url: string,
+  path: string,
+  headers: Record<string, string>,
+  method = "GET",
+  sent = "",
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const request = get(`${url}${path}`, { headers, method }, async (response) => {
+    const asked = request(`${url}${path}`, { headers, method }, async (response) => {
       let body = "";
       for await (const chunk of response) body += chunk;
       const { date, ...rest } = response.headers;
@@ -67,9 +87,15 @@ function ask(url: string, path: string, headers: Record<string, string>, method 
         body: body.replaceAll(id, "n"),
       });
     });
-    request.on("error", reject);
+    asked.on("error", reject).end(sent);
   });
 }
+
+const withoutChance = (lines: Record<string, unknown>[]) =>
+  lines.map(({ time, ms, requestId, err, ...line }) => ({
+    ...line,
+    ...{ named: String(requestId).length, failed: err !== undefined },
+  }));
 
 const key = { Authorization: `Bearer ${SECRET_KEY}` };
 const ready = { kind: "live", body: Buffer.from('{"id":"user_1","name":"Ünï"}'), etag: '"kept"' } as const;
@@ -100,9 +126,7 @@ test.each<[string, string, Record<string, string>, Overrides, Partial<UserQuerie
     expect(expected.status).toBe(200);
     expect(await ask(shortUrl, path, headers)).toEqual(expected);
     expect(leftToApp()).toBe(0);
-    const [plainLine, shortLine] = logs.map((lines) =>
-      lines.map(({ time, ms, requestId, ...line }) => ({ ...line, named: String(requestId).length })),
-    );
+    const [plainLine, shortLine] = logs.map(withoutChance);
     expect(shortLine).toEqual(plainLine);
   },
 );
@@ -186,4 +210,92 @@ test("a request beyond its key's limits is refused in Clerk's shape, whoever was
       "too_many_requests",
     ]);
   }
+});
+
+const EVENT = '{"type":"user.updated","data":{"id":"user_1","first_name":"Zoë"}}';
+
+function signed(secret = WEBHOOK_SECRET, family = "svix"): Record<string, string> {
+  const at = new Date();
+  return {
+    [`${family}-id`]: "msg_1",
+    [`${family}-timestamp`]: String(Math.floor(at.getTime() / 1000)),
+    [`${family}-signature`]: new Webhook(secret).sign("msg_1", at, EVENT),
+  };
+}
+
+const receiving = (receive: () => Promise<{ status: "applied" | "duplicate"; version: string | null }>) => ({
+  webhooks: { ingest: { receive } },
+});
+
+test.each<[string, Record<string, string>, Overrides]>([
+  ["a webhook", signed(), {}],
+  ["one that is signed by the other headers", signed(WEBHOOK_SECRET, "webhook"), {}],
+  ["one with a length", { ...signed(), "Content-Length": String(Buffer.byteLength(EVENT)) }, {}],
+  ["one with a request id", { ...signed(), "X-Request-Id": "mine-1" }, {}],
+  ["one with a version", signed(), receiving(async () => ({ status: "applied", version: "1-0/1" }))],
+  ["a repeated one", signed(), receiving(async () => ({ status: "duplicate", version: "1-0/1" }))],
+])("takes %s as the app does, and logs the same line", async (_what, headers, overrides) => {
+  const { plainUrl, shortUrl, logs, leftToApp } = await both(overrides);
+  const expected = await ask(plainUrl, "/webhooks/clerk", headers, "POST", EVENT);
+  expect(expected.status).toBe(200);
+  expect(await ask(shortUrl, "/webhooks/clerk", headers, "POST", EVENT)).toEqual(expected);
+  expect(leftToApp()).toBe(0);
+  const [plainLine, shortLine] = logs.map(withoutChance);
+  expect(shortLine).toEqual(plainLine);
+});
+
+const busy = receiving(() => Promise.reject(new AppError("database_unavailable", "busy")));
+const broken = receiving(() => Promise.reject(new Error("a bug")));
+const foreign = signed(`whsec_${Buffer.from("another").toString("base64")}`);
+
+test.each<[string, Record<string, string>, Overrides, string?, string?]>([
+  ["one that somebody else signed", foreign, {}],
+  ["one that isn't signed", {}, {}],
+  ["one that can't be committed", { ...signed(), "X-Request-Id": "mine-1" }, busy],
+  ["one that a bug stops", signed(), broken],
+  ["one that says that it is too large", { ...signed(), "Content-Length": String(2 ** 21) }, {}, "POST", ""],
+  ["one while no secret is known", signed(), { webhooks: { secrets: [] } }],
+  ["a GET", {}, {}, "GET", ""],
+])("leaves to the app to refuse %s, and has the same line logged", async (_what, headers, ...rest) => {
+  const [overrides, method = "POST", body = EVENT] = rest;
+  const { plainUrl, shortUrl, logs, leftToApp } = await both(overrides);
+  const expected = await ask(plainUrl, "/webhooks/clerk", headers, method, body);
+  expect(expected.status).toBeGreaterThan(399);
+  expect(await ask(shortUrl, "/webhooks/clerk", headers, method, body)).toEqual(expected);
+  expect(leftToApp()).toBe(1);
+  const [plainLines, shortLines] = logs.map(withoutChance);
+  expect(shortLines).toEqual(plainLines);
+});
+
+test("a webhook that can't be committed is received once, counted once, and logged with the time that it took", async () => {
+  const [received, rejected]: [string[], string[]] = [[], []];
+  const { shortUrl, logs } = await both({
+    webhooks: {
+      ingest: {
+        async receive({ messageId }) {
+          received.push(messageId);
+          await sleep(30);
+          throw new AppError("database_unavailable", "busy");
+        },
+      },
+      onRejected: (outcome) => void rejected.push(outcome),
+    },
+  });
+  expect((await ask(shortUrl, "/webhooks/clerk", signed(), "POST", EVENT)).status).toBe(503);
+  expect([received, rejected]).toEqual([["msg_1"], ["failed"]]);
+  expect(logs[1]?.find(({ msg }) => msg === "request")?.ms).toBeGreaterThan(20);
+});
+
+test("takes no webhook for an impossible host, of which the server says that it can't be read", async () => {
+  const receive = async () => Promise.reject(new Error("it was received"));
+  const { shortUrl, leftToApp } = await both({ webhooks: { ingest: { receive } } });
+  const asked = request(`${shortUrl}/webhooks/clerk`, {
+    method: "POST",
+    headers: { ...signed(), Host: "a b" },
+  });
+  const [answer] = await once(asked.end(EVENT), "response");
+  expect([answer.statusCode, await new Response(answer).json(), leftToApp()]).toEqual([
+    ...[400, expect.objectContaining({ errors: [expect.objectContaining({ code: "bad_request" })] })],
+    1,
+  ]);
 });

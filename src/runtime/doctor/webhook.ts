@@ -91,7 +91,7 @@ async function sendToOurselves(sending: Sending, signal: AbortSignal, nobodyAt?:
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     try {
       const header = (name: string) => incoming.headers[name] as string | undefined;
-      await receiver.receive({ header, incoming, arrayBuffer: async () => new ArrayBuffer(0) });
+      await receiver.receive({ header, body: incoming });
       outgoing.end();
     } catch (error) {
       outgoing.writeHead(400).end(reasonOf(error));
