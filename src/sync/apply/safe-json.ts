@@ -1,8 +1,9 @@
 import { hidePrivateMetadata } from "../../lib/private-metadata.js";
 import { sqlText } from "../../lib/text.js";
 
-/** How `JSON.stringify` writes the characters that jsonb refuses: U+0000 and lone surrogates. */
+/** How `JSON.stringify` writes the characters that jsonb refuses: U+0000 and lone surrogates. Few texts have any escape at all. */
 const UNSAFE = /\\u(0000|d[89a-f])/;
+const isUnsafe = (json: string) => json.includes("\\u") && UNSAFE.test(json);
 
 /** jsonb's parser is recursive, so a document that is nested deeper than this could exhaust the server's stack. */
 const MAX_DEPTH = 1000;
@@ -27,7 +28,7 @@ export function safeJson(value: unknown): string {
 
 /** The same for a value whose JSON is known already. Null if that JSON is safe as it is. */
 function safeText(json: string, readValue: () => unknown): string | null {
-  if (!UNSAFE.test(json) && !(mayBeDeep(json) && tooDeep(readValue(), 0))) return null;
+  if (!isUnsafe(json) && !(mayBeDeep(json) && tooDeep(readValue(), 0))) return null;
   return JSON.stringify(clean(readValue(), 0));
 }
 

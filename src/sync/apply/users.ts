@@ -70,7 +70,7 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     // Who comes back is another one, as far as the history of days goes.
     const number = told.isReborn ? null : (before?.number ?? null);
     const { row, user } = userRow(id, state, { number, created_day: before?.created_day ?? told.created });
-    return { ...row, user: user && (() => user) };
+    return Object.assign(row, { user: user && (() => user) });
   },
   completed(row, told) {
     const counted = isLive(row) || row.created_day !== null ? null : countedTombstone(row, told.created);
@@ -92,10 +92,7 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
       return { row: Object.assign(row, { user }), state };
     });
   },
-  touched(row, before, after) {
-    const touched = touchedUserRow(row, before, after);
-    return touched && { ...touched, user: row.user };
-  },
+  touched: touchedUserRow,
   load: readPayloads,
   async write(tx, outcomes) {
     const touched = outcomes.flatMap(({ isTouched, after }) => (isTouched ? [after] : []));

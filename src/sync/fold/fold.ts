@@ -30,7 +30,7 @@ export interface Content {
   isPlain: boolean;
   /** The winning snapshot's JSON object as Clerk sent it. That of a stored row is parsed when it is needed. */
   object: () => Json;
-  kept: Partial<Record<KeptField, Kept>>;
+  kept: Record<KeptField, Kept | null>;
   /** The greatest time of all snapshots, including those that lost. */
   lastActiveAtMs: number | null;
   lastSignInAtMs: number | null;
@@ -47,6 +47,8 @@ export interface State {
 }
 
 export const UNKNOWN: State = { content: null, goneAtMs: null, erased: false };
+
+// The objects below are made for every event. So all members are written out: those behind a spread cost a microsecond each.
 
 /** What differs between users, organizations and memberships. */
 export interface Kind {
@@ -123,46 +125,61 @@ function foldGone(state: State, snapshot: Gone): Folded {
 function foldActivity(state: State, snapshot: Activity): Folded {
   if (!state.content)
     return { state, outcome: "stale", refetch: state.goneAtMs === null ? "activity_only" : null };
-  const content = {
-    ...state.content,
-    lastActiveAtMs: greatest(state.content.lastActiveAtMs, snapshot.lastActiveAtMs),
-    lastSignInAtMs: greatest(state.content.lastSignInAtMs, snapshot.lastSignInAtMs),
-  };
+  const content = withLater(state.content, state.content.kept, snapshot);
   const moved =
     content.lastActiveAtMs !== state.content.lastActiveAtMs ||
     content.lastSignInAtMs !== state.content.lastSignInAtMs;
   // Times that were kept for a user who wasn't known come with Clerk's answer about the rest.
   const refetch = snapshot.source === "refetch" ? null : "activity_only";
-  return { state: { ...state, content }, outcome: moved ? "applied" : "stale", refetch };
+  return { state: withContent(state, content), outcome: moved ? "applied" : "stale", refetch };
 }
 
 function foldLive(kind: Kind, state: State, snapshot: Live<Json>): Folded {
   const incoming = contentOf(kind, snapshot);
   const stored = state.content;
   if (!stored) {
-    return { state: { ...state, content: incoming }, outcome: "applied", refetch: unknownPrivate(snapshot) };
+    return { state: withContent(state, incoming), outcome: "applied", refetch: unknownPrivate(snapshot) };
   }
   const wins = incoming.order > stored.order;
-  const winner = wins ? incoming : stored;
-  const content: Content = {
-    ...winner,
-    kept: mergeKept(stored.kept, incoming.kept),
-    lastActiveAtMs: greatest(stored.lastActiveAtMs, incoming.lastActiveAtMs),
-    lastSignInAtMs: greatest(stored.lastSignInAtMs, incoming.lastSignInAtMs),
-  };
+  const [winner, loser] = wins ? [incoming, stored] : [stored, incoming];
+  const content = withLater(winner, mergeKept(stored.kept, incoming.kept), loser);
   const changed =
     wins ||
     content.lastActiveAtMs !== stored.lastActiveAtMs ||
     content.lastSignInAtMs !== stored.lastSignInAtMs ||
     kind.kept.some((field) => content.kept[field]?.order !== stored.kept[field]?.order);
   return {
-    state: { ...state, content },
+    state: withContent(state, content),
     outcome: changed ? "applied" : "stale",
     refetch: undecided(stored, incoming, snapshot)
       ? "same_updated_at"
       : wins
         ? unknownPrivate(snapshot)
         : null,
+  };
+}
+
+const withContent = ({ goneAtMs, erased }: State, content: Content): State => ({ content, goneAtMs, erased });
+
+/** The content with these members, and with each time of the other where that is later. */
+function withLater(
+  content: Content,
+  kept: Content["kept"],
+  other: Pick<Content, "lastActiveAtMs" | "lastSignInAtMs">,
+): Content {
+  return {
+    order: content.order,
+    updatedAtMs: content.updatedAtMs,
+    observedAtMs: content.observedAtMs,
+    rank: content.rank,
+    hash: content.hash,
+    keyOrder: content.keyOrder,
+    isPlain: content.isPlain,
+    object: content.object,
+    kept,
+    lastActiveAtMs: greatest(content.lastActiveAtMs, other.lastActiveAtMs),
+    lastSignInAtMs: greatest(content.lastSignInAtMs, other.lastSignInAtMs),
+    lockedUntilMs: content.lockedUntilMs,
   };
 }
 
@@ -189,10 +206,8 @@ function contentOf(kind: Kind, snapshot: Live<Json>): Content {
   const updatedAtMs = Number(object.updated_at);
   const { hash, keyOrder } = digestOf(object, kind.unhashed);
   const order = orderKey(updatedAtMs, rank, observedAtMs, hash);
-  const kept: Content["kept"] = {};
-  for (const field of kind.kept) {
-    if (speaksOf(field, snapshot)) kept[field] = { order, value: object[field] };
-  }
+  const keptOf = (field: KeptField): Kept | null =>
+    kind.kept.includes(field) && speaksOf(field, snapshot) ? { order, value: object[field] } : null;
   return {
     order,
     updatedAtMs,
@@ -202,7 +217,7 @@ function contentOf(kind: Kind, snapshot: Live<Json>): Content {
     keyOrder,
     isPlain: isPlain(object),
     object: () => object,
-    kept,
+    kept: { private_metadata: keptOf("private_metadata"), scim: keptOf("scim") },
     lastActiveAtMs: timeOf(object.last_active_at),
     lastSignInAtMs: timeOf(object.last_sign_in_at),
     lockedUntilMs: lockedUntil(object, observedAtMs),
@@ -225,13 +240,14 @@ function speaksOf(field: KeptField, { object, source }: Live<Json>): boolean {
 }
 
 function mergeKept(a: Content["kept"], b: Content["kept"]): Content["kept"] {
-  const merged: Content["kept"] = {};
-  for (const field of ["private_metadata", "scim"] as const) {
-    const [x, y] = [a[field], b[field]];
-    const kept = x && y ? (x.order >= y.order ? x : y) : (x ?? y);
-    if (kept) merged[field] = kept;
-  }
-  return merged;
+  return {
+    private_metadata: greater(a.private_metadata, b.private_metadata),
+    scim: greater(a.scim, b.scim),
+  };
+}
+
+function greater(a: Kept | null, b: Kept | null): Kept | null {
+  return a && b ? (a.order >= b.order ? a : b) : (a ?? b);
 }
 
 /** When the lock of a user who was seen at that moment ends. Null: not locked. */
