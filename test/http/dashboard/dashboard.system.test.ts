@@ -196,6 +196,29 @@ describe("operating the mirror, in a browser", () => {
     expect(complaints).toEqual([]);
   });
 
+  test("a run that is under way is stopped after a question, and whoever follows it sees who stopped it", async () => {
+    // Clerk would keep the run waiting for longer than this test may take.
+    mirror.sandbox.faults.add({ match: "GET /v1/users", delayMs: 60_000 });
+    const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+    await open("runs");
+    await page.getByRole("button", { name: "Dry run" }).click();
+    await page.locator("#run .badge").getByText("running", { exact: true }).waitFor();
+    const follower = await mirror.enter({ key: ADMIN_KEY });
+    await follower.page.goto(page.url());
+    await page.getByRole("link", { name: "Stop …" }).click();
+    await page.getByRole("link", { name: "Let it go on" }).click();
+    await page.locator("#run .badge").getByText("running", { exact: true }).waitFor();
+    await page.getByRole("link", { name: "Stop …" }).click();
+    await page.getByRole("button", { name: "Stop the run" }).click();
+    mirror.sandbox.faults.clear();
+    for (const seen of [page, follower.page]) {
+      await seen.locator("#run .badge").getByText("stopped", { exact: true }).waitFor();
+      await seen.getByRole("status").getByText("MIRROR_API_KEY").waitFor();
+      expect(await seen.getByRole("link", { name: "Stop …" }).count()).toBe(0);
+    }
+    expect([...complaints, ...follower.complaints]).toEqual([]);
+  });
+
   test("dead letters are replayed one by one and by their cause, and dropped after a question", async () => {
     const ids = mirror.sandbox.clerk.users().map((user) => String(user.id));
     const [one, other] = [ids[0] ?? "", ids[1] ?? ""];
