@@ -77,4 +77,35 @@ describe("a server killed with kill -9", () => {
     await sandbox.webhooks.settle();
     await expectSame(second.url, sandbox);
   });
+
+  test("keeps what it has answered: a key that it made, one that it revoked, a ban", async ({ db }) => {
+    const sandbox = await started({ users: 5 });
+    const user = String(sandbox.clerk.users().find(({ banned }) => !banned)?.id);
+    const asking = async (url: string, method: string, path: string, key = "um_test", body?: object) =>
+      fetch(`${url}${path}`, {
+        method,
+        headers: { Authorization: `Bearer ${key}`, "Content-Type": "application/json" },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    const first = await spawnMirror({ sandbox, databaseUrl: db.url });
+    const makeKey = async (name: string) => {
+      const wanted = { name, scopes: ["users:read"] };
+      const made = await asking(first.url, "POST", "/mirror/keys", "um_test", wanted);
+      return (await made.json()) as { id: string; key: string };
+    };
+    const revoked = await makeKey("revoked");
+    // What Clerk answered is all that the mirror hears of it.
+    sandbox.webhooks.faults.drop = 1;
+    const banned = await asking(first.url, "POST", `/v1/users/${user}/ban`);
+    const kept = await makeKey("kept");
+    const answer = await asking(first.url, "DELETE", `/mirror/keys/${revoked.id}`);
+    await killHard(first.child);
+    expect([banned.status, answer.status]).toEqual([200, 200]);
+    expect(await db.sql`select banned from mirror.users where id = ${user}`).toEqual([{ banned: true }]);
+
+    const second = await spawnMirror({ sandbox, databaseUrl: db.url });
+    children.push(second.child);
+    const read = async (key: string) => (await asking(second.url, "GET", `/v1/users/${user}`, key)).status;
+    expect([await read(kept.key), await read(revoked.key)]).toEqual([200, 401]);
+  });
 });
