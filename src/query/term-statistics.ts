@@ -2,6 +2,7 @@ import { userCount } from "../changes/counters.js";
 import type { Availability } from "../db/connection/availability.js";
 import type { Sql } from "../db/connection/sql.js";
 import { hasLettersBeyondAscii, trigramSchema } from "../db/setup/search-index.js";
+import { foldedText } from "../lib/text.js";
 
 /** What is known of search terms before one is searched for. */
 export interface TermStatistics {
@@ -15,6 +16,8 @@ export interface TermStatistics {
   distinctNames: Readonly<Record<"first_name" | "last_name", number>>;
   /** Upper bound for the share of users whose text has all of these pieces, by the last ANALYZE; 0: they are rare. */
   shareOf(grams: readonly string[]): number;
+  /** About the share of users whose id has this in it, by the last ANALYZE; 1 where there was none. */
+  shareOfIds(text: string): number;
 }
 
 const FRESH_MS = 60_000;
@@ -41,7 +44,7 @@ export function createTermStatistics(
 }
 
 async function read(sql: Sql): Promise<TermStatistics> {
-  const [lettersBeyondAscii, schema, users, names, common] = await Promise.all([
+  const [lettersBeyondAscii, schema, users, names, common, ids] = await Promise.all([
     hasLettersBeyondAscii(sql),
     trigramSchema(sql),
     userCount(sql),
@@ -54,12 +57,17 @@ async function read(sql: Sql): Promise<TermStatistics> {
       where s.schemaname = 'mirror_data' and s.tablename = 'user_grams' and s.attname = 'rare_grams'
         -- Behind the shares stand their bounds, which are of no piece.
         and gram is not null`,
+    sql<{ id: string }[]>`
+      select unnest(histogram_bounds::text::text[]) as id from pg_stats
+      where schemaname = 'mirror_data' and tablename = 'user_search' and attname = 'id'`,
   ]);
   const distinctOf = (name: string) => {
     const distinct = names.find(({ column }) => column === name)?.distinct ?? Number.POSITIVE_INFINITY;
     // Below zero: a share of all rows.
     return distinct < 0 ? -distinct * users : distinct;
   };
+  // A hundred ids, with as many users between one and the next.
+  const sample = ids.map(({ id }) => foldedText(id));
   const shares = new Map(common.map(({ gram, share }) => [gram, share]));
   return {
     lettersBeyondAscii,
@@ -67,5 +75,7 @@ async function read(sql: Sql): Promise<TermStatistics> {
     users,
     distinctNames: { first_name: distinctOf("first_name_key"), last_name: distinctOf("last_name_key") },
     shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
+    shareOfIds: (text) =>
+      sample.length === 0 ? 1 : sample.filter((id) => id.includes(text)).length / sample.length,
   };
 }

@@ -41,7 +41,13 @@ function rowsOf(...columns: string[]): Cell[][] {
 const said = (cell: Cell | undefined) => cell?.codes[0] ?? cell?.text ?? "";
 
 const SEARCH = {
-  statistics: { lettersBeyondAscii: true, users: 1000, shareOf: () => 0, distinctNames: {} },
+  statistics: {
+    lettersBeyondAscii: true,
+    users: 1000,
+    shareOf: () => 0,
+    shareOfIds: () => 0,
+    distinctNames: {},
+  },
   ...{ mostByPieces: 0, nowMs: NOW_MS },
 } as unknown as Search;
 

@@ -144,6 +144,7 @@ async function keptBy(db: TestDatabase, condition: Condition, gather = false): P
       users: 5,
       distinctNames: { first_name: 0, last_name: 0 },
       shareOf: () => 0,
+      shareOfIds: () => 0,
     },
     mostByPieces: 1,
     nowMs: NOW,

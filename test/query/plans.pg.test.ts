@@ -36,27 +36,31 @@ beforeAll(async () => {
 }, 240_000);
 
 /** All pieces of terms are taken for rare. */
-const byPieces = (lettersBeyondAscii: boolean): Search => ({
+const byPieces = (lettersBeyondAscii: boolean, shareOfIds = 0): Search => ({
   statistics: {
     trigramSchema: "public",
     lettersBeyondAscii,
     users: 8000,
     distinctNames: { first_name: 0, last_name: 0 },
     shareOf: () => 0,
+    shareOfIds: () => shareOfIds,
   },
   mostByPieces: 1,
   nowMs: 0,
 });
 
-type PlanOptions = Partial<Pick<PageRequest, "fromEnd" | "after">> & { lettersBeyondAscii?: boolean };
+type PlanOptions = Partial<Pick<PageRequest, "fromEnd" | "after">> & {
+  lettersBeyondAscii?: boolean;
+  shareOfIds?: number;
+};
 
 async function planOf(
   params: RawParams,
-  { fromEnd = false, lettersBeyondAscii = true, after = null }: PlanOptions = {},
+  { fromEnd = false, lettersBeyondAscii = true, shareOfIds = 0, after = null }: PlanOptions = {},
 ): Promise<string> {
   const { filter, orderBy, limit, offset } = parseListParams(params);
   const values = new Parameters();
-  const where = compileFilter(filter, values, byPieces(lettersBeyondAscii));
+  const where = compileFilter(filter, values, byPieces(lettersBeyondAscii, shareOfIds));
   const text = pageStatement(where, { orderBy, limit, offset, after, fromEnd }, values);
   return explain(text, values);
 }
@@ -192,25 +196,35 @@ describe("the plan of a list", () => {
     async (orderBy) => {
       for (const limit of ["10", "500"]) {
         const plan = await planOf({ query: ["zebra-unknown"], order_by: [orderBy], limit: [limit] });
+        // What is found in the text, and what is found among ids.
         expect(plan).toMatch(
-          /Bitmap Index Scan on user_search_trigrams.*\n +Index Cond: \(search ~~ '%zebra-unknown%'::text\)/,
+          /BitmapOr.*\n.*Bitmap Index Scan on user_search_terms[^>]*~~ '%zebra-unknown%'::text\)\n.*on user_search_pkey/,
         );
+        expect(plan).toMatch(/on user_grams_ids.*\n +Index Cond: \(lower\(id\) ~~ '%zebra-unknown%'::text\)/);
+        expect(plan).not.toContain("Seq Scan on user_");
         expect(plan).toContain("Index Scan using users_pkey");
         expect(plan).not.toContain("Seq Scan on users");
       }
     },
   );
 
+  test("with a term that is in no id by its field reads no ids, and with one that all ids have none of these indexes", async () => {
+    expect(await planOf({ name_query: ["zebra-unknown"] })).not.toContain("user_grams");
+    const common = await planOf({ query: ["user_"] }, { shareOfIds: 1 });
+    expect(common).not.toMatch(/user_grams|user_search_terms/);
+    expect(common).toContain("user_search_created_at");
+  });
+
   test.for(["query", "email_address_query", "phone_number_query", "username_query", "name_query"])(
     "by %s reads the trigram index for three characters, and never for fewer or beside a lookup",
     async (name) => {
-      expect(await planOf({ [name]: ["zebra-unknown"] })).toContain("user_search_trigrams");
+      expect(await planOf({ [name]: ["zebra-unknown"] })).toContain("user_search_terms");
       for (const term of ["zx", "é", "|"]) {
-        expect(await planOf({ [name]: [term] })).not.toContain("user_search_trigrams");
+        expect(await planOf({ [name]: [term] })).not.toContain("user_search_terms");
       }
       for (const lookup of ["username", "external_id", "email_address"]) {
         const together = await lookupPlanOf({ [name]: ["zx"], [lookup]: ["ann@example.com"] });
-        expect(together).not.toContain("user_search_trigrams");
+        expect(together).not.toContain("user_search_terms");
         expect(together).not.toContain("Seq Scan on user");
       }
     },
@@ -239,16 +253,16 @@ describe("the plan of a list", () => {
   test.for([["zx"], ["a"], ["é"], ["øb"], ["|"], ["%"], ["@g"], ["😀"], ["+-*/"]])(
     "with the term %s, which has no trigram, never reads that index",
     async ([term]) => {
-      expect(await planOf({ query: [term ?? ""] })).not.toContain("user_search_trigrams");
+      expect(await planOf({ query: [term ?? ""] })).not.toContain("user_search_terms");
       const values = new Parameters();
       const where = compileFilter(parseListParams({ query: [term ?? ""] }).filter, values, byPieces(true));
-      expect(await explain(countStatement(where), values)).not.toContain("user_search_trigrams");
+      expect(await explain(countStatement(where), values)).not.toContain("user_search_terms");
     },
   );
 
   test("with letters that this database has none of doesn't read it either", async () => {
     expect(await planOf({ query: ["Михаил"] }, { lettersBeyondAscii: false })).not.toContain(
-      "user_search_trigrams",
+      "user_search_terms",
     );
   });
 

@@ -61,6 +61,7 @@ async function planOf(
       users: USERS,
       distinctNames: { first_name: 0, last_name: 0 },
       shareOf: () => 0,
+      shareOfIds: () => 0,
     },
     ...{ mostByPieces: 1, nowMs: 0, gather: as === allFirst },
   });

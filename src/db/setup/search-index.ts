@@ -4,13 +4,36 @@ import { codeOf } from "../connection/trouble.js";
 
 type AnySql = postgres.Sql | postgres.TransactionSql;
 
-/** The trigram indexes of `user_search`, each with its column: whatever is searched, and names alone for `similar`. */
-const INDEXES = { user_search_trigrams: "search", user_search_names: "name_search" } as const;
+/** A user's id, folded, as it stands in `user_search.search`: ids are of ASCII (`clerk.ts`). */
+export const foldedId = (table = "") => `lower(${table}id collate "C")`;
+
+/**
+ * What is searched, without the line of the user's id. An id never changes, and has thirty trigrams of its own that hardly
+ * another user has. A changed name would write all of them anew, which took two thirds of what it wrote.
+ */
+export const textBesideId = (table = "") =>
+  `replace(${table}search, E'\\n' || ${foldedId(table)} || E'\\n', E'\\n')`;
+
+/** The trigram indexes: of whatever is searched but ids, of ids, and of names alone for `similar`. */
+const INDEXES = {
+  user_search_terms: { table: "user_search", key: textBesideId() },
+  user_grams_ids: { table: "user_grams", key: foldedId() },
+  user_search_names: { table: "user_search", key: "name_search" },
+} as const;
 type Index = keyof typeof INDEXES;
 const NAMES = Object.keys(INDEXES) as Index[];
 
+/** Of earlier versions: all that is searched, with ids. Processes of theirs that still run search without it, by looking. */
+const SUPERSEDED = "user_search_trigrams";
+
 /** All indexes in which changes wait until somebody works them in. */
-const TIDIED = [...NAMES, "user_grams_rare_grams", "user_search_email_domains", "user_search_providers"];
+const TIDIED = [
+  ...NAMES,
+  SUPERSEDED,
+  "user_grams_rare_grams",
+  "user_search_email_domains",
+  "user_search_providers",
+];
 
 /**
  * How much may wait to be worked into a trigram index. The statement that fills this list must work all of it in
@@ -36,18 +59,23 @@ export async function createSearchIndex(sql: AnySql): Promise<void> {
   for (const name of NAMES) {
     await sql.unsafe(`create index if not exists ${name} ${await definition(sql, name)}`);
   }
+  await sql.unsafe(`drop index if exists mirror_data.${SUPERSEDED}`);
 }
 
 async function definition(sql: AnySql, name: Index): Promise<string> {
   const schema = await trigramSchema(sql);
-  return `on mirror_data.user_search using gin (${INDEXES[name]} ${schema}.gin_trgm_ops)
+  const { table, key } = INDEXES[name];
+  return `on mirror_data.${table} using gin ((${key}) ${schema}.gin_trgm_ops)
     with (gin_pending_list_limit = ${PENDING_KB})`;
 }
 
-/** Whether the indexes are there and complete; a build that failed leaves one that isn't. Takes no lock on them. */
+/**
+ * Whether the indexes are there and complete, and none that they supersede; a build that failed leaves one that isn't. Takes no lock
+ * on them.
+ */
 export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
   for (const name of NAMES) if ((await lookAtIndex(sql, name)) !== "complete") return false;
-  return true;
+  return (await lookAtIndex(sql, SUPERSEDED)) === "missing";
 }
 
 async function lookAtIndex(
@@ -79,8 +107,17 @@ export async function buildSearchIndex(
   if (!lock?.mine) return;
   try {
     for (const name of NAMES) await build(own, name);
+    await dropConcurrently(own, SUPERSEDED);
+    await takeStatistics(own);
   } finally {
     await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
+  }
+}
+
+/** Without those of what is indexed, Postgres takes every term for as common as the next one. */
+async function takeStatistics(sql: postgres.Sql): Promise<void> {
+  for (const table of new Set(NAMES.map((name) => INDEXES[name].table))) {
+    await sql.unsafe(`analyze (skip_locked) mirror_data.${table}`).catch(() => {});
   }
 }
 
@@ -96,22 +133,22 @@ async function build(sql: postgres.Sql, name: Index): Promise<void> {
 export async function buildConcurrently(sql: postgres.Sql, name: string, definition: string): Promise<void> {
   const found = await lookAtIndex(sql, name);
   if (found === "complete" || found === "untuned") return;
-  if (found === "unfinished") await dropUnfinished(sql, name);
+  if (found === "unfinished") await dropConcurrently(sql, name);
   const create = `create index concurrently ${name} ${definition}`;
   try {
     await sql.unsafe(create);
   } catch (error) {
-    await dropUnfinished(sql, name);
+    await dropConcurrently(sql, name);
     if (!isShortOfResources(error)) throw error;
     // Workers share memory, and a container may have next to none of it (/dev/shm). Without workers it takes longer.
     await withoutWorkers(sql, () => sql.unsafe(create)).catch(async (again) => {
-      await dropUnfinished(sql, name);
+      await dropConcurrently(sql, name);
       throw again;
     });
   }
 }
 
-const dropUnfinished = (sql: postgres.Sql, name: string) =>
+const dropConcurrently = (sql: postgres.Sql, name: string) =>
   sql.unsafe(`drop index concurrently if exists mirror_data.${name}`);
 
 async function withoutWorkers(sql: postgres.Sql, work: () => Promise<unknown>): Promise<void> {
@@ -135,7 +172,8 @@ export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
 
 /** A first load is four times faster without the trigram indexes. `buildSearchIndex` makes them afterwards. */
 export async function dropSearchIndex(sql: AnySql): Promise<void> {
-  await sql.unsafe(`drop index if exists ${NAMES.map((name) => `mirror_data.${name}`).join(", ")}`);
+  const names = [...NAMES, SUPERSEDED].map((name) => `mirror_data.${name}`);
+  await sql.unsafe(`drop index if exists ${names.join(", ")}`);
 }
 
 /** Whether this database's trigrams contain letters other than a-z: LC_CTYPE tells pg_trgm what is a letter. */

@@ -106,7 +106,7 @@ export const userSearch = mirrorData.table(
     twoFactorEnabled: boolean("two_factor_enabled").notNull(),
     hasImage: boolean("has_image").notNull(),
     /**
-     * Folded e-mail addresses, phone numbers, usernames, wallets, id, first name, last name and "first last", joined
+     * Folded e-mail addresses, phone numbers, wallets, username, id, first name, last name and "first last", joined
      * by `\n`.
      */
     search: key("search").notNull(),
@@ -145,7 +145,7 @@ export const userSearch = mirrorData.table(
   ],
 );
 
-/** Finds terms without a trigram. One row per live user. */
+/** Finds terms without a trigram, and those that are in an id. One row per live user. */
 export const userGrams = mirrorData.table(
   "user_grams",
   {

@@ -1,7 +1,9 @@
+import { foldedId, textBesideId } from "../../db/setup/search-index.js";
 import { foldedText } from "../../lib/text.js";
 import { COLUMNS, type Column } from "../columns.js";
 import type { TermField } from "../condition.js";
 import { type Context, speakOf } from "./context.js";
+import { foundById } from "./ids.js";
 
 /** What a text must be similar by, at least. Every connection has it as the limit of the operator `<%` too (`session.ts`). */
 const LEAST_SIMILAR = 0.5;
@@ -23,7 +25,8 @@ export function similar(field: TermField, value: string, context: Context): stri
   if (isFoundByNames(field, context)) return amongNames(field, similarTo, context);
   const similarity = of.similarity(similarTo);
   notes.similarities.push(similarity);
-  const found = `${sought} operator(${trigramSchema}.<%) ${speakOf(of.foundBy, context)}`;
+  speakOf(COLUMNS.search, context);
+  const found = of.foundBy((sql) => `${sought} operator(${trigramSchema}.<%) ${sql}`);
   return `${found} and ${similarity} >= ${LEAST_SIMILAR}`;
 }
 
@@ -61,27 +64,31 @@ function amongNames(field: Name, similarTo: (sql: string) => string, context: Co
 }
 
 interface Similar {
-  foundBy: Column;
+  /** What the trigram indexes know, from how a column is asked whether it may be similar. */
+  foundBy: (mayBe: (sql: string) => string) => string;
   similarity: (to: (sql: string) => string) => string;
 }
 
-const one = (column: Column): Similar => ({ foundBy: COLUMNS.search, similarity: (to) => to(column.sql) });
+const besideId: Similar["foundBy"] = (mayBe) => mayBe(textBesideId("s."));
+const byNames: Similar["foundBy"] = (mayBe) => mayBe(COLUMNS.names.sql);
+
+const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
+  foundBy,
+  similarity: (to) => to(sql),
+});
 
 const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   any: {
-    foundBy: COLUMNS.search,
+    foundBy: (mayBe) => `(${besideId(mayBe)} or ${foundById(mayBe(foldedId("g.")))})`,
     similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
   },
   // Both names with a space between have either as a part, and are at least as similar.
-  name: {
-    foundBy: COLUMNS.names,
-    similarity: (to) => to(COLUMNS.name.sql),
-  },
-  username: one(COLUMNS.username),
-  first_name: { ...one(COLUMNS.first_name), foundBy: COLUMNS.names },
-  last_name: { ...one(COLUMNS.last_name), foundBy: COLUMNS.names },
+  name: one(COLUMNS.name, byNames),
+  username: one(COLUMNS.username, besideId),
+  first_name: one(COLUMNS.first_name, byNames),
+  last_name: one(COLUMNS.last_name, byNames),
   email: {
-    foundBy: COLUMNS.search,
+    foundBy: besideId,
     similarity: (to) => `(select max(${to("i.folded")}) from mirror_data.user_identifiers i
       where i.user_id = s.id and i.kind = 'email')`,
   },

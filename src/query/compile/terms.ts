@@ -1,3 +1,4 @@
+import { foldedId, textBesideId } from "../../db/setup/search-index.js";
 import { foldedText, searchText } from "../../lib/text.js";
 import { COLUMNS } from "../columns.js";
 import type { Term, TermField } from "../condition.js";
@@ -5,12 +6,14 @@ import type { Parameters } from "../parameters.js";
 import { type SearchTerm, searchTerm } from "../search-term.js";
 import { type Context, speakOf } from "./context.js";
 import { foldedFor, hasText, hasTextInLines } from "./folding.js";
+import { foundById } from "./ids.js";
 import { identifiers, whoHas } from "./rows.js";
 import { similar } from "./similar.js";
 
 type Spelled = Exclude<Term["how"], "similar">;
+type Trigrams = Extract<SearchTerm, { kind: "trigrams" }>;
 
-/** Narrowed by the searched text as a whole, which is indexed, then looked for in the one field it must be in. */
+/** Narrowed by the searched text, which is indexed, then looked for in the one field it must be in. */
 export function term(condition: Term, context: Context): string {
   const { how, field, text } = condition;
   if (how === "similar") return similar(field, text, context);
@@ -27,7 +30,7 @@ export function term(condition: Term, context: Context): string {
   speakOf(COLUMNS.id, context);
   switch (found.kind) {
     case "trigrams":
-      return bothOf(hasTrigrams(found, params), inField());
+      return bothOf(hasTrigrams(found, field, context), inField());
     case "rare":
       return bothOf(hasGrams(found.grams, params), inField() ?? inSearch(found.pattern, params));
     case "common":
@@ -35,12 +38,12 @@ export function term(condition: Term, context: Context): string {
   }
 }
 
-/** For what is in the searched text as well: finds those who may have it. Null: no index knows it. */
+/** For what is in the searched text as well, and no id: finds those who may have it. Null: no index knows it. */
 export function narrowed(text: string, context: Context): string | null {
   const found = searchTerm(text, context.search.statistics.lettersBeyondAscii);
   if (found.kind !== "trigrams" || !context.mustHold) return null;
   context.notes.terms = "by index";
-  return hasTrigrams(found, context.params);
+  return hasTrigrams(found, null, context);
 }
 
 /** The fields whose own index finds what they begin with. */
@@ -91,8 +94,28 @@ function inOwnField(field: TermField, how: Spelled, value: string, params: Param
 
 const bothOf = (one: string, other: string | null) => (other === null ? one : `${one} and ${other}`);
 
-const hasTrigrams = ({ pattern }: { pattern: string }, params: Parameters) =>
-  `s.search like ${params.add(pattern)}`;
+/**
+ * By the trigrams of the text, and of ids, which have an index of their own. The text as a whole is looked at first, as if hardly
+ * anybody were without the term, so that a walk in an order costs no more, and what the indexes know decides on the plan.
+ */
+function hasTrigrams(
+  { text, pattern }: Trigrams,
+  field: TermField | null,
+  { params, search }: Context,
+): string {
+  const value = params.add(pattern);
+  const inText = `s.search like ${value}`;
+  const mayBeId = field === "any" || field === "id";
+  if (mayBeId && search.statistics.shareOfIds(text) > MOST_BY_IDS) return inText;
+  const found = [
+    ...(field === "id" ? [] : [`${textBesideId("s.")} like ${value}`]),
+    ...(mayBeId ? [foundById(`${foldedId("g.")} like ${value}`)] : []),
+  ];
+  return `(${inText}) is distinct from false and (${found.join(" or ")})`;
+}
+
+/** Where more ids have the term, as all have `user_`, no index is read. Each id that was found is compared with each of the others. */
+const MOST_BY_IDS = 1 / 40;
 
 const hasGrams = (grams: readonly string[], params: Parameters) => `s.id in (
   select g.id from mirror_data.user_grams g where g.rare_grams @> ${params.texts(grams)})`;

@@ -54,8 +54,9 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
   const fields = [
     ...valuesOf(user.email_addresses, "email_address"),
     ...valuesOf(user.phone_numbers, "phone_number"),
-    ...(username === null ? [] : [username]),
     ...valuesOf(user.web3_wallets, "web3_wallet"),
+    // Beside the id: where both are the same, the index of what is searched beside ids keeps one of two lines that touch.
+    ...(username === null ? [] : [username]),
     user.id,
     ...names,
   ];

@@ -48,7 +48,7 @@ describe("the search index", () => {
   test("that a build left unfinished is made anew, while others write", async () => {
     const database = await ownDatabase();
     await database.primary.sql`
-      update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_trigrams'::regclass`;
+      update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_terms'::regclass`;
     expect(await hasSearchIndex(database.primary.sql)).toBe(false);
     const release = await holdLocks(
       database.url,
@@ -64,6 +64,18 @@ describe("the search index", () => {
     await release();
     await building;
     expect(await hasSearchIndex(database.primary.sql)).toBe(true);
+  });
+
+  test("takes the place of an earlier version's, which serves until then", async () => {
+    const database = await ownDatabase();
+    const { sql } = database.primary;
+    await dropSearchIndex(sql);
+    await sql`create index user_search_trigrams on mirror_data.user_search using gin (search gin_trgm_ops)`;
+    expect(await hasSearchIndex(sql)).toBe(false);
+    await database.primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
+    expect(await hasSearchIndex(sql)).toBe(true);
+    const [old] = await sql`select to_regclass('mirror_data.user_search_trigrams') as name`;
+    expect(old?.name).toBeNull();
   });
 
   test("that can't be made, and tables that can't be vacuumed, undo no load; it is made later", async () => {

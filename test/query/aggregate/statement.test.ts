@@ -8,7 +8,13 @@ const NOW = Date.parse("2026-06-18");
 const DAYS = { field: "active_day", bucket: "week" };
 
 const statistics = {
-  ...{ lettersBeyondAscii: false, trigramSchema: '"public"', users: 1000, shareOf: () => 0 },
+  ...{
+    lettersBeyondAscii: false,
+    trigramSchema: '"public"',
+    users: 1000,
+    shareOf: () => 0,
+    shareOfIds: () => 0,
+  },
   distinctNames: { first_name: 100, last_name: 100 },
 };
 

@@ -5,7 +5,12 @@ import { Parameters } from "../../../src/query/parameters.js";
 import type { Search } from "../../../src/query/where.js";
 
 const search: Search = {
-  statistics: { lettersBeyondAscii: true, users: 1000, shareOf: () => 0 } as unknown as Search["statistics"],
+  statistics: {
+    lettersBeyondAscii: true,
+    users: 1000,
+    shareOf: () => 0,
+    shareOfIds: () => 0,
+  } as unknown as Search["statistics"],
   mostByPieces: 0,
   nowMs: 0,
 };
