@@ -111,7 +111,8 @@ function hasTrigrams(
     ...(field === "id" ? [] : [`${textBesideId("s.")} like ${value}`]),
     ...(mayBeId ? [foundById(`${foldedId("g.")} like ${value}`)] : []),
   ];
-  return `(${inText}) is distinct from false and (${found.join(" or ")})`;
+  // Postgres expects hardly any number to be 0.
+  return `(${inText})::int <> 0 and (${found.join(" or ")})`;
 }
 
 /** Where more ids have the term, as all have `user_`, no index is read. Each id that was found is compared with each of the others. */
