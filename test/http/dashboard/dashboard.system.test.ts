@@ -1,19 +1,12 @@
 // Covers src/http/dashboard/dashboard.tsx
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
 import { deliver } from "../../support/signed.js";
 import { type Guest, signIn } from "./browser.js";
-import { ADMIN_KEY, HOSTILE, openMirror, type VisitedMirror } from "./visited-mirror.js";
+import { ADMIN_KEY, HOSTILE, useMirror } from "./visited-mirror.js";
 
-let mirror: VisitedMirror;
-
-beforeAll(async () => {
-  mirror = await openMirror();
-}, 120_000);
-
-afterEach(() => mirror.leave());
-afterAll(() => mirror?.close());
+const mirror = useMirror();
 
 const linksOf = ({ page }: Guest) => page.getByRole("navigation", { name: "Pages" }).getByRole("link");
 const allowed = (...scopes: string[]) =>

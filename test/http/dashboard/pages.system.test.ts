@@ -1,21 +1,14 @@
 // Covers src/http/dashboard/parts/
 
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
 import { barriersIn, type Guest, PHONE, signIn } from "./browser.js";
 import { startPrefixProxy } from "./prefix-proxy.js";
-import { ADMIN_KEY, openMirror, type VisitedMirror } from "./visited-mirror.js";
+import { ADMIN_KEY, useMirror } from "./visited-mirror.js";
 
 const PREFIX = "/tools/mirror";
 
-let mirror: VisitedMirror;
-
-beforeAll(async () => {
-  mirror = await openMirror();
-}, 120_000);
-
-afterEach(() => mirror.leave());
-afterAll(() => mirror?.close());
+const mirror = useMirror();
 
 const LOOKS = {
   light: { colorScheme: "light" },

@@ -1,23 +1,19 @@
 // Covers src/http/dashboard/pages/user*.tsx, src/http/dashboard/pages/organizations.tsx
 
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
-import { ADMIN_KEY, HOSTILE, openMirror, type VisitedMirror } from "./visited-mirror.js";
+import { beforeAll, expect, test } from "vitest";
+import { ADMIN_KEY, HOSTILE, useMirror } from "./visited-mirror.js";
 
-let mirror: VisitedMirror;
+const mirror = useMirror();
 let ada: string;
 
 beforeAll(async () => {
-  mirror = await openMirror();
   const made = await mirror.ask("POST", "/v1/users", {
     ...{ first_name: "Ada", last_name: "Lovelace", email_address: ["ada@analytical.example"] },
     ...{ public_metadata: { plan: "analytical" }, skip_password_requirement: true },
   });
   ({ id: ada } = (await made.json()) as { id: string });
 }, 120_000);
-
-afterEach(() => mirror.leave());
-afterAll(() => mirror?.close());
 
 const rowsOf = (page: Page) => page.locator("#results tbody tr");
 

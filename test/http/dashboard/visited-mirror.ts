@@ -1,4 +1,4 @@
-import { expect } from "vitest";
+import { afterAll, afterEach, beforeAll, expect } from "vitest";
 import { PAGES } from "../../../src/http/dashboard/pages/pages.js";
 import { SESSION_COOKIE } from "../../../src/http/dashboard/visit/cookies.js";
 import { createSessions } from "../../../src/http/dashboard/visit/session.js";
@@ -11,12 +11,23 @@ export const ADMIN_KEY = "um_test";
 /** What a name must never do where it is shown. */
 export const HOSTILE = `"><img src=x onerror="document.title='owned'">`;
 
-export type VisitedMirror = Awaited<ReturnType<typeof openMirror>>;
+type VisitedMirror = Awaited<ReturnType<typeof openMirror>>;
 
-/** A mirror of a small sandbox with somebody of a hostile name in it, and a browser to look at it. */
-export async function openMirror({ users = 200 }: { users?: number } = {}) {
+/**
+ * A mirror of a small sandbox with somebody of a hostile name in it, and a browser to look at it: for the tests of a file, and filled
+ * before the first. Whoever has entered leaves after each.
+ */
+export function useMirror(): VisitedMirror {
+  const mirror: Partial<VisitedMirror> = {};
+  beforeAll(async () => void Object.assign(mirror, await openMirror()), 120_000);
+  afterEach(() => mirror.leave?.());
+  afterAll(() => mirror.close?.());
+  return mirror as VisitedMirror;
+}
+
+async function openMirror() {
   const [sandbox, database, browser] = await Promise.all([
-    startSandbox({ users, organizations: 4 }),
+    startSandbox({ users: 200, organizations: 4 }),
     freshDatabase(),
     startBrowser(),
   ]);
