@@ -106,6 +106,9 @@ describe("a page in a browser", () => {
     const guest = await mirror.enter({ key });
     const { page } = guest;
     const users = page.locator("#status dt", { hasText: "Users here" }).locator("+ dd");
+    // A part that comes later doesn't rename the page.
+    await page.getByRole("region", { name: "Weekly active users" }).waitFor();
+    expect(await page.title()).toBe("Overview · User Mirror");
     const before = Number((await users.textContent())?.replaceAll(",", ""));
     mirror.sandbox.clerk.createUser({ first_name: "Live" });
     await expect.poll(async () => Number((await users.textContent())?.replaceAll(",", ""))).toBe(before + 1);

@@ -109,7 +109,7 @@ export function Document({
           <meta name="color-scheme" content={visit.theme === "auto" ? "light dark" : visit.theme} />
           <meta
             name="htmx-config"
-            content='{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"allowScriptTags":false,"selfRequestsOnly":true}'
+            content='{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"allowScriptTags":false,"selfRequestsOnly":true,"ignoreTitle":true}'
           />
           <title>{title} · User Mirror</title>
           <link rel="icon" href={visit.asset("icon.svg")} type="image/svg+xml" />
