@@ -78,3 +78,15 @@ export function commitNow(tx: Tx): Promise<unknown> {
 export function limitLocks(tx: Tx, timeoutMs: number): void {
   tx`select set_config('lock_timeout', ${String(timeoutMs)}, true)`.execute().catch(() => {});
 }
+
+/**
+ * The same for a transaction that writes batches, whose statements are planned once: for their values, Postgres would plan those of
+ * a lone webhook again each time, because one row costs less than the ten that it expects of any array.
+ */
+export function beginBatch(tx: Tx, lockTimeoutMs: number): void {
+  tx`
+    select set_config('lock_timeout', ${String(lockTimeoutMs)}, true),
+      set_config('plan_cache_mode', 'force_generic_plan', true)`
+    .execute()
+    .catch(() => {});
+}

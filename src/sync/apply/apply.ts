@@ -1,7 +1,7 @@
 import type { Counters } from "../../changes/counters.js";
 import { publish } from "../../changes/feed.js";
 import { noDayChanges } from "../../changes/history.js";
-import { commitNow, limitLocks } from "../../db/connection/session.js";
+import { beginBatch, commitNow } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
 import { claimDeliveries, markStale } from "../ledger/deliveries.js";
 import { writeRefetches } from "../ledger/refetch-queue.js";
@@ -50,7 +50,7 @@ interface Sent {
 }
 
 async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions): Promise<Sent> {
-  limitLocks(tx, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
+  beginBatch(tx, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS);
   await options.fence?.(tx);
   await options.within?.(tx);
   const [fresh, knownUsers] = await Promise.all([

@@ -154,6 +154,21 @@ describe("applyItems", () => {
     expect(JSON.parse(row?.private_metadata)).toEqual({});
   });
 
+  test("has its statements planned once, and leaves other work on the connection as it was", async ({
+    db,
+  }) => {
+    let plans: unknown;
+    const items = history("user_1", false);
+    await applyItems(db.sql, items, {
+      ...OPTIONS,
+      within: async (tx) => {
+        [plans] = await tx`show plan_cache_mode`;
+      },
+    });
+    expect(plans).toEqual({ plan_cache_mode: "force_generic_plan" });
+    expect(await db.sql`show plan_cache_mode`).toEqual([{ plan_cache_mode: "auto" }]);
+  });
+
   test("writes nothing anywhere when everything is older than what is stored", async ({ db }) => {
     const items = history("user_1", false);
     await applyItems(db.sql, items, OPTIONS);
