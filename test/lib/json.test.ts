@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseInParts, printInParts, skim } from "../../src/lib/json.js";
+import { isSameJson, parseInParts, printInParts, skim } from "../../src/lib/json.js";
 import { hidePrivateMetadata } from "../../src/lib/private-metadata.js";
 import { LARGE_BYTES } from "../../src/lib/turns.js";
 
@@ -85,4 +85,32 @@ test("printing in parts prints what printing the whole would, bare or in an enve
       }
     }),
   );
+});
+
+describe("two values", () => {
+  test("are the same if and only if they are printed alike", () => {
+    const name = fc.constantFrom("a", "b", "__proto__", "constructor", "0");
+    const { value } = fc.letrec((tie) => ({
+      value: fc.oneof(
+        { maxDepth: 4 },
+        fc.constantFrom(null, true, 0, 1, "", "a", "0"),
+        fc.array(tie("value"), { maxLength: 2 }),
+        fc
+          .array(fc.tuple(name, tie("value")), { maxLength: 2 })
+          .map((members) => JSON.parse(`{${members.map(([key, of]) => `"${key}":${JSON.stringify(of)}`)}}`)),
+      ),
+    }));
+    fc.assert(
+      fc.property(value, value, (one, other) => {
+        expect(isSameJson(one, other)).toBe(JSON.stringify(one) === JSON.stringify(other));
+        expect(isSameJson(one, JSON.parse(JSON.stringify(one)))).toBe(true);
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  test("are compared however deep a user can nest them", () => {
+    const nested = () => JSON.parse("[".repeat(4096) + "]".repeat(4096));
+    expect(isSameJson(nested(), nested())).toBe(true);
+  });
 });

@@ -66,6 +66,14 @@ class StoredKept implements Kept {
 const privateOf = ({ private_metadata }: Pick<StoredRow, "private_metadata">) =>
   private_metadata === null ? null : JSON.parse(private_metadata);
 
+/** The user in a row whose payload was read, without what stands apart: private metadata and the times that a visit changes. */
+export function contentIn(row: Pick<StoredUser, "payload">): ClerkUser {
+  if (row.payload === null) throw unreadPayload();
+  return JSON.parse(row.payload);
+}
+
+const unreadPayload = () => new Error("the payload of this row was not read");
+
 /** Whether the row holds an object, not a tombstone. */
 export const isLive = (row: Pick<StoredRow, "payload_hash"> | null) =>
   row !== null && row.payload_hash !== null;
@@ -82,7 +90,7 @@ const orderColumn = (kept: Kept | null, own: string) =>
  * The payload with what its row stores apart: private metadata, times, and the ids of a membership's organization and user.
  */
 function withEmbedded(row: StoredRow & Partial<StoredUser> & Partial<StoredMembership>): Json {
-  if (row.payload === null) throw new Error("the payload of this row was not read");
+  if (row.payload === null) throw unreadPayload();
   const privatePlace = row.private_place ?? null;
   const pieces = splicePrivateMetadata(
     Buffer.from(row.payload),

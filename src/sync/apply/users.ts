@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from "node:util";
 import type { ClerkUser } from "../../clerk.js";
 import { textArray } from "../../db/connection/bulk.js";
 import { send, type Tx } from "../../db/connection/sql.js";
@@ -10,10 +9,10 @@ import { RANK, type UserSnapshot } from "../fold/snapshot.js";
 import { withdrawAsOf } from "../ledger/proof.js";
 import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { encodeRowsInParts } from "./columns.js";
-import { activityRow, type Derived, derivedRows } from "./derive.js";
+import { activityRow, type ChangedRows, changedRows } from "./derive.js";
 import { dayChangesOf, giveNumbers } from "./history.js";
 import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
-import { countedTombstone, isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
+import { contentIn, countedTombstone, isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
 import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
 import { createTombstoneQuestions } from "./tombstone-questions.js";
 import { touchUsers } from "./touch.js";
@@ -131,11 +130,10 @@ interface DerivedChanges {
   identifiers: { parameters: string[]; known: string[] } | null;
 }
 
-/** What is derived from one user, before (null: there was nothing) and after. */
-interface DerivedChange {
-  before: Derived | null;
-  after: Derived;
-  differs: ReadonlySet<keyof Derived>;
+/** What follows from one user; `isKnown`: there was something before. */
+interface DerivedChange extends Omit<ChangedRows, "searchBefore"> {
+  id: string;
+  isKnown: boolean;
   /** The pieces of the text that is searched; see `user_grams`. Null: they are as they were. */
   grams: string | null;
 }
@@ -149,37 +147,39 @@ async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<Derived
   const changes: DerivedChange[] = [];
   for (const { before, after } of outcomes) {
     if (!after.user || !saysOther(before, after)) continue;
-    const stored = before?.user?.() ?? null;
+    const isKnown = isLive(before);
+    const stored = isKnown && before ? contentIn(before) : null;
     await pause();
-    const storedRows = stored && derivedRows(stored);
-    await pause();
-    const derived = { before: storedRows, after: derivedRows(after.user()) };
-    await pause();
-    const differs = differing(derived);
-    await pause();
-    changes.push({ ...derived, differs, grams: await changedGrams(derived, pause) });
+    const hasSamePrivate = before?.private_metadata === after.private_metadata;
+    const rows = await changedRows(after.user(), stored && { user: stored, hasSamePrivate }, pause);
+    const { search, metadata, identifiers } = rows;
+    changes.push({
+      id: after.id,
+      isKnown,
+      search,
+      metadata,
+      identifiers,
+      grams: await changedGrams(rows, pause),
+    });
   }
-  const differingHere = changes.filter(({ differs }) => differs.has("identifiers"));
+  const differingHere = changes.flatMap(({ id, isKnown, identifiers: rows }) =>
+    rows ? [{ id, isKnown, rows }] : [],
+  );
   if (differingHere.length === 0) return { changes, identifiers: null };
-  const rows = differingHere.flatMap(({ after }) => after.identifiers);
-  const known = differingHere.flatMap(({ before }) => (before ? [before.search.id] : []));
+  const rows = differingHere.flatMap(({ rows }) => rows);
+  const known = differingHere.flatMap(({ id, isKnown }) => (isKnown ? [id] : []));
   const parameters = await encodeRowsInParts(identifiers.columns, rows, pause);
   return { changes, identifiers: { parameters, known } };
 }
 
 /** The pieces of the text that is searched, a piece a line. Null: they are those of the text before. */
 async function changedGrams(
-  { before, after }: Pick<DerivedChange, "before" | "after">,
+  { search, searchBefore }: Pick<ChangedRows, "search" | "searchBefore">,
   pause: Pause,
 ): Promise<string | null> {
-  if (before && haveSameGrams(before.search.search, after.search.search)) return null;
-  return (await rareGramsInParts(after.search.search, pause)).join("\n");
+  if (!search || (searchBefore !== null && haveSameGrams(searchBefore, search.search))) return null;
+  return (await rareGramsInParts(search.search, pause)).join("\n");
 }
-
-const PARTS = ["search", "metadata", "identifiers"] as const satisfies (keyof Derived)[];
-
-const differing = ({ before, after }: Pick<DerivedChange, "before" | "after">) =>
-  new Set(PARTS.filter((part) => !before || !isDeepStrictEqual(before[part], after[part])));
 
 /** Writes each table only for users who differ in it: an update under the trigram index costs 14 times as much as one without. */
 function writeDerived(
@@ -191,22 +191,29 @@ function writeDerived(
     after.user ? [{ isKnown: isLive(before), row: activityRow(after, after.user()) }] : [],
   );
   const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
-  const differingIn = <P extends "search" | "metadata">(part: P) =>
-    changes.flatMap(({ before, after, differs }) =>
-      differs.has(part) ? [{ isKnown: before !== null, row: after[part] }] : [],
-    );
+  const rowsOf = <R>(pick: (change: DerivedChange) => R | null) =>
+    changes.flatMap((change) => {
+      const row = pick(change);
+      return row === null ? [] : [{ isKnown: change.isKnown, row }];
+    });
   return Promise.all([
     deleteDerived(tx, gone),
-    writeRows(tx, search, differingIn("search")),
+    writeRows(
+      tx,
+      search,
+      rowsOf(({ search }) => search),
+    ),
     writeRows(
       tx,
       grams,
-      changes.flatMap(({ before, after, grams }) =>
-        grams === null ? [] : [{ isKnown: before !== null, row: { id: after.search.id, rare_grams: grams } }],
-      ),
+      rowsOf(({ id, grams }) => (grams === null ? null : { id, rare_grams: grams })),
     ),
     writeRows(tx, activity, live),
-    writeRows(tx, metadata, differingIn("metadata")),
+    writeRows(
+      tx,
+      metadata,
+      rowsOf(({ metadata }) => metadata),
+    ),
     changed && writeIdentifiers(tx, changed.parameters, changed.known),
   ]);
 }
