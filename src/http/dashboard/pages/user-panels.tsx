@@ -48,8 +48,8 @@ export function Memberships({ visit, memberships }: { visit: Visit; memberships:
   const { data, total_count: total } = memberships.body;
   if (data.length === 0) {
     return (
-      <Empty title="Nobody's member">
-        The <a href={visit.link("organizations")}>organizations</a> that there are.
+      <Empty title="A member of no organization">
+        See <a href={visit.link("organizations")}>all organizations</a>.
       </Empty>
     );
   }
