@@ -68,7 +68,7 @@ export function StatusPart({ visit, status, nowMs }: { visit: Visit; status: Sho
         {status.last_runs.length === 0 ? (
           <Empty title="No run yet">The first one copies all users from Clerk. It begins by itself.</Empty>
         ) : (
-          <RunTable runs={status.last_runs} nowMs={nowMs} />
+          <RunTable visit={visit} runs={status.last_runs} nowMs={nowMs} />
         )}
       </Panel>
     </>
@@ -89,7 +89,7 @@ function Problems({ visit, problems }: { visit: Visit; problems: readonly Proble
   );
 }
 
-function RunTable({ runs, nowMs }: { runs: readonly ShownRun[]; nowMs: number }) {
+function RunTable({ visit, runs, nowMs }: { visit: Visit; runs: readonly ShownRun[]; nowMs: number }) {
   return (
     <Table
       caption="Last runs, the newest first"
@@ -99,9 +99,11 @@ function RunTable({ runs, nowMs }: { runs: readonly ShownRun[]; nowMs: number })
         "remarks",
       ]}
     >
-      {runs.map(({ mode, state, started_at, users, differences, eta, error }) => (
+      {runs.map(({ id, mode, state, started_at, users, differences, eta, error }) => (
         <tr>
-          <td>{wordsOf(mode)}</td>
+          <td>
+            <a href={visit.link(`runs/${id}`)}>{wordsOf(mode)}</a>
+          </td>
           <td>
             <RunState state={state} />
           </td>

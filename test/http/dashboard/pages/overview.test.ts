@@ -41,6 +41,7 @@ describe("the overview", () => {
     expect(problem).toBeGreaterThan(0);
     expect(figures).toBeGreaterThan(problem);
     expect(page).toContain('href="/dashboard/dead-letters"');
+    expect(page).toContain('href="/dashboard/runs/run_1"');
     expect(page).toContain("&lt;i&gt;503&lt;/i&gt;");
     expect(page).not.toContain("<i>503");
     for (const figure of [/31.ms/, /107.ms/, /0\.5/]) expect(page).toMatch(figure);
