@@ -34,6 +34,7 @@ export async function respondStream(
 ): Promise<Response> {
   if (c.req.method === "HEAD") return respond(c, null, 200, headers);
   const outgoing = c.env?.outgoing;
+  const asker = c.env?.leaving;
   const verifyAgain = verifiesItself ? undefined : c.get("verifyAgain");
   const leaving = new AbortController();
   const iterator = chunks(leaving.signal)[Symbol.asyncIterator]();
@@ -41,14 +42,15 @@ export async function respondStream(
   let late: NodeJS.Timeout | undefined;
   let keyCheck: NodeJS.Timeout | undefined;
 
-  function stopTimers(): void {
+  function stopWatching(): void {
+    asker?.removeEventListener("abort", leave);
     clearTimeout(late);
     clearInterval(keyCheck);
     keyCheck = undefined;
   }
 
   function leave(): void {
-    stopTimers();
+    stopWatching();
     if (leaving.signal.aborted) return;
     leaving.abort();
     end({ kind: "left" });
@@ -75,8 +77,7 @@ export async function respondStream(
 
   // The same event ends an answer that was sent whole, when there is nothing left to end.
   outgoing?.once("close", leave);
-  const asker = c.env?.leaving;
-  asker?.addEventListener("abort", leave, { once: true });
+  asker?.addEventListener("abort", leave);
   if (outgoing?.destroyed || asker?.aborted) leave();
   // As an error, because Hono passes on what is none, and nobody would log it.
   let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
@@ -111,12 +112,12 @@ export async function respondStream(
             if (chunkMs !== undefined) late = setTimeout(cutLate, chunkMs);
             return;
           }
-          stopTimers();
+          stopWatching();
           controller.close();
           end({ kind: "whole" });
         } catch (error) {
           if (leaving.signal.aborted) return;
-          stopTimers();
+          stopWatching();
           end({ kind: "failed", error: errorOf(error) });
           // The server would log the error itself, and write its message behind what was sent.
           if (outgoing) cut(outgoing);

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import { getEventListeners, once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Hono } from "hono";
@@ -283,6 +283,24 @@ test("what fails before the first chunk is answered as a failure", async () => {
   expect([response.status, response.headers.get("content-type")]).toEqual([503, "application/json"]);
   expect(await response.json()).toMatchObject({ errors: [{ code: "service_unavailable" }] });
   expect(seen).toMatchObject([{ status: 503, isCut: false }]);
+});
+
+test("a question of the mirror's own ends when its asker leaves, and keeps nothing of them when it is whole", async () => {
+  const { made, chunks } = endless();
+  const leaving = new AbortController();
+  const answer = await streaming(chunks).app.request("/stream", {}, { leaving: leaving.signal });
+  const read = answer.arrayBuffer();
+  leaving.abort();
+  await expect(read).rejects.toThrow("went away");
+  await vi.waitFor(() => expect(made).toMatchObject({ stopped: true, tidied: true }));
+
+  const { signal } = new AbortController();
+  async function* whole() {
+    yield Buffer.from("1\n");
+  }
+  const other = await streaming(whole).app.request("/stream", {}, { leaving: signal });
+  expect(await other.text()).toBe("1\n");
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
 test("a HEAD makes no chunk", async () => {
