@@ -31,4 +31,4 @@ EXPOSE 8787
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PORT}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
 # Directly, not through npm: signals must reach the server, which then finishes what is in flight.
-CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=50", "--initial-old-space-size=64", "dist/cli/main.js", "serve"]
+CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=50", "--initial-old-space-size=64", "--no-parallel-scavenge", "dist/cli/main.js", "serve"]

@@ -31,6 +31,7 @@ export async function startMirror(
     "--max-semi-space-size=16",
     "--heap-growing-percent=50",
     "--initial-old-space-size=64",
+    "--no-parallel-scavenge",
     join(ROOT, "dist/cli/main.js"),
     "serve",
   ];
