@@ -17,7 +17,7 @@ export const textBesideId = (table = "") =>
 /** The trigram indexes: of whatever is searched but ids, of ids, and of names alone for `similar`. */
 const INDEXES = {
   user_search_terms: { table: "user_search", key: textBesideId() },
-  user_grams_ids: { table: "user_grams", key: foldedId() },
+  user_ids_trigrams: { table: "user_ids", key: foldedId() },
   user_search_names: { table: "user_search", key: "name_search" },
 } as const;
 type Index = keyof typeof INDEXES;
@@ -56,10 +56,13 @@ const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as con
 
 /**
  * Makes the trigram indexes for partial matches where nobody is kept waiting: in a new or an emptied database. They are
- * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be.
+ * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be. A schema that
+ * was brought only up to an earlier version lacks one of the tables.
  */
 export async function createSearchIndex(sql: AnySql): Promise<void> {
   for (const name of NAMES) {
+    const [table] = await sql`select to_regclass(${`mirror_data.${INDEXES[name].table}`}) as name`;
+    if (!table?.name) continue;
     await sql.unsafe(`create index if not exists ${name} ${await definition(sql, name)}`);
   }
   await sql.unsafe(FINE_STATISTICS);

@@ -145,7 +145,13 @@ export const userSearch = mirrorData.table(
   ],
 );
 
-/** Finds terms without a trigram, and those that are in an id. One row per live user. */
+/**
+ * Finds users by a part of their id (an index made in `setup/search-index.ts`). One row per live user, which is never written
+ * again: each update would work all trigrams of the id in anew. A trigger on `user_search` fills it (migration 0032).
+ */
+export const userIds = mirrorData.table("user_ids", { id: key("id").primaryKey() });
+
+/** Finds terms without a trigram. One row per live user. */
 export const userGrams = mirrorData.table(
   "user_grams",
   {

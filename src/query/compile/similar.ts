@@ -79,7 +79,7 @@ const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
 
 const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   any: {
-    foundBy: (mayBe) => `(${besideId(mayBe)} or ${foundById(mayBe(foldedId("g.")))})`,
+    foundBy: (mayBe) => `(${besideId(mayBe)} or ${foundById(mayBe(foldedId("i.")))})`,
     similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
   },
   // Both names with a space between have either as a part, and are at least as similar.

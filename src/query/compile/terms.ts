@@ -109,7 +109,7 @@ function hasTrigrams(
   if (mayBeId && search.statistics.shareOfIds(text) > MOST_BY_IDS) return inText;
   const found = [
     ...(field === "id" ? [] : [`${textBesideId("s.")} like ${value}`]),
-    ...(mayBeId ? [foundById(`${foldedId("g.")} like ${value}`)] : []),
+    ...(mayBeId ? [foundById(`${foldedId("i.")} like ${value}`)] : []),
   ];
   // Postgres expects hardly any number to be 0.
   return `(${inText})::int <> 0 and (${found.join(" or ")})`;

@@ -57,7 +57,8 @@ async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: numb
     user_activity: createCopiedRows(activity),
     user_metadata: createCopiedRows(metadata),
     user_identifiers: createCopiedRows(identifiers),
-  } satisfies Record<"users" | DerivedTable, unknown>;
+    // A trigger fills the other one.
+  } satisfies Record<"users" | Exclude<DerivedTable, "user_ids">, unknown>;
   const changes: Change[] = [];
   const outcomes: Outcome<StoredUser>[] = [];
   const active: ActiveOn<StoredUser>[] = [];

@@ -10,6 +10,7 @@ import { grantsSql } from "../../../src/db/setup/grants.js";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
 import { splitUser } from "../../../src/lib/user-text.js";
 import { emptyDatabase } from "../../support/database.js";
+import { migrateUntil } from "../../support/previous-schema.js";
 
 const DRIZZLE = join(import.meta.dirname, "../../../drizzle");
 
@@ -132,4 +133,24 @@ test("what was counted in UTF-16 units is counted in bytes by migration 0006", (
     expect(new Map(stored.map((row) => [row.id, row.private_at]))).toEqual(
       new Map(rows.map(({ id, privatePlace }) => [id, privatePlace])),
     );
+  }));
+
+test("ids that stood before migration 0032 are found, and those written after it by whatever version", () =>
+  withEmpty(async (url, sql) => {
+    await migrateUntil(url, "0031_keep_visits_of_unknown_users");
+    const add = (ids: string[]) => sql`
+      insert into mirror_data.user_search
+        (id, created_at, banned, password_enabled, two_factor_enabled, has_image, search, name_search)
+      select id, 1, false, false, false, false, lower(id), '' from unnest(${ids}::text[]) as id`;
+    await add(["user_b", "user_A"]);
+    await migrateUntil(url, "0032_index_ids_apart");
+    await add(["user_c"]);
+    await migrateDatabase({ url });
+    await add(["user_d"]);
+    expect((await sql`select id from mirror_data.user_ids order by id`).map(({ id }) => id)).toEqual([
+      "user_A",
+      "user_b",
+      "user_c",
+      "user_d",
+    ]);
   }));

@@ -241,6 +241,23 @@ describe("applyItems", () => {
     expect(after.user_metadata).not.toEqual(before.user_metadata);
   });
 
+  test("the table of ids has each live user, and is never updated", async ({ db }) => {
+    const tell = (id: string, at: number) =>
+      applyItems(
+        db.sql,
+        [{ users: [userSnapshot(clerkUser({ id, first_name: `Ada-${at}`, updated_at: at }), "page", at)] }],
+        OPTIONS,
+      );
+    const ids = () => db.sql`select id, xmin::text, xmax::text from mirror_data.user_ids order by id`;
+    for (const id of ["user_b", "user_a"]) await tell(id, 1);
+    const before = await ids();
+    expect(before.map(({ id }) => id)).toEqual(["user_a", "user_b"]);
+    await tell("user_a", 2);
+    expect(await ids()).toEqual(before);
+    await applyItems(db.sql, [{ users: [gone("user_a", "webhook", 3)] }], OPTIONS);
+    expect((await ids()).map(({ id }) => id)).toEqual(["user_b"]);
+  });
+
   test("a new name whose pieces are the same doesn't even lock the row of pieces", async ({ db }) => {
     const tell = (first_name: string, at: number) => {
       const user = clerkUser({ id: "user_1", first_name, updated_at: at });
