@@ -42,7 +42,7 @@ export async function webhooks(
   return Array.from({ length: count }, (_, n) => {
     const user = users[n % users.length];
     const at = (newest?.at ?? 0) + ++messages;
-    const moved = kind === "identity" ? { first_name: `Name${messages}` } : {};
+    const moved = kind === "identity" ? { first_name: `Name${messages}${ENDS[messages % ENDS.length]}` } : {};
     const data = { ...user, ...moved, updated_at: at, last_active_at: at, private_metadata: {} };
     const event = { object: "event", type: "user.updated", timestamp: at, instance_id: "ins_bench", data };
     const body = JSON.stringify(event);
@@ -66,6 +66,9 @@ const REFERENCE_TABLES = [
   "user_identifiers",
   "changes",
 ];
+
+/** A name that ends as the one before has fewer new pieces to be searched by. Their number is coprime to that of the users in turn. */
+const ENDS = "aehlnorsy";
 
 /**
  * The tables that the webhook reference writes: the same rows under the same indexes, but with Postgres' own

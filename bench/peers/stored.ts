@@ -46,4 +46,4 @@ function sentBy(body: string): { id: string; at: number; number: number | null }
   return { id, at: updated_at ?? created * 1000, number: Number.isNaN(number) ? null : number };
 }
 
-const numberOf = (name: string | null) => Number(/^Name(\d+)$/.exec(name ?? "")?.[1] ?? Number.NaN);
+const numberOf = (name: string | null) => Number(/^Name(\d+)[a-z]?$/.exec(name ?? "")?.[1] ?? Number.NaN);
