@@ -81,6 +81,7 @@ export async function respondStream(
   if (outgoing?.destroyed || asker?.aborted) leave();
   // As an error, because Hono passes on what is none, and nobody would log it.
   let first: IteratorResult<Uint8Array> | null = await iterator.next().catch((error) => {
+    stopWatching();
     throw leaving.signal.aborted ? gone() : errorOf(error);
   });
   if (leaving.signal.aborted) throw gone();

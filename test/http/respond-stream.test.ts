@@ -285,7 +285,7 @@ test("what fails before the first chunk is answered as a failure", async () => {
   expect(seen).toMatchObject([{ status: 503, isCut: false }]);
 });
 
-test("a question of the mirror's own ends when its asker leaves, and keeps nothing of them when it is whole", async () => {
+test("a question of the mirror's own ends when its asker leaves, and keeps nothing of them when it is whole or fails", async () => {
   const { made, chunks } = endless();
   const leaving = new AbortController();
   const answer = await streaming(chunks).app.request("/stream", {}, { leaving: leaving.signal });
@@ -300,6 +300,10 @@ test("a question of the mirror's own ends when its asker leaves, and keeps nothi
   }
   const other = await streaming(whole).app.request("/stream", {}, { leaving: signal });
   expect(await other.text()).toBe("1\n");
+  const failing = () => (async function* () {})().throw(new AppError("database_unavailable", "away"));
+  const failed = () => ({ [Symbol.asyncIterator]: () => ({ next: failing }) });
+  const third = await streaming(failed as Chunks).app.request("/stream", {}, { leaving: signal });
+  expect(third.status).toBe(503);
   expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
