@@ -20,8 +20,8 @@ const refused = new WeakMap<IncomingMessage, Refused>();
 export const refusedBefore = (incoming: IncomingMessage | undefined): Refused | undefined =>
   incoming && refused.get(incoming);
 
-/** Any other host may make the request unreadable, which the server says behind the shortcut. */
-const PLAIN_HOST = /^[a-z0-9.-]+(:\d+)?$/;
+/** What @hono/node-server takes as it is. Any other host may make the request unreadable, which the server says behind the shortcut. */
+const PLAIN_HOST = /^[a-z0-9._-]+(?::(?:[1-5]\d{3,4}|[6-9]\d{3}))?$/;
 
 /**
  * Takes webhooks exactly as the app does, but without its router, its middleware and its objects for request and response.
