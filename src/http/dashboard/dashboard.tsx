@@ -123,7 +123,7 @@ export function dashboardRoutes(
 
   async function askToSignIn(c: Context<HttpEnv>): Promise<Response> {
     const { link } = outside(c);
-    if (isLivePart(c)) return endedEvents(c);
+    if (c.req.method === "GET" && isLivePart(c)) return endedEvents(c);
     const isPage = c.req.method === "GET" && c.req.header("HX-Request") !== "true";
     const path = c.req.path.slice(BASE.length + 1);
     const next = isPage ? `${path}${new URL(c.req.url).search}` : "";

@@ -79,7 +79,8 @@
   };
 
   // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
-  const AGAIN_MS = 3000;
+  // All who look on come back at different moments.
+  const againMs = () => 3000 + Math.random() * 3000;
   const follow = (element) => {
     let source;
     let again;
@@ -110,7 +111,7 @@
       // A browser tries again by itself where a connection fails, and no more where it is answered otherwise, as while the database is away.
       source.addEventListener("error", ({ target }) => {
         if (target.readyState !== EventSource.CLOSED) return;
-        again = setTimeout(open, AGAIN_MS);
+        again = setTimeout(open, againMs());
       });
     };
     const close = () => {
@@ -221,8 +222,9 @@
     const { status } = detail.xhr;
     // A session that has ended answers with the sign-in page.
     if (status === 401) window.location.reload();
-    // Pages say themselves what is wrong.
-    if ([400, 403, 404, 422, 429, 502, 503].includes(status)) detail.shouldSwap = true;
+    // Pages say themselves what is wrong. A proxy's own page has nothing to put here, and would empty the place.
+    const isOurs = detail.xhr.getResponseHeader("x-request-id") !== null;
+    if (isOurs && [400, 403, 404, 422, 429, 502, 503].includes(status)) detail.shouldSwap = true;
     if (status < 400) document.getElementById("problem")?.replaceChildren();
     if (detail.shouldSwap) keepEntered(detail);
   });
