@@ -241,6 +241,7 @@ const CASES: [Condition, string[]][] = [
   [term("email", "similar", "bob@acme"), ["ann", "bob"]],
   [term("username", "similar", "ann_a"), ["ann"]],
   [term("any", "similar", "acme.com"), ["ann", "bob"]],
+  [term("any", "similar", "USER_HOSTILE"), ["hostile"]],
   [term("any", "similar", "!?"), []],
 
   [at("plan", { operator: "in", values: ["pro"] }), ["ann"]],

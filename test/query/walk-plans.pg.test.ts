@@ -160,6 +160,15 @@ describe("a page of a walk", () => {
     }
   });
 
+  test("gathers who is similar in whatever field, and compares nobody with each id that is", async () => {
+    const plan = await planOf(
+      { filter: { any: { similar: "usa" } }, order_by: ["-_score"] },
+      { as: allFirst },
+    );
+    expect(plan).toContain("Append");
+    expect(plan).not.toMatch(/id = ANY|%>.* OR /);
+  });
+
   test("reads no table beside the one that has its order", async () => {
     const metadata = await planOf({ order_by: ["-public_metadata.seats", "id"] });
     expect(metadata).toContain("Seq Scan on user_metadata");

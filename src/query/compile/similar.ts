@@ -3,7 +3,6 @@ import { foldedText } from "../../lib/text.js";
 import { COLUMNS, type Column } from "../columns.js";
 import type { TermField } from "../condition.js";
 import { type Context, speakOf } from "./context.js";
-import { foundById } from "./ids.js";
 
 /** What a text must be similar by, at least. Every connection has it as the limit of the operator `<%` too (`session.ts`). */
 const LEAST_SIMILAR = 0.5;
@@ -79,7 +78,10 @@ const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
 
 const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   any: {
-    foundBy: (mayBe) => `(${besideId(mayBe)} or ${foundById(mayBe(foldedId("i.")))})`,
+    // Gathered, since many ids may be alike: where all are, comparing each user with each of them would never end.
+    foundBy: (mayBe) => `s.id in (
+      select d.id from mirror_data.user_search d where ${mayBe(textBesideId("d."))}
+      union all select i.id from mirror_data.user_ids i where ${mayBe(foldedId("i."))})`,
     similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
   },
   // Both names with a space between have either as a part, and are at least as similar.
