@@ -97,6 +97,7 @@ function people(): Model {
     const id = `user_${(n * 7919).toString(36)}${ENDS_OF_IDS[n % ENDS_OF_IDS.length]}`;
     if (n % 20 === 5) Object.assign(fields, { username: id.toUpperCase() });
     if (n % 20 === 6) emails.push(`${id}@x.io`);
+    if (n % 20 === 7) (phones as string[]).unshift(id);
     const listed = <K extends string>(values: string[], field: K, prefix: string) =>
       values.map((value, i) => ({ id: `${prefix}_${n}_${i}`, [field]: value })) as ({ id: string } & Record<
         K,

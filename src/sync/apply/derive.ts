@@ -105,16 +105,17 @@ export function spelledNames(user: ClerkUser) {
 function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
   const names = nameFields(first, last);
-  const fields = [
+  const told = [
     ...valuesOf(user.email_addresses, "email_address"),
     ...valuesOf(user.phone_numbers, "phone_number"),
     ...valuesOf(user.web3_wallets, "web3_wallet"),
-    // Beside the id: where both are the same, the index of what is searched beside ids keeps one of two lines that touch.
     ...(username === null ? [] : [username]),
-    user.id,
-    ...names,
-  ];
-  const search = fields.map(searchText).join("\n");
+  ].map(searchText);
+  const id = searchText(user.id);
+  // What is the same as the id stands beside it: the index of what is searched beside ids keeps one of two lines that touch.
+  const others = told.filter((line) => line !== id);
+  const same = told.filter((line) => line === id);
+  const search = [...others, ...same, id, ...names.map(searchText)].join("\n");
   return {
     id: user.id,
     created_at: user.created_at,
