@@ -26,7 +26,10 @@ const NAMES = Object.keys(INDEXES) as Index[];
 /** As the column itself has them: a term that one in a hundred users has is taken for rare by a sample of a hundred. */
 const FINE_STATISTICS = "alter index mirror_data.user_search_terms alter column 1 set statistics 1000";
 
-/** Of earlier versions: all that is searched, with ids. Processes of theirs that still run search without it, by looking. */
+/**
+ * Of earlier versions: all that is searched, with ids. Processes of theirs that still run search without it, by looking, and make it
+ * again after a minute; it is dropped again until the last of them has ended.
+ */
 const SUPERSEDED = "user_search_trigrams";
 
 /** All indexes in which changes wait until somebody works them in. */
@@ -113,8 +116,10 @@ export async function buildSearchIndex(
       set_config('lock_timeout', ${OLD_SNAPSHOTS_TIMEOUT[when]}, false)`;
   if (!lock?.mine) return;
   try {
-    for (const name of NAMES) await build(own, name);
-    await own.unsafe(FINE_STATISTICS);
+    for (const name of NAMES) {
+      await build(own, name);
+      if (name === "user_search_terms") await own.unsafe(FINE_STATISTICS);
+    }
     await dropConcurrently(own, SUPERSEDED);
     await takeStatistics(own);
   } finally {
