@@ -6,7 +6,6 @@ import type { Parameters } from "../parameters.js";
 import { type SearchTerm, searchTerm } from "../search-term.js";
 import { type Context, speakOf } from "./context.js";
 import { foldedFor, hasText, hasTextInLines } from "./folding.js";
-import { foundById } from "./ids.js";
 import { identifiers, whoHas } from "./rows.js";
 import { similar } from "./similar.js";
 
@@ -109,11 +108,15 @@ function hasTrigrams(
   if (mayBeId && search.statistics.shareOfIds(text) > MOST_BY_IDS) return inText;
   const found = [
     ...(field === "id" ? [] : [`${textBesideId("s.")} like ${value}`]),
-    ...(mayBeId ? [foundById(`${foldedId("i.")} like ${value}`)] : []),
+    ...(mayBeId ? [hasId(`${foldedId("i.")} like ${value}`)] : []),
   ];
   // Postgres expects hardly any number to be 0.
   return `(${inText})::int <> 0 and (${found.join(" or ")})`;
 }
+
+/** The ids are gathered first: so one plan can join what their index finds to what another finds in the text. */
+const hasId = (condition: string) =>
+  `s.id = any(array(select i.id from mirror_data.user_ids i where ${condition}))`;
 
 /** Where more ids have the term, as all have `user_`, no index is read. Each id that was found is compared with each of the others. */
 const MOST_BY_IDS = 1 / 40;
