@@ -121,7 +121,8 @@ export async function buildSearchIndex(
       if (name === "user_search_terms") await own.unsafe(FINE_STATISTICS);
     }
     await dropConcurrently(own, SUPERSEDED);
-    await takeStatistics(own);
+    // Where everything is made at once, the tables are vacuumed and analyzed next.
+    if (when === "inTheBackground") await takeStatistics(own);
   } finally {
     await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
   }
