@@ -21,7 +21,7 @@ import { NothingHere } from "./parts/nothing-here.js";
 import { type AskApp, createApi } from "./visit/api.js";
 import { SESSION_COOKIE, sessionCookie, THEME_COOKIE, themeCookie, themeOf } from "./visit/cookies.js";
 import { formOf } from "./visit/form.js";
-import { PAGE_HEADERS } from "./visit/headers.js";
+import { isPart, PAGE_HEADERS } from "./visit/headers.js";
 import { endedEvents, isLivePart } from "./visit/live.js";
 import { isOfAnotherSite } from "./visit/origin.js";
 import { prefixOf } from "./visit/prefix.js";
@@ -124,7 +124,7 @@ export function dashboardRoutes(
   async function askToSignIn(c: Context<HttpEnv>): Promise<Response> {
     const { link } = outside(c);
     if (c.req.method === "GET" && isLivePart(c)) return endedEvents(c);
-    const isPage = c.req.method === "GET" && c.req.header("HX-Request") !== "true";
+    const isPage = c.req.method === "GET" && !isPart(c);
     const path = c.req.path.slice(BASE.length + 1);
     const next = isPage ? `${path}${new URL(c.req.url).search}` : "";
     if (isPage) return redirect(c, link("sign-in", { next }));
@@ -214,8 +214,7 @@ export function dashboardRoutes(
     const headers = c.get("headers");
     const { "retry-after": retryAfter } = presentError(error, c.get("requestId")).headers;
     if (retryAfter !== undefined) headers["retry-after"] = retryAfter;
-    const isPart = c.req.header("HX-Request") === "true";
-    if (isPart) Object.assign(headers, INTO_PROBLEM);
+    if (isPart(c)) Object.assign(headers, INTO_PROBLEM);
     const problem = error.longMessage ?? error.message;
     if (isKnown)
       return show(c, {
@@ -223,7 +222,7 @@ export function dashboardRoutes(
         content: <Notice tone="bad">{problem}</Notice>,
         status,
       });
-    const againSeconds = c.req.method === "GET" && !isPart ? AGAIN_SECONDS : null;
+    const againSeconds = c.req.method === "GET" && !isPart(c) ? AGAIN_SECONDS : null;
     if (againSeconds !== null) headers.refresh = String(againSeconds);
     const page = <Unavailable visit={outside(c)} problem={problem} againSeconds={againSeconds} />;
     return respond(c, await htmlOf(page), status, HTML);

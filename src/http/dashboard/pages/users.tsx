@@ -11,6 +11,7 @@ import {
 import { FilterBuilder } from "../parts/filter-builder.js";
 import { address } from "../parts/links.js";
 import { type Answer, statusOf } from "../visit/api.js";
+import { isPart } from "../visit/headers.js";
 import { redirect } from "../visit/redirect.js";
 import { type Visit, visitOf } from "../visit/visit.js";
 import type { Page } from "./page.js";
@@ -34,7 +35,7 @@ export const usersPage: Page = {
         const visit = visitOf(c);
         const list = readUserList(visit.query, visit);
         const found = await search(visit, list);
-        if (c.req.header("HX-Request") === "true") {
+        if (isPart(c)) {
           // What is typed replaces the address, so that going back doesn't walk through letters.
           const how = c.req.header("HX-Trigger") === FORM ? "hx-push-url" : "hx-replace-url";
           c.get("headers")[how] = address(visit, "users", paramsOfUserList(list));

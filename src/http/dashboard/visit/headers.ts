@@ -1,3 +1,6 @@
+import type { Context } from "hono";
+import type { HttpEnv } from "../../respond.js";
+
 /**
  * What every answer of the dashboard carries. Scripts and styles come from the mirror alone, none stands in a page, and nobody else
  * frames it.
@@ -11,3 +14,6 @@ export const PAGE_HEADERS = {
   "permissions-policy": "camera=(), microphone=(), geolocation=()",
   "x-frame-options": "DENY",
 } as const;
+
+/** Whether htmx asks for a part of a page. */
+export const isPart = (c: Context<HttpEnv>) => c.req.header("HX-Request") === "true";

@@ -78,9 +78,9 @@
     }).observe(figure);
   };
 
-  // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
   // All who look on come back at different moments.
   const againMs = () => 3000 + Math.random() * 3000;
+  // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
   const follow = (element) => {
     let source;
     let again;
