@@ -67,7 +67,7 @@ const REFERENCE_TABLES = [
   "changes",
 ];
 
-/** A name that ends as the one before has fewer new pieces to be searched by. Their number is coprime to that of the users in turn. */
+/** A name that ends as the one before has fewer new pieces to be searched by: a user in turn seldom gets the ending again. */
 const ENDS = "aehlnorsy";
 
 /**
