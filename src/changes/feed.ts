@@ -1,4 +1,4 @@
-import { plainArray, textArray } from "../db/connection/bulk.js";
+import { membersOf, plainArray, textArray } from "../db/connection/bulk.js";
 import { NOTIFY_CHANNEL } from "../db/connection/client.js";
 import { type Sql, send, type Tx } from "../db/connection/sql.js";
 import { isLockTimeout } from "../db/connection/trouble.js";
@@ -40,10 +40,10 @@ export async function publish(
     changes.length === 0
       ? lockFeed(tx)
       : send(tx, PUBLISH, [
-          textArray(changes.map((c) => c.type)),
-          textArray(changes.map((c) => c.id)),
-          plainArray(changes.map((c) => c.updatedAtMs)),
-          textArray(notifications(changes.map((c) => c.id))),
+          textArray(membersOf(changes, "type")),
+          textArray(membersOf(changes, "id")),
+          plainArray(membersOf(changes, "updatedAtMs")),
+          textArray(notifications(membersOf(changes, "id"))),
         ]),
     ...moveCounters(tx, deltas),
     ...writeDays(tx, days),

@@ -1,4 +1,4 @@
-import { plainArray } from "../db/connection/bulk.js";
+import { membersOf, plainArray } from "../db/connection/bulk.js";
 import { send, type Tx } from "../db/connection/sql.js";
 
 /** What a transaction brings to the history of days. Users stand there by `users.number`, days as days since 1970, UTC. */
@@ -38,7 +38,7 @@ export function writeDays(tx: Tx, { active, forgotten, counted }: DayChanges): P
   const statements: Promise<unknown>[] = [];
   if (forgotten.length > 0) statements.push(send(tx, FORGET, [plainArray(forgotten)]));
   if (active.length > 0) {
-    const [numbers, days] = [active.map(({ number }) => number), active.map(({ day }) => day)];
+    const [numbers, days] = [membersOf(active, "number"), membersOf(active, "day")];
     statements.push(send(tx, MARK, [plainArray(numbers), plainArray(days)]));
   }
   if (counted.size > 0) {

@@ -3,9 +3,9 @@ import { publish } from "../../changes/feed.js";
 import { noDayChanges } from "../../changes/history.js";
 import { beginBatch, commitNow } from "../../db/connection/session.js";
 import type { Sql, Tx } from "../../db/connection/sql.js";
-import { claimDeliveries, markStale } from "../ledger/deliveries.js";
+import { claimDeliveries, type Delivery, markStale } from "../ledger/deliveries.js";
 import { writeRefetches } from "../ledger/refetch-queue.js";
-import type { Applied, ApplyOptions, Item, ItemStatus } from "./batch.js";
+import type { Applied, ApplyOptions, Incoming, Item, ItemStatus } from "./batch.js";
 import { applyMemberships, applyOrganizations } from "./organizations.js";
 import { applyUsers, existingUsers } from "./users.js";
 
@@ -55,31 +55,24 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   await options.within?.(tx);
   const [fresh, knownUsers] = await Promise.all([
     freshItems(tx, items),
-    existingUsers(tx, new Set(items.flatMap((item) => item.users?.map(({ id }) => id) ?? []))),
+    existingUsers(tx, usersNamedIn(items)),
   ]);
-  const of = <T>(pick: (item: Item) => readonly T[] | undefined) =>
-    fresh.flatMap(([item, index]) => (pick(item) ?? []).map((snapshot) => ({ snapshot, item: index })));
-
-  const users = await applyUsers(
-    tx,
-    of((item) => item.users),
-    knownUsers,
-    options,
-  );
-  const organizations = await applyOrganizations(
-    tx,
-    of((item) => item.organizations),
-    options,
-  );
-  const memberships = await applyMemberships(
-    tx,
-    of((item) => item.memberships),
-    options,
-  );
+  const users = await applyUsers(tx, incomingIn(fresh, "users"), knownUsers, options);
+  const organizations = await applyOrganizations(tx, incomingIn(fresh, "organizations"), options);
+  const memberships = await applyMemberships(tx, incomingIn(fresh, "memberships"), options);
   const all = [users, organizations, memberships];
-  const statuses = items.map((): ItemStatus => "duplicate");
-  for (const [, index] of fresh)
-    statuses[index] = all.some((e) => e.appliedItems.has(index)) ? "applied" : "stale";
+  const statuses: ItemStatus[] = Array(items.length).fill("duplicate");
+  const refetches = all.flatMap((e) => e.refetches);
+  const stale: string[] = [];
+  for (const [{ delivery, refetches: own = [] }, index] of fresh) {
+    const isApplied =
+      users.appliedItems.has(index) ||
+      organizations.appliedItems.has(index) ||
+      memberships.appliedItems.has(index);
+    statuses[index] = isApplied ? "applied" : "stale";
+    if (!isApplied && delivery?.outcome === "applied") stale.push(delivery.messageId);
+    refetches.push(...own);
+  }
   const deltas: Counters = {
     users: users.delta,
     organizations: organizations.delta,
@@ -98,16 +91,9 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
       writeRefetches(
         tx,
         all.flatMap((e) => e.settled),
-        [...all.flatMap((e) => e.refetches), ...fresh.flatMap(([item]) => item.refetches ?? [])],
+        refetches,
       ),
-      markStale(
-        tx,
-        fresh.flatMap(([item, index]) =>
-          item.delivery?.outcome === "applied" && statuses[index] === "stale"
-            ? [item.delivery.messageId]
-            : [],
-        ),
-      ),
+      markStale(tx, stale),
       publish(
         tx,
         all.flatMap((e) => e.changes),
@@ -118,14 +104,32 @@ async function applyWithin(tx: Tx, items: readonly Item[], options: ApplyOptions
   };
 }
 
+type Indexed = readonly [item: Item, index: number];
+
 /** The items without a webhook, and those whose webhook is seen for the first time. Of repeats within the batch one counts. */
-async function freshItems(tx: Tx, items: readonly Item[]): Promise<[Item, number][]> {
-  const claimed = await claimDeliveries(
-    tx,
-    items.flatMap((item) => (item.delivery ? [item.delivery] : [])),
-  );
-  return items.flatMap((item, index): [Item, number][] => {
-    if (!item.delivery) return [[item, index]];
-    return claimed.delete(item.delivery.messageId) ? [[item, index]] : [];
-  });
+async function freshItems(tx: Tx, items: readonly Item[]): Promise<Indexed[]> {
+  const deliveries: Delivery[] = [];
+  for (const { delivery } of items) if (delivery) deliveries.push(delivery);
+  const claimed = await claimDeliveries(tx, deliveries);
+  const fresh: Indexed[] = [];
+  for (const [index, item] of items.entries()) {
+    if (!item.delivery || claimed.delete(item.delivery.messageId)) fresh.push([item, index]);
+  }
+  return fresh;
+}
+
+function usersNamedIn(items: readonly Item[]): Set<string> {
+  const ids = new Set<string>();
+  for (const { users = [] } of items) for (const { id } of users) ids.add(id);
+  return ids;
+}
+
+type Kinds = Required<Pick<Item, "users" | "organizations" | "memberships">>;
+
+/** The snapshots of one kind, each with the index of its item. */
+function incomingIn<K extends keyof Kinds>(fresh: readonly Indexed[], kind: K): Incoming<Kinds[K][number]>[] {
+  const incoming: Incoming<Kinds[K][number]>[] = [];
+  for (const [items, item] of fresh)
+    for (const snapshot of items[kind] ?? []) incoming.push({ snapshot, item });
+  return incoming;
 }

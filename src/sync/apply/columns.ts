@@ -1,4 +1,4 @@
-import { copyField, jsonTexts, plainArray, textArray } from "../../db/connection/bulk.js";
+import { copyField, jsonTexts, membersOf, plainArray, textArray } from "../../db/connection/bulk.js";
 import type { Pause } from "../../lib/turns.js";
 
 /**
@@ -96,7 +96,9 @@ export const nullable = <T>(column: Column<T>): Column<T | null> => ({ ...column
 
 /** The parameters of a batch, one a column. */
 export function encodeRows<C extends Columns>(columns: C, rows: readonly RowOf<C>[]): string[] {
-  return sentColumns(columns).map(([name, column]) => column.encode(rows.map((row) => row[name])));
+  const parameters: string[] = [];
+  for (const [name, column] of sentColumns(columns)) parameters.push(column.encode(membersOf(rows, name)));
+  return parameters;
 }
 
 /** The same one column after another, for rows that may be ten thousand. */
@@ -107,7 +109,7 @@ export async function encodeRowsInParts<C extends Columns>(
 ): Promise<string[]> {
   const parameters: string[] = [];
   for (const [name, column] of sentColumns(columns)) {
-    parameters.push(column.encode(rows.map((row) => row[name])));
+    parameters.push(column.encode(membersOf(rows, name)));
     await pause();
   }
   return parameters;
@@ -120,5 +122,6 @@ export function unnestRows(columns: Columns): string {
     .join(", ")})`;
 }
 
-export const sentColumns = (columns: Columns) =>
-  Object.entries(columns).filter(([, column]) => column.isSent);
+export const sentColumns = (columns: Columns) => Object.entries(columns).filter(isSent);
+
+const isSent = ([, column]: [string, Column<unknown>]) => column.isSent;

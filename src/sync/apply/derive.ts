@@ -26,7 +26,11 @@ export interface ChangedRows {
   identifiers: IdentifierRow[] | null;
 }
 
-/** What identifiers are derived from, and what else a search row is. */
+// The functions below run for every event, without callbacks that see what is around them: V8 forgets what it has compiled of a
+// function with each collection after which none of its kind is alive, and would compile those again all the time.
+
+/** What metadata and identifiers are derived from, and what else a search row is. */
+const IN_METADATA = ["public_metadata", "unsafe_metadata", "created_at"];
 const IN_IDENTIFIERS = [
   ...["email_addresses", "phone_numbers", "web3_wallets", "external_accounts", "username"],
   ...["primary_email_address_id", "primary_phone_number_id", "primary_web3_wallet_id"],
@@ -46,14 +50,12 @@ export async function changedRows(
   pause: Pause,
 ): Promise<ChangedRows> {
   if (!stored) return { ...derivedRows(user), searchBefore: null };
-  const isSame = (name: string) => isSameJson(user[name], stored.user[name]);
   const changed: ChangedRows = { search: null, searchBefore: null, metadata: null, identifiers: null };
-  const hasSameMetadata =
-    stored.hasSamePrivate && ["public_metadata", "unsafe_metadata", "created_at"].every(isSame);
+  const hasSameMetadata = stored.hasSamePrivate && haveSame(IN_METADATA, user, stored.user);
   if (!hasSameMetadata) changed.metadata = metadataRow(user);
   await pause();
-  const hasSameIdentifiers = IN_IDENTIFIERS.every(isSame);
-  if (hasSameIdentifiers && IN_SEARCH.every(isSame)) return changed;
+  const hasSameIdentifiers = haveSame(IN_IDENTIFIERS, user, stored.user);
+  if (hasSameIdentifiers && haveSame(IN_SEARCH, user, stored.user)) return changed;
   await pause();
   const identifiers = identifierRows(user);
   await pause();
@@ -69,72 +71,91 @@ export async function changedRows(
   return changed;
 }
 
-/** The user's row there. Its number and times are those of the stored row; the times are the greatest seen. */
-export function activityRow(row: StoredUser, user: ClerkUser): ActivityRow {
-  const { id, updated_at, last_active_at, last_sign_in_at, number } = row;
-  const times = { updated_at, last_active_at, last_sign_in_at, created_at: user.created_at };
-  return { id, ...times, ...flags(user), number };
+function haveSame(names: readonly string[], one: ClerkUser, other: ClerkUser): boolean {
+  for (const name of names) if (!isSameJson(one[name], other[name])) return false;
+  return true;
 }
 
-const flags = (user: ClerkUser) => ({
-  banned: user.banned === true,
-  password_enabled: user.password_enabled === true,
-  two_factor_enabled: user.two_factor_enabled === true,
-  has_image: user.has_image === true,
-});
+/** The user's row there. Its number and times are those of the stored row; the times are the greatest seen. */
+export function activityRow(row: StoredUser, user: ClerkUser): ActivityRow {
+  return {
+    id: row.id,
+    updated_at: row.updated_at,
+    last_active_at: row.last_active_at,
+    last_sign_in_at: row.last_sign_in_at,
+    created_at: user.created_at,
+    banned: user.banned === true,
+    password_enabled: user.password_enabled === true,
+    two_factor_enabled: user.two_factor_enabled === true,
+    has_image: user.has_image === true,
+    number: row.number,
+  };
+}
 
 /** The columns of `users` that show names as Clerk spells them. */
 export function spelledNames(user: ClerkUser) {
-  const member = (name: string) => orNull(text(user[name]), exactKey);
-  const primary = (list: unknown, id: unknown, field: string) => {
-    const object = objects(list).find((one) => one.id === id && text(one[field]) !== null);
-    return orNull(text(object?.[field]), exactKey);
-  };
   return {
-    username: member("username"),
-    first_name: member("first_name"),
-    last_name: member("last_name"),
-    email_address: primary(user.email_addresses, user.primary_email_address_id, "email_address"),
-    phone_number: primary(user.phone_numbers, user.primary_phone_number_id, "phone_number"),
-    web3_wallet: primary(user.web3_wallets, user.primary_web3_wallet_id, "web3_wallet"),
-    image_url: member("image_url"),
+    username: orNull(text(user.username), exactKey),
+    first_name: orNull(text(user.first_name), exactKey),
+    last_name: orNull(text(user.last_name), exactKey),
+    email_address: spelledPrimary(user.email_addresses, user.primary_email_address_id, "email_address"),
+    phone_number: spelledPrimary(user.phone_numbers, user.primary_phone_number_id, "phone_number"),
+    web3_wallet: spelledPrimary(user.web3_wallets, user.primary_web3_wallet_id, "web3_wallet"),
+    image_url: orNull(text(user.image_url), exactKey),
   };
+}
+
+function spelledPrimary(list: unknown, id: unknown, field: string): string | null {
+  for (const one of objects(list)) {
+    const value = one[field];
+    if (one.id === id && typeof value === "string") return exactKey(value);
+  }
+  return null;
 }
 
 /** The row that list, count and search read. */
 function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): SearchRow {
   const [first, last, username] = [text(user.first_name), text(user.last_name), text(user.username)];
-  const names = nameFields(first, last);
+  const names = nameFields(first, last).map(searchText);
   const told = [
     ...valuesOf(user.email_addresses, "email_address"),
     ...valuesOf(user.phone_numbers, "phone_number"),
     ...valuesOf(user.web3_wallets, "web3_wallet"),
-    ...(username === null ? [] : [username]),
-  ].map(searchText);
+  ];
+  if (username !== null) told.push(username);
   const id = searchText(user.id);
   // What is the same as the id stands beside it: the index of what is searched beside ids keeps one of two lines that touch.
-  const others = told.filter((line) => line !== id);
-  const same = told.filter((line) => line === id);
-  const search = [...others, ...same, id, ...names.map(searchText)].join("\n");
+  const lines: string[] = [];
+  let same = 1;
+  for (const value of told) {
+    const line = searchText(value);
+    if (line === id) same++;
+    else lines.push(line);
+  }
+  for (; same > 0; same--) lines.push(id);
+  lines.push(...names);
   return {
     id: user.id,
     created_at: user.created_at,
-    ...flags(user),
-    search,
+    banned: user.banned === true,
+    password_enabled: user.password_enabled === true,
+    two_factor_enabled: user.two_factor_enabled === true,
+    has_image: user.has_image === true,
+    search: lines.join("\n"),
     email_key: primaryOf(identifiers, "email")?.folded ?? null,
     phone_key: primaryOf(identifiers, "phone")?.folded ?? null,
     username_key: orNull(username, foldedKey),
     wallet_key: primaryOf(identifiers, "wallet")?.folded ?? null,
     first_name_key: orNull(first, foldedKey),
     last_name_key: orNull(last, foldedKey),
-    name_search: names.map(searchText).join("\n"),
+    name_search: names.join("\n"),
     external_id: orNull(text(user.external_id), exactKey),
-    email_domains: eachOnce(identifiers.flatMap(({ domain }) => domain ?? [])),
-    providers: eachOnce(
-      valuesOf(user.external_accounts, "provider").map((provider) => exactKey(plainProvider(provider))),
-    ),
+    email_domains: eachOnce(valuesOf(identifiers, "domain")),
+    providers: eachOnce(valuesOf(user.external_accounts, "provider").map(providerKey)),
   };
 }
+
+const providerKey = (provider: string) => exactKey(plainProvider(provider));
 
 /** In the order of their bytes, which is the database's. Few users have more than one. */
 function eachOnce(values: string[]): string[] {
@@ -143,34 +164,43 @@ function eachOnce(values: string[]): string[] {
 }
 
 function primaryOf(identifiers: readonly IdentifierRow[], kind: IdentifierRow["kind"]): IdentifierRow | null {
-  return identifiers.find((one) => one.kind === kind && one.is_primary) ?? null;
+  for (const one of identifiers) if (one.kind === kind && one.is_primary) return one;
+  return null;
 }
 
 /** `first last` is a name only if both are set. */
 function nameFields(first: string | null, last: string | null): string[] {
-  const names = [first, last].filter((name) => name !== null);
-  return first !== null && last !== null ? [...names, `${first} ${last}`] : names;
+  if (first !== null && last !== null) return [first, last, `${first} ${last}`];
+  const name = first ?? last;
+  return name === null ? [] : [name];
 }
 
 /** Has each `(kind, value)` once, because Postgres refuses to change a row twice in one statement. */
-function identifierRows(user: ClerkUser): IdentifierRow[] {
-  const rows: IdentifierRow[] = [];
-  const byKey = new Map<string, IdentifierRow>();
-  const add = (row: IdentifierRow) => {
-    const name = `${row.kind}\n${row.value}`;
-    const twin = byKey.get(name);
+class Identifiers {
+  private readonly byKey = new Map<string, IdentifierRow>();
+
+  constructor(private readonly userId: string) {}
+
+  rows(): IdentifierRow[] {
+    return [...this.byKey.values()];
+  }
+
+  get(kind: IdentifierRow["kind"], value: string): IdentifierRow | undefined {
+    return this.byKey.get(`${kind}\n${value}`);
+  }
+
+  add(row: IdentifierRow): void {
+    const twin = this.get(row.kind, row.value);
     if (twin) twin.is_primary ||= row.is_primary;
-    else {
-      rows.push(row);
-      byKey.set(name, row);
-    }
-  };
+    else this.byKey.set(`${row.kind}\n${row.value}`, row);
+  }
+
   // Literals instead of spreads: a user can have ten thousand identifiers, and a spread costs ten times as much.
-  const addNamed = (kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean) => {
+  addNamed(kind: IdentifierRow["kind"], value: string | null, object: Json, isPrimary: boolean): void {
     if (value === null) return;
     const folded = foldedKey(value);
-    add({
-      user_id: user.id,
+    this.add({
+      user_id: this.userId,
       kind,
       value: exactKey(value),
       folded,
@@ -183,23 +213,27 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       domain: kind === "email" ? domainOf(folded) : null,
       account_email: null,
     });
-  };
+  }
+}
+
+function identifierRows(user: ClerkUser): IdentifierRow[] {
+  const found = new Identifiers(user.id);
   for (const email of objects(user.email_addresses)) {
-    addNamed("email", text(email.email_address), email, email.id === user.primary_email_address_id);
+    found.addNamed("email", text(email.email_address), email, email.id === user.primary_email_address_id);
   }
   for (const phone of objects(user.phone_numbers)) {
-    addNamed("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
+    found.addNamed("phone", text(phone.phone_number), phone, phone.id === user.primary_phone_number_id);
   }
   for (const wallet of objects(user.web3_wallets)) {
-    addNamed("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
+    found.addNamed("wallet", text(wallet.web3_wallet), wallet, wallet.id === user.primary_web3_wallet_id);
   }
-  addNamed("username", text(user.username), {}, true);
+  found.addNamed("username", text(user.username), {}, true);
   for (const [n, account] of objects(user.external_accounts).entries()) {
     const key = keyOfAccount(account);
     const id = accountId(account);
-    const first = key === null ? undefined : byKey.get(`account\n${exactKey(key)}`);
+    const first = key === null ? undefined : found.get("account", exactKey(key));
     if (first && first.clerk_id !== null && first.clerk_id === id) continue;
-    add({
+    found.add({
       user_id: user.id,
       kind: "account",
       value: key === null || first ? apart(key, id ?? String(n)) : exactKey(key),
@@ -214,7 +248,7 @@ function identifierRows(user: ClerkUser): IdentifierRow[] {
       account_email: orNull(text(account.email_address), foldedKey),
     });
   }
-  return rows;
+  return found.rows();
 }
 
 const verificationStatus = (object: Json) => orNull(text(objectOf(object.verification)?.status), exactKey);
@@ -258,8 +292,10 @@ function time(value: unknown): number | null {
 }
 
 function objects(value: unknown): Json[] {
-  return Array.isArray(value) ? value.filter((item) => objectOf(item) !== null) : [];
+  return Array.isArray(value) ? value.filter(isObject) : [];
 }
+
+const isObject = (value: unknown): value is Json => objectOf(value) !== null;
 
 function objectOf(value: unknown): Json | null {
   return value !== null && typeof value === "object" && !Array.isArray(value) ? (value as Json) : null;

@@ -1,4 +1,4 @@
-import { textArray } from "../../db/connection/bulk.js";
+import { membersOf, textArray } from "../../db/connection/bulk.js";
 import { send, type Tx } from "../../db/connection/sql.js";
 import { type Columns, encodeRows, type RowOf, sentColumns, unnestRows } from "./columns.js";
 
@@ -46,7 +46,7 @@ export function createFoldedTable<C extends Columns>(
     select ${loaded.join(", ")} from ${table} where id = any($1::text::text[])
     order by id for update`;
   const update = `update ${table} ${alias} set ${changes.join(", ")} from ${batch} where ${alias}.id = r.id`;
-  const idsOf = (rows: readonly { id: string }[]) => rows.map(({ id }) => id);
+  const idsOf = (rows: readonly { id: string }[]) => membersOf(rows, "id");
 
   return {
     name,

@@ -45,12 +45,17 @@ export function dayChangesOf(
   }
   for (const { before, row, days } of active) {
     if (row.number === null) continue;
-    const known = before?.number === row.number ? daysOf(before) : [];
-    for (const day of days) if (!known.includes(day)) changes.active.push({ number: row.number, day });
+    const known = before?.number === row.number ? before : null;
+    for (const day of days) {
+      if (!known || !isMarked(known, day)) changes.active.push({ number: row.number, day });
+    }
   }
   return changes;
 }
 
-/** The days that were marked when the row was written. */
-const daysOf = ({ last_active_at, last_sign_in_at }: StoredUser) =>
-  [last_active_at, last_sign_in_at].flatMap((ms) => (ms === null ? [] : [dayOf(ms)]));
+/** Whether the day was marked when the row was written. */
+function isMarked({ last_active_at, last_sign_in_at }: StoredUser, day: number): boolean {
+  return isOn(last_active_at, day) || isOn(last_sign_in_at, day);
+}
+
+const isOn = (ms: number | null, day: number) => ms !== null && dayOf(ms) === day;

@@ -117,7 +117,8 @@ export async function foldLocked<R extends StoredRow>(
   const byId = grouped(incoming);
   const ids = [...byId.keys()].sort();
   const known = new Set(await table.existing(tx, ids));
-  const unknown = ids.filter((id) => !known.has(id));
+  const unknown: string[] = [];
+  for (const id of ids) if (!known.has(id)) unknown.push(id);
   // Another session may have inserted some of them meanwhile: these are locked and folded again like every known id.
   for (const id of await insertUnknown(tx, table, byId, lagMs, { ids: unknown, result })) known.add(id);
   if (known.size > 0) {
@@ -179,28 +180,20 @@ async function changeKnown<R extends StoredRow>(
   { locked, result }: { locked: readonly Locked<R>[]; result: FoldedRows<R> },
 ): Promise<void> {
   const pause = createPause();
-  const folded: { one: FoldedId; row: R; touched: R | null }[] = [];
+  const folded: { one: FoldedId; row: R; touched: R | null; isRewritten: boolean }[] = [];
+  const needed: R[] = [];
   for (const { row, state } of locked) {
     const one = foldAll(table, state, byId.get(row.id) ?? [], lagMs, row.id);
-    const mayBeTouched = one.appliedItems.length > 0 && !one.told.isReborn;
-    folded.push({
-      one,
-      row,
-      touched: mayBeTouched ? (table.touched?.(row, state, one.state) ?? null) : null,
-    });
+    const isApplied = one.appliedItems.length > 0;
+    const touched = isApplied && !one.told.isReborn ? (table.touched?.(row, state, one.state) ?? null) : null;
+    const isRewritten = isApplied && touched === null;
+    folded.push({ one, row, touched, isRewritten });
+    if (isRewritten && one.state.content && isLive(row)) needed.push(row);
     await pause();
   }
-  const isRewritten = ({ one, touched }: (typeof folded)[number]) =>
-    one.appliedItems.length > 0 && touched === null;
-  const needed = folded.filter((each) => isRewritten(each) && each.one.state.content && isLive(each.row));
-  if (needed.length > 0)
-    await table.load?.(
-      tx,
-      needed.map(({ row }) => row),
-    );
-  for (const each of folded) {
-    const { one, row, touched } = each;
-    const after = isRewritten(each)
+  if (needed.length > 0) await table.load?.(tx, needed);
+  for (const { one, row, touched, isRewritten } of folded) {
+    const after = isRewritten
       ? table.rowOf(row.id, one.state, row, one.told)
       : (touched ?? table.completed?.(row, one.told) ?? null);
     record(table, result, one, { before: row, after, isTouched: touched !== null });
@@ -230,8 +223,14 @@ function foldAll<R extends StoredRow>(
 ): FoldedId {
   const told: Told = { active: new Set(), created: null, isReborn: false };
   const folded: FoldedId = {
-    ...{ id, state: start, appliedItems: [], reasons: new Set(), settledAtMs: null, told },
-    ...{ settledVisits: 0, unplaced: [] },
+    id,
+    state: start,
+    appliedItems: [],
+    reasons: new Set(),
+    settledAtMs: null,
+    settledVisits: 0,
+    unplaced: [],
+    told,
   };
   for (const { snapshot, item } of incoming) {
     if (snapshot.kind === "activity" && folded.state === UNKNOWN)
@@ -295,12 +294,15 @@ function rowChangeOf(before: StoredRow | null, after: StoredRow): RowChange | nu
   if (!before || !isLive(before)) return "created";
   if (before.payload_hash !== after.payload_hash || before.private_metadata !== after.private_metadata)
     return "updated";
-  return before.payload !== after.payload || shownApart(before) !== shownApart(after) ? "touched" : null;
+  return before.payload !== after.payload || !isShownAlike(before, after) ? "touched" : null;
 }
 
-/** What is shown of a row beside its payload. */
-const shownApart = (row: ShownApart) =>
-  `${row.updated_at} ${row.last_active_at} ${row.last_sign_in_at} ${row.locked_until}`;
+/** Whether what is shown of two rows beside their payloads is the same. */
+const isShownAlike = (one: ShownApart, other: ShownApart) =>
+  one.updated_at === other.updated_at &&
+  one.last_active_at === other.last_active_at &&
+  one.last_sign_in_at === other.last_sign_in_at &&
+  one.locked_until === other.locked_until;
 
 interface ShownApart extends StoredRow {
   last_active_at?: number | null;

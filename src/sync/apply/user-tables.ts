@@ -20,14 +20,17 @@ interface Writable<R> {
   change(tx: Tx, rows: readonly R[]): Promise<void>;
 }
 
-/** Writes rows of users who had one (`isKnown`), and of those who had none. */
-export const writeRows = <R>(
-  tx: Tx,
-  table: Writable<R>,
-  rows: readonly { isKnown: boolean; row: R }[],
-): Promise<unknown> => {
-  const those = (known: boolean) => rows.flatMap(({ isKnown, row }) => (isKnown === known ? [row] : []));
-  return Promise.all([table.change(tx, those(true)), table.write(tx, those(false))]);
+/** A row of a user who had one before, or had none. */
+export interface Known<R> {
+  isKnown: boolean;
+  row: R;
+}
+
+/** Writes rows of users who had one, and of those who had none. */
+export const writeRows = <R>(tx: Tx, table: Writable<R>, rows: readonly Known<R>[]): Promise<unknown> => {
+  const [known, fresh]: [R[], R[]] = [[], []];
+  for (const { isKnown, row } of rows) (isKnown ? known : fresh).push(row);
+  return Promise.all([table.change(tx, known), table.write(tx, fresh)]);
 };
 
 /**

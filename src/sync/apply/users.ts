@@ -11,12 +11,24 @@ import type { ApplyOptions, Effects, Incoming } from "./batch.js";
 import { encodeRowsInParts } from "./columns.js";
 import { activityRow, type ChangedRows, changedRows } from "./derive.js";
 import { dayChangesOf, giveNumbers } from "./history.js";
-import { type FoldTable, foldLocked, type Outcome } from "./merge-locked.js";
+import { type FoldTable, foldLocked, type Locked, type Outcome } from "./merge-locked.js";
 import { contentIn, countedTombstone, isLive, stateOf, touchedUserRow, userRow } from "./rows.js";
-import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
+import {
+  type ActivityRow,
+  activity,
+  grams,
+  type IdentifierRow,
+  identifiers,
+  type MetadataRow,
+  metadata,
+  type SearchRow,
+  type StoredUser,
+  search,
+  users,
+} from "./tables.js";
 import { createTombstoneQuestions } from "./tombstone-questions.js";
 import { touchUsers } from "./touch.js";
-import { deleteDerived, writeIdentifiers, writeRows } from "./user-tables.js";
+import { deleteDerived, type Known, writeIdentifiers, writeRows } from "./user-tables.js";
 
 /** Folds what came in into `users` and brings the tables derived from it in line. `known`: those of them who have a row. */
 export async function applyUsers(
@@ -42,12 +54,12 @@ export async function applyUsers(
  * check decides.
  */
 async function withdrawProof(tx: Tx, outcomes: readonly Outcome<UserRow>[], lagMs: number): Promise<void> {
-  const toldOf = outcomes.filter(
-    ({ before, after }) => before === null && isLive(after) && after.source === RANK.webhook,
-  );
-  const times = toldOf.map(({ after }) => after.updated_at);
+  const times = outcomes.filter(isToldOf).map(({ after }) => after.updated_at);
   if (times.length > 0) await withdrawAsOf(tx, Math.min(...times), lagMs);
 }
+
+const isToldOf = ({ before, after }: Outcome<UserRow>) =>
+  before === null && isLive(after) && after.source === RANK.webhook;
 
 /** Which of these users have a row, read without a lock. */
 export async function existingUsers(tx: Tx, ids: ReadonlySet<string>): Promise<Set<string>> {
@@ -84,19 +96,18 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
     return users.insert(tx, rows);
   },
   async lock(tx, ids) {
-    return (await users.lock(tx, ids)).map((row) => {
-      const state = stateOf(row);
-      const user = state.content && (state.content.object as () => ClerkUser);
-      // The state reads its object from the row itself, whose payload may be read later.
-      return { row: Object.assign(row, { user }), state };
-    });
+    return (await users.lock(tx, ids)).map(lockedUser);
   },
   touched: touchedUserRow,
   load: readPayloads,
   async write(tx, outcomes) {
-    const touched = outcomes.flatMap(({ isTouched, after }) => (isTouched ? [after] : []));
-    const whole = outcomes.filter(({ isTouched }) => !isTouched);
-    const known = whole.flatMap(({ before, after }) => (before ? [after] : []));
+    const [touched, known]: [UserRow[], UserRow[]] = [[], []];
+    const whole: Outcome<UserRow>[] = [];
+    for (const outcome of outcomes) {
+      if (outcome.isTouched) touched.push(outcome.after);
+      else whole.push(outcome);
+      if (outcome.before && !outcome.isTouched) known.push(outcome.after);
+    }
     const changes = await changesOf(whole);
     await giveNumbers(tx, known);
     return {
@@ -109,9 +120,18 @@ const usersTable: Omit<FoldTable<UserRow>, "existing"> = {
   },
 };
 
+function lockedUser(stored: StoredUser): Locked<UserRow> {
+  const state = stateOf(stored);
+  const row = stored as UserRow;
+  // The state reads its object from the row itself, whose payload may be read later.
+  row.user = state.content && (state.content.object as () => ClerkUser);
+  return { row, state };
+}
+
 /** Reads the payloads of locked rows into them. */
 async function readPayloads(tx: Tx, rows: readonly UserRow[]): Promise<void> {
-  const byId = new Map(rows.map((row) => [row.id, row]));
+  const byId = new Map<string, UserRow>();
+  for (const row of rows) byId.set(row.id, row);
   const found = await send<{ id: string; payload: string | null }>(tx, PAYLOADS, [
     textArray([...byId.keys()]),
   ]);
@@ -162,12 +182,14 @@ async function changesOf(outcomes: readonly Outcome<UserRow>[]): Promise<Derived
       grams: await changedGrams(rows, pause),
     });
   }
-  const differingHere = changes.flatMap(({ id, isKnown, identifiers: rows }) =>
-    rows ? [{ id, isKnown, rows }] : [],
-  );
-  if (differingHere.length === 0) return { changes, identifiers: null };
-  const rows = differingHere.flatMap(({ rows }) => rows);
-  const known = differingHere.flatMap(({ id, isKnown }) => (isKnown ? [id] : []));
+  const rows: IdentifierRow[] = [];
+  const known: string[] = [];
+  for (const { id, isKnown, identifiers: own } of changes) {
+    if (!own) continue;
+    for (const row of own) rows.push(row);
+    if (isKnown) known.push(id);
+  }
+  if (rows.length === 0 && known.length === 0) return { changes, identifiers: null };
   const parameters = await encodeRowsInParts(identifiers.columns, rows, pause);
   return { changes, identifiers: { parameters, known } };
 }
@@ -187,33 +209,27 @@ function writeDerived(
   outcomes: readonly Outcome<UserRow>[],
   { changes, identifiers: changed }: DerivedChanges,
 ): Promise<unknown> {
-  const live = outcomes.flatMap(({ before, after }) =>
-    after.user ? [{ isKnown: isLive(before), row: activityRow(after, after.user()) }] : [],
-  );
-  const gone = outcomes.flatMap(({ id, after }) => (after.user ? [] : [id]));
-  const rowsOf = <R>(pick: (change: DerivedChange) => R | null) =>
-    changes.flatMap((change) => {
-      const row = pick(change);
-      return row === null ? [] : [{ isKnown: change.isKnown, row }];
-    });
+  const gone: string[] = [];
+  const active: Known<ActivityRow>[] = [];
+  for (const { id, before, after } of outcomes) {
+    if (after.user) active.push({ isKnown: isLive(before), row: activityRow(after, after.user()) });
+    else gone.push(id);
+  }
+  const searched: Known<SearchRow>[] = [];
+  const pieces: Known<{ id: string; rare_grams: string }>[] = [];
+  const described: Known<MetadataRow>[] = [];
+  for (const change of changes) {
+    const { id, isKnown } = change;
+    if (change.search) searched.push({ isKnown, row: change.search });
+    if (change.grams !== null) pieces.push({ isKnown, row: { id, rare_grams: change.grams } });
+    if (change.metadata) described.push({ isKnown, row: change.metadata });
+  }
   return Promise.all([
     deleteDerived(tx, gone),
-    writeRows(
-      tx,
-      search,
-      rowsOf(({ search }) => search),
-    ),
-    writeRows(
-      tx,
-      grams,
-      rowsOf(({ id, grams }) => (grams === null ? null : { id, rare_grams: grams })),
-    ),
-    writeRows(tx, activity, live),
-    writeRows(
-      tx,
-      metadata,
-      rowsOf(({ metadata }) => metadata),
-    ),
+    writeRows(tx, search, searched),
+    writeRows(tx, grams, pieces),
+    writeRows(tx, activity, active),
+    writeRows(tx, metadata, described),
     changed && writeIdentifiers(tx, changed.parameters, changed.known),
   ]);
 }

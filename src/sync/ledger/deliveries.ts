@@ -1,4 +1,4 @@
-import { textArray } from "../../db/connection/bulk.js";
+import { membersOf, textArray } from "../../db/connection/bulk.js";
 import { send, type Tx } from "../../db/connection/sql.js";
 
 export type Outcome = "applied" | "stale" | "ignored" | "dead_lettered";
@@ -17,13 +17,14 @@ export interface Delivery {
  * seen, and its letter is removed.
  */
 export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): Promise<Set<string>> {
-  const once = new Map(deliveries.map((delivery) => [delivery.messageId, delivery]));
+  const once = new Map<string, Delivery>();
+  for (const delivery of deliveries) once.set(delivery.messageId, delivery);
   // Sorted, like every lock here, so that two batches that share messages wait for each other instead of deadlocking.
-  const rows = [...once.values()].sort((a, b) => (a.messageId < b.messageId ? -1 : 1));
+  const rows = [...once.values()].sort(byMessageId);
   if (rows.length === 0) return new Set();
   const seenFirst = new Set(idsOf(await send(tx, CLAIM, encoded(rows))));
+  if (seenFirst.size === rows.length) return seenFirst;
   const seenBefore = rows.filter(({ messageId }) => !seenFirst.has(messageId));
-  if (seenBefore.length === 0) return seenFirst;
   // All new rows are inserted before any that was there is locked, both in order.
   const again = idsOf(await send(tx, CLAIM_AGAIN, encoded(seenBefore)));
   if (again.length > 0) {
@@ -35,11 +36,13 @@ export async function claimDeliveries(tx: Tx, deliveries: readonly Delivery[]): 
   return new Set([...seenFirst, ...again]);
 }
 
+const byMessageId = (a: Delivery, b: Delivery) => (a.messageId < b.messageId ? -1 : 1);
+
 const encoded = (rows: readonly Delivery[]) => [
-  textArray(rows.map((r) => r.messageId)),
-  textArray(rows.map((r) => r.type)),
-  textArray(rows.map((r) => r.userId)),
-  textArray(rows.map((r) => r.outcome)),
+  textArray(membersOf(rows, "messageId")),
+  textArray(membersOf(rows, "type")),
+  textArray(membersOf(rows, "userId")),
+  textArray(membersOf(rows, "outcome")),
 ];
 
 const BATCH = `
@@ -70,7 +73,7 @@ const CLAIM_AGAIN = `
   where d.message_id = r.message_id
   returning d.message_id`;
 
-const idsOf = (rows: readonly { message_id: string }[]) => rows.map(({ message_id }) => message_id);
+const idsOf = (rows: readonly { message_id: string }[]) => membersOf(rows, "message_id");
 
 /** Corrects the outcome of messages that turned out to say nothing new. */
 export async function markStale(tx: Tx, messageIds: readonly string[]): Promise<unknown> {
