@@ -1,7 +1,7 @@
 import { userCount } from "../../src/changes/counters.js";
 import type { Database } from "../../src/db/connection/client.js";
 import type { Sql } from "../../src/db/connection/sql.js";
-import { buildSearchIndex, dropSearchIndex } from "../../src/db/setup/search-index.js";
+import { buildSearchIndex, dropPutOffIndexes, dropSearchIndex } from "../../src/db/setup/search-index.js";
 import { keepPlansFit, vacuumTables } from "../../src/db/setup/statistics.js";
 import { unfenced } from "../../src/sync/ledger/lease.js";
 import { applyPage } from "../../src/sync/reconcile/apply-page.js";
@@ -14,8 +14,7 @@ type Made = ReturnType<typeof makePerson>;
 const PER_CROWD = 10_000;
 
 /**
- * Users a second: while they were stored without a trigram index, and until memberships, index and statistics were
- * there too.
+ * Users a second: while they were stored with keys alone, and until memberships, indexes and statistics were there too.
  */
 export interface Loading {
   storing: number;
@@ -39,7 +38,7 @@ export async function loadPeople(
   // The last crowd is stored again: an interrupted run may have stored a part of it, and repeats write nothing.
   done = Math.max(0, Math.floor((done - 1) / PER_CROWD) * PER_CROWD);
   let [storingMs, otherMs] = [0, 0];
-  await dropSearchIndex(sql);
+  await (done === 0 ? dropPutOffIndexes : dropSearchIndex)(sql);
   while (done < wanted) {
     const { people, memberships } = crowd(Math.min(PER_CROWD, wanted - done), done);
     const begun = performance.now();

@@ -14,6 +14,8 @@ export interface WalkOptions {
   purgeLimit?: number;
   /** How many users a planned window holds, about. */
   windowUsers?: number;
+  /** From how many users on a first load makes indexes when it has ended. */
+  putOffFrom?: number;
   fullIntervalMs?: number;
   /** Of checks; 0 unless told: on demand only. */
   intervalMs?: number;
@@ -33,6 +35,7 @@ export async function walksOver(
     lagMs = 0,
     purgeLimit = 1,
     windowUsers,
+    putOffFrom,
     fullIntervalMs = 0,
     intervalMs = 0,
     now = Date.now,
@@ -62,6 +65,7 @@ export async function walksOver(
     recountAfterMs: 20,
     fullIntervalMs,
     ...(windowUsers !== undefined && { windowUsers }),
+    ...(putOffFrom !== undefined && { putOffFrom }),
   };
   const walks = createLeader(deps);
   const signal = AbortSignal.timeout(180_000);

@@ -3,7 +3,7 @@ import { limitLocks } from "../connection/session.js";
 import type { Sql, Tx } from "../connection/sql.js";
 import { GROWING_TABLES } from "../tables/registry.js";
 import { betweenLocks } from "./migration-locks.js";
-import { createSearchIndex } from "./search-index.js";
+import { createPutOffIndexes, createSearchIndex } from "./search-index.js";
 
 /**
  * Everything that comes from Clerk, and what is known about how complete it is. Keys stay, and so does the feed's
@@ -33,6 +33,7 @@ export async function emptyMirror(sql: Sql, keep: Keep = keepNothing): Promise<v
       await putBack();
       await tx`update mirror_data.counters set n = 0`;
       await createSearchIndex(tx);
+      await createPutOffIndexes(tx);
       await tx`select pg_notify(${NOTIFY_CHANNEL}, '*')`;
     }),
   );

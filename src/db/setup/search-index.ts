@@ -1,6 +1,7 @@
 import type postgres from "postgres";
 import { textArray } from "../connection/bulk.js";
 import { codeOf } from "../connection/trouble.js";
+import { PUT_OFF, type PutOffIndex } from "./put-off-indexes.js";
 
 type AnySql = postgres.Sql | postgres.TransactionSql;
 
@@ -80,12 +81,24 @@ async function definition(sql: AnySql, name: Index): Promise<string> {
 }
 
 /**
- * Whether the indexes are there and complete, and none that they supersede; a build that failed leaves one that isn't. Takes no lock
- * on them.
+ * Whether the indexes are there and complete, those that a first load puts off too, and none that they supersede; a build that
+ * failed leaves one that isn't. Takes no lock on them.
  */
 export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
   for (const name of NAMES) if ((await lookAtIndex(sql, name)) !== "complete") return false;
+  if ((await putOffIndexes(sql)).length > 0) return false;
   return (await lookAtIndex(sql, SUPERSEDED)) === "missing";
+}
+
+/** Those of `PUT_OFF` that are missing or unfinished. */
+async function putOffIndexes(sql: AnySql): Promise<PutOffIndex[]> {
+  const names = textArray(PUT_OFF.map(({ name }) => name));
+  const there = await sql<{ name: string }[]>`
+    select c.relname as name
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace join pg_index i on i.indexrelid = c.oid
+    where n.nspname = 'mirror_data' and c.relname = any(${names}::text::text[]) and i.indisvalid`;
+  const complete = new Set(there.map(({ name }) => name));
+  return PUT_OFF.filter(({ name }) => !complete.has(name));
 }
 
 async function lookAtIndex(
@@ -116,21 +129,23 @@ export async function buildSearchIndex(
       set_config('lock_timeout', ${OLD_SNAPSHOTS_TIMEOUT[when]}, false)`;
   if (!lock?.mine) return;
   try {
+    const putOff = await putOffIndexes(own);
+    for (const { name, definition } of putOff) await buildConcurrently(own, name, definition);
     for (const name of NAMES) {
       await build(own, name);
       if (name === "user_search_terms") await own.unsafe(FINE_STATISTICS);
     }
     await dropConcurrently(own, SUPERSEDED);
     // Where everything is made at once, the tables are vacuumed and analyzed next.
-    if (when === "inTheBackground") await takeStatistics(own);
+    if (when === "inTheBackground") await takeStatistics(own, putOff);
   } finally {
     await own`select pg_advisory_unlock(${BUILD_LOCK}::bigint)`.catch(() => {});
   }
 }
 
 /** Without those of what is indexed, Postgres takes every term for as common as the next one. */
-async function takeStatistics(sql: postgres.Sql): Promise<void> {
-  for (const table of new Set(NAMES.map((name) => INDEXES[name].table))) {
+async function takeStatistics(sql: postgres.Sql, built: readonly PutOffIndex[]): Promise<void> {
+  for (const table of new Set([...Object.values(INDEXES), ...built].map(({ table }) => table))) {
     await sql.unsafe(`analyze (skip_locked) mirror_data.${table}`).catch(() => {});
   }
 }
@@ -185,9 +200,22 @@ export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
 }
 
 /** A first load is four times faster without the trigram indexes. `buildSearchIndex` makes them afterwards. */
-export async function dropSearchIndex(sql: AnySql): Promise<void> {
-  const names = [...NAMES, SUPERSEDED].map((name) => `mirror_data.${name}`);
-  await sql.unsafe(`drop index if exists ${names.join(", ")}`);
+export const dropSearchIndex = (sql: AnySql) => drop(sql, [...NAMES, SUPERSEDED]);
+
+/** Before a first load that is large: these, and all others that `buildSearchIndex` makes afterwards. */
+export const dropPutOffIndexes = (sql: AnySql) =>
+  drop(sql, [...NAMES, SUPERSEDED, ...PUT_OFF.map(({ name }) => name)]);
+
+async function drop(sql: AnySql, names: readonly string[]): Promise<void> {
+  await sql.unsafe(`drop index if exists ${names.map((name) => `mirror_data.${name}`).join(", ")}`);
+}
+
+/** Makes what a load that didn't end has left out, where nobody is kept waiting: in an emptied database. */
+export async function createPutOffIndexes(sql: AnySql): Promise<void> {
+  for (const { name, definition } of await putOffIndexes(sql)) {
+    await sql.unsafe(`drop index if exists mirror_data.${name}`);
+    await sql.unsafe(`create index ${name} ${definition}`);
+  }
 }
 
 /** Whether this database's trigrams contain letters other than a-z: LC_CTYPE tells pg_trgm what is a letter. */

@@ -22,6 +22,8 @@ export interface ReconcileDeps {
   log: Logger;
   /** About how many users a planned window holds. */
   windowUsers?: number;
+  /** From how many users on a first load makes the indexes that it does without when it has ended. */
+  putOffFrom?: number;
   /** How long after counts that differ both sides are counted again. */
   recountAfterMs?: number;
 }
@@ -63,6 +65,7 @@ export interface RunContext {
   readonly lagMs: number;
   readonly purgeLimit: number;
   readonly windowUsers: number;
+  readonly putOffFrom: number;
   readonly recountAfterMs: number;
   readonly log: Logger;
   /** Pages are fetched side by side, and applied few at a time: reads and webhooks need connections too. */
@@ -71,13 +74,15 @@ export interface RunContext {
 
 /** Ten pages: enough windows to go on side by side, and few enough to plan with few counts. */
 const WINDOW_USERS = 5000;
+/** For fewer, making the indexes takes as long as writing to them. */
+const PUT_OFF_FROM = 20_000;
 const APPLIED_AT_ONCE = 2;
 /** Counts that differ only by what is under way agree a moment later. */
 const RECOUNT_AFTER_MS = 1000;
 
 export function createRunContext(deps: ReconcileDeps, options: RunOptions): RunContext {
   const { api, clock, lagMs, purgeLimit, log } = deps;
-  const { windowUsers = WINDOW_USERS, recountAfterMs = RECOUNT_AFTER_MS } = deps;
+  const { windowUsers = WINDOW_USERS, putOffFrom = PUT_OFF_FROM, recountAfterMs = RECOUNT_AFTER_MS } = deps;
   const { patient: sql, unhurried } = deps.primary;
   const { run, kind, allowPurge, signal, onProgress, fence, findings } = options;
   const { beforeWindow = async () => {} } = options;
@@ -87,7 +92,7 @@ export function createRunContext(deps: ReconcileDeps, options: RunOptions): RunC
     ...{ runId: run.id, kind, allowPurge, signal, onProgress, fence, findings, beforeWindow },
     startedAtMs: run.started_at ?? clock.now(),
     clerk: createClerkReader(api, { priority, signal }),
-    ...{ sql, unhurried, clock, lagMs, purgeLimit, windowUsers, recountAfterMs, log },
+    ...{ sql, unhurried, clock, lagMs, purgeLimit, windowUsers, putOffFrom, recountAfterMs, log },
     applyGate: createGate(APPLIED_AT_ONCE),
   };
 }

@@ -1,10 +1,18 @@
-// Covers src/sync/upkeep/plans-and-index.ts
+// Covers src/sync/upkeep/plans-and-index.ts, src/db/setup/put-off-indexes.ts
 
+import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, test } from "vitest";
 import { noCache } from "../../../src/cache/user-cache.js";
 import { unwatched } from "../../../src/db/connection/availability.js";
 import { connect, type Database } from "../../../src/db/connection/client.js";
-import { buildSearchIndex, dropSearchIndex, hasSearchIndex } from "../../../src/db/setup/search-index.js";
+import { emptyMirror } from "../../../src/db/setup/rebuild.js";
+import {
+  buildSearchIndex,
+  dropPutOffIndexes,
+  dropSearchIndex,
+  hasSearchIndex,
+} from "../../../src/db/setup/search-index.js";
+import { DERIVED_TABLES } from "../../../src/db/tables/registry.js";
 import { silentLogger } from "../../../src/observability/logger.js";
 import { parseUserFilter } from "../../../src/query/clerk-params.js";
 import { createUserQueries } from "../../../src/query/users.js";
@@ -114,5 +122,64 @@ describe("the search index", () => {
     stopping.abort();
     await running;
     expect(await queries.count(parseUserFilter({ query: ["zebed"] }))).toBe(1);
+  });
+});
+
+describe("the indexes that a large first load puts off", () => {
+  /** Of users and of what follows from them, as Postgres spells them. */
+  const indexes = async ({ primary: { sql } }: Database) => {
+    const tables = ["users", ...Object.keys(DERIVED_TABLES)];
+    const rows = await sql<{ name: string; definition: string }[]>`
+      select indexname as name, indexdef as definition from pg_indexes
+      where schemaname = 'mirror_data' and tablename in ${sql(tables)} order by 1`;
+    return new Map(rows.map(({ name, definition }) => [name, definition]));
+  };
+
+  test("are all but keys and those of few users, and are made again as the migrations made them", async () => {
+    const database = await ownDatabase();
+    const { sql, unhurried } = database.primary;
+    const migrated = await indexes(database);
+    await dropPutOffIndexes(sql);
+    const left = [...(await indexes(database)).keys()].filter((name) => !/_(pkey|pk)$/.test(name));
+    expect(left).toEqual(["users_deleted_at", "users_deleted_time", "users_locked_until"]);
+    expect(await hasSearchIndex(sql)).toBe(false);
+    await unhurried((own) => buildSearchIndex(own, "inTheBackground"));
+    expect(await indexes(database)).toEqual(migrated);
+    expect(await hasSearchIndex(sql)).toBe(true);
+  });
+
+  test("are made when the load has ended, and when one that hasn't ended is begun anew", async () => {
+    const database = await ownDatabase();
+    const { sql } = database.primary;
+    const all = await indexes(database);
+    const sandbox = await startSandbox({ users: 60, organizations: 2 });
+    cleanUp.push(sandbox.close);
+    let during = all.size;
+    const { backfill } = await walksOver({ database, sql }, sandbox, {
+      putOffFrom: 60,
+      api: (api) => ({
+        ...api,
+        async listUsers(query, call) {
+          // The last list is that of the users who are stored: earlier ones look at what Clerk is.
+          if (query.orderBy === "+created_at") during = (await indexes(database)).size;
+          return api.listUsers(query, call);
+        },
+      }),
+    });
+    expect(await backfill()).toMatchObject({ state: "succeeded", error: null });
+    expect(during).toBeLessThan(all.size / 2);
+    expect(await indexes(database)).toEqual(all);
+
+    await dropPutOffIndexes(sql);
+    await emptyMirror(sql);
+    expect(await indexes(database)).toEqual(all);
+  });
+
+  test("are dropped by no migration that needs them to be there", () => {
+    const later = readdirSync("drizzle").filter((file) => file.endsWith(".sql") && file >= "0034");
+    const drops = later.flatMap(
+      (file) => readFileSync(`drizzle/${file}`, "utf8").match(/drop index.*/gi) ?? [],
+    );
+    expect(drops.filter((drop) => !/^drop index (concurrently )?if exists /i.test(drop))).toEqual([]);
   });
 });
