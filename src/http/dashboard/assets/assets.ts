@@ -25,6 +25,7 @@ const FILES = {
   "uplot.js": { path: () => require.resolve("uplot/dist/uPlot.iife.min.js"), type: JAVASCRIPT },
   "uplot.css": { path: () => require.resolve("uplot/dist/uPlot.min.css"), type: CSS },
   "dashboard.js": { path: () => own("dashboard.js"), type: JAVASCRIPT },
+  "entered.js": { path: () => own("entered.js"), type: JAVASCRIPT },
   "dashboard.css": { path: () => own("dashboard.css"), type: CSS },
   "icon.svg": { path: () => own("icon.svg"), type: "image/svg+xml" },
 } as const;

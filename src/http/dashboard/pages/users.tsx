@@ -110,7 +110,7 @@ function Users({ visit, list, found }: { visit: Visit; list: UserList; found: An
           <button type="submit">Search</button>
           <a href={whole}>Clear</a>
         </div>
-        <details open={(list.rows?.rows.length ?? 0) > 0}>
+        <details id="filter-rows" open={(list.rows?.rows.length ?? 0) > 0}>
           <summary>Filter by fields and metadata</summary>
           {list.rows ? (
             <FilterBuilder list={list} />
@@ -136,27 +136,33 @@ function Options({ list }: { list: UserList }) {
   // Those that are shown come first, in their order, which is sent back so.
   const names = [...new Set([...list.columns, ...fields])].filter((name) => fields.includes(name));
   return (
-    <details>
+    <details id="columns">
       <summary>Columns and order</summary>
       <fieldset>
         <legend>Columns</legend>
         <div class="row">
           {names.map((name) => (
             <label class="inline">
-              <input type="checkbox" name="column" value={name} checked={list.columns.includes(name)} />
+              <input
+                {...{ id: `column-${name}`, type: "checkbox", name: "column", value: name }}
+                checked={list.columns.includes(name)}
+              />
               {name}
             </label>
           ))}
         </div>
         <label>
           Others, separated by commas
-          <input name="column" value={others.join(", ")} placeholder="public_metadata.plan" size={48} />
+          <input
+            {...{ id: "other-columns", name: "column", value: others.join(", "), size: 48 }}
+            placeholder="public_metadata.plan"
+          />
         </label>
       </fieldset>
       <div class="row">
         <label>
           Order
-          <input name="order" value={list.order} spellcheck={false} autocomplete="off" />
+          <input id="order" name="order" value={list.order} spellcheck={false} autocomplete="off" />
         </label>
         <button type="submit">Apply</button>
       </div>
@@ -192,7 +198,7 @@ function WrittenFilter({ visit, list }: { visit: Visit; list: UserList }) {
           </dd>
         </dl>
       )}
-      <details open={list.textProblem !== null || list.rows === null}>
+      <details id="filter-by-hand" open={list.textProblem !== null || list.rows === null}>
         <summary>Write a filter by hand, in JSON or SCIM</summary>
         <form action={visit.link("users")} method="get">
           {[...paramsOfUserList(list, { rows: null, text: "", cursor: null })].map(([name, value]) => (
@@ -201,6 +207,7 @@ function WrittenFilter({ visit, list }: { visit: Visit; list: UserList }) {
           <label>
             The filter
             <textarea
+              id="filter-text"
               name="filter"
               rows={3}
               spellcheck={false}

@@ -58,7 +58,7 @@ export function FilterBuilder({ list }: { list: UserList }) {
         <Row row={row} n={n} problem={list.problems.get(n) ?? null} />
       ))}
       <div class="row">
-        <button type="submit" class="primary">
+        <button type="submit" id="filter-apply" class="primary">
           Apply
         </button>
         <span class="quiet">

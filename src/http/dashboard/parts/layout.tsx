@@ -109,7 +109,7 @@ export function Document({
           <meta name="color-scheme" content={visit.theme === "auto" ? "light dark" : visit.theme} />
           <meta
             name="htmx-config"
-            content='{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"allowScriptTags":false,"selfRequestsOnly":true,"ignoreTitle":true}'
+            content='{"allowEval":false,"includeIndicatorStyles":false,"historyCacheSize":0,"allowScriptTags":false,"selfRequestsOnly":true,"ignoreTitle":true,"defaultSettleDelay":0}'
           />
           <title>{title} · User Mirror</title>
           <link rel="icon" href={visit.asset("icon.svg")} type="image/svg+xml" />
@@ -118,6 +118,7 @@ export function Document({
           <script src={visit.asset("htmx.js")} defer></script>
           <script src={visit.asset("uplot.js")} defer></script>
           <script src={visit.asset("dashboard.js")} defer></script>
+          <script src={visit.asset("entered.js")} defer></script>
         </head>
         <body>{children}</body>
       </html>

@@ -176,48 +176,6 @@
     // Where the navigation is wider than the screen.
     document.querySelector("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   });
-  // What is entered while an answer is on its way isn't in it: it is put back, and sent.
-  const fieldsIn = (root) => [...root.querySelectorAll("input[id], select[id], textarea[id]")];
-  const sent = new WeakMap();
-  document.addEventListener("htmx:beforeRequest", ({ detail }) =>
-    sent.set(detail.xhr, {
-      atMs: performance.now(),
-      values: new Map(fieldsIn(detail.target).map(({ id, value }) => [id, value])),
-    }),
-  );
-  const submittedAtMs = new WeakMap();
-  document.addEventListener("submit", ({ target }) => submittedAtMs.set(target, performance.now()), true);
-  const keepEntered = ({ xhr, target, requestConfig }) => {
-    const before = sent.get(xhr);
-    if (!before) return;
-    const form = requestConfig.elt;
-    // htmx would send it behind the answer, but from the form that the answer replaces.
-    const isSubmitted = target.contains(form) && submittedAtMs.get(form) > before.atMs;
-    const entered = fieldsIn(target)
-      .filter(({ id, value }) => before.values.get(id) !== value)
-      .map((field) => ({ field, caret: field === document.activeElement ? field.selectionStart : null }));
-    if (entered.length === 0 && !isSubmitted) return;
-    const now = ({ id }) => document.getElementById(id);
-    const putBack = () => {
-      for (const { field, caret } of entered) {
-        const other = now(field);
-        if (other?.type !== field.type) continue;
-        other.value = field.value;
-        if (caret !== null) other.setSelectionRange?.(caret, caret);
-      }
-    };
-    // Once htmx listens to the new fields. One that is still written in says so itself when it is left.
-    const send = () => {
-      if (isSubmitted) return now(form)?.requestSubmit();
-      for (const { field } of entered) {
-        const other = now(field);
-        if (other?.tagName === "SELECT" || (other && other !== document.activeElement))
-          other.dispatchEvent(new Event("change", { bubbles: true }));
-      }
-    };
-    document.addEventListener("htmx:afterSwap", putBack, { once: true });
-    document.addEventListener("htmx:afterSettle", send, { once: true });
-  };
   document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     const { status } = detail.xhr;
     // A session that has ended answers with the sign-in page.
@@ -226,7 +184,6 @@
     const isOurs = detail.xhr.getResponseHeader("x-request-id") !== null;
     if (isOurs && [400, 403, 404, 422, 429, 502, 503].includes(status)) detail.shouldSwap = true;
     if (status < 400) document.getElementById("problem")?.replaceChildren();
-    if (detail.shouldSwap) keepEntered(detail);
   });
   document.addEventListener("htmx:afterSwap", ({ detail }) => {
     each(detail.elt, "[data-chart]:not(.drawn)", draw);
