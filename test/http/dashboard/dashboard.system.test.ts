@@ -117,6 +117,36 @@ describe("a page in a browser", () => {
     expect(guest.complaints).toEqual([]);
   });
 
+  test("keeps what somebody presses in a live part until it is let go, and the focus where it is", async () => {
+    const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });
+    await page.addInitScript(`{
+      const Live = window.EventSource;
+      window.EventSource = function (address) {
+        return (window.live = new Live(address));
+      };
+      window.EventSource.CLOSED = Live.CLOSED;
+    }`);
+    await open("runs");
+    const link = page.locator("#runs a[href*='runs/run_']").last();
+    const replaced = async () => {
+      await page.evaluate(
+        `void (window.replaced = new Promise((done) => live.addEventListener("replace", () => done(), { once: true })))`,
+      );
+      await mirror.ask("POST", "/mirror/reconcile", { mode: "dry_run" });
+      await page.evaluate("window.replaced");
+    };
+    await link.focus();
+    const focused = await page.evaluate("document.activeElement.getAttribute('href')");
+    await replaced();
+    expect(await page.evaluate("document.activeElement.getAttribute('href')")).toBe(focused);
+    await link.hover();
+    await page.mouse.down();
+    await replaced();
+    await page.mouse.up();
+    await page.waitForURL("**/dashboard/runs/run_*");
+    expect(complaints).toEqual([]);
+  });
+
   test("says above what it shows that keys can't be looked up, and goes on when they can", async () => {
     const guest = await mirror.enter({ key: ADMIN_KEY });
     const { page, complaints, open } = guest;

@@ -115,7 +115,7 @@ function Differences({ visit, run }: { visit: Visit; run: Run }) {
         found.map(([reason, name]) => {
           const ids = run.difference_ids[reason] ?? [];
           return (
-            <details open={ids.length <= 20}>
+            <details id={`found-${reason}`} open={ids.length <= 20}>
               <summary>
                 {count(run.differences[reason])} {name}
               </summary>

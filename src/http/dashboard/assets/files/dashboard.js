@@ -81,21 +81,34 @@
   // All who look on come back at different moments.
   const againMs = () => 3000 + Math.random() * 3000;
   // `data-live`: a stream of the mirror's. `replace` brings the whole content, `prepend` rows of a list, of which `data-most` stay.
+  const REACHED = "a[href], button, summary, [tabindex]";
+  const nameOf = (one) => one.id || one.getAttribute("href") || one.parentElement.id;
   const follow = (element) => {
     let source;
     let again;
     let last = "";
+    // What came and isn't shown yet. A press is a click only if what was pressed still stands when it is let go.
+    let due = null;
+    const show = () => {
+      if (due === null || element.matches(":active")) return;
+      const html = due;
+      due = null;
+      const focused = element.contains(document.activeElement) ? nameOf(document.activeElement) : "";
+      const folded = new Map([...element.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]));
+      element.innerHTML = html;
+      for (const [id, isOpen] of folded) document.getElementById(id)?.toggleAttribute("open", isOpen);
+      if (focused) [...element.querySelectorAll(REACHED)].find((one) => nameOf(one) === focused)?.focus();
+      prepare(element, true);
+    };
+    for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(show));
     const open = () => {
       const address = new URL(element.dataset.live, window.location.href);
       // After a pause it goes on where it stopped.
       if (last) address.searchParams.set("after", last);
       source = new EventSource(address);
       source.addEventListener("replace", ({ data }) => {
-        const html = JSON.parse(data);
-        const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
-        element.innerHTML = html;
-        if (focused) document.getElementById(focused)?.focus();
-        prepare(element, true);
+        due = JSON.parse(data);
+        show();
       });
       source.addEventListener("prepend", ({ data, lastEventId }) => {
         last = lastEventId;
