@@ -53,16 +53,28 @@ function boundary(text: string, at: number): number {
 }
 
 function addGrams(grams: Set<string>, field: string): void {
-  let previous: string | null = null;
-  for (const character of field) {
-    if (isRare(character)) grams.add(character);
-    if (previous !== null && (isRare(previous) || isRare(character))) grams.add(previous + character);
+  let previous = "";
+  let wasRare = false;
+  for (let at = 0; at < field.length; ) {
+    const unit = field.charCodeAt(at);
+    const rare = isRare(unit);
+    // Most characters have none beside them, and need no text of their own.
+    if (!rare && !wasRare) {
+      at++;
+      continue;
+    }
+    const character = isHighSurrogate(unit)
+      ? String.fromCodePoint(field.codePointAt(at) as number)
+      : field.charAt(at);
+    if (rare) grams.add(character);
+    if (at > 0) grams.add((wasRare ? previous : field.charAt(at - 1)) + character);
     previous = character;
+    wasRare = rare;
+    at += character.length;
   }
 }
 
-function isRare(character: string): boolean {
-  const isLetter = character >= "a" && character <= "z";
-  const isDigit = character >= "0" && character <= "9";
-  return !(character.length === 1 && (isLetter || isDigit));
-}
+const isHighSurrogate = (unit: number) => unit >= 0xd800 && unit <= 0xdbff;
+
+/** Whether a character that begins with this unit is none of a-z0-9. */
+const isRare = (unit: number) => !((unit >= 0x61 && unit <= 0x7a) || (unit >= 0x30 && unit <= 0x39));

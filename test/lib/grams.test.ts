@@ -3,6 +3,26 @@ import { expect, test } from "vitest";
 import { haveSameGrams, rareGrams, rareGramsInParts } from "../../src/lib/grams.js";
 import { createPause } from "../../src/lib/turns.js";
 
+/** What the pieces are, said as shortly as possible. */
+function piecesOf(search: string): string[] {
+  const pieces = search.split("\n").flatMap((field) => {
+    const characters = [...field];
+    return characters.flatMap((one, n) => (n === 0 ? [one] : [one, `${characters[n - 1]}${one}`]));
+  });
+  return [...new Set(pieces.filter((piece) => !/^[a-z0-9]+$/.test(piece)))];
+}
+
+test("all pieces of one and two characters are found but those of a-z0-9, in the order in which they end", () => {
+  const character = fc.constantFrom(..."abz059@._-{`/:\n éß😀𝒳", "\ud83d", "\ude00");
+  fc.assert(
+    fc.property(fc.array(character, { maxLength: 30 }), (characters) => {
+      const text = characters.join("");
+      expect(rareGrams(text)).toEqual(piecesOf(text));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("a text looked at in parts has the same pieces, in the same order, as one looked at whole", async () => {
   const characters = fc.constantFrom("a", "7", "é", "\n", "😀", "𝒳", "ß", " ");
   await fc.assert(

@@ -39,9 +39,10 @@ export const text: Column<string> = {
   isSent: true,
 };
 
-/** `text` that holds JSON, which needs no escaping on its way. */
+/** `text` that holds JSON, which needs no escaping on its way, and for `COPY` only that of what is escaped in it. */
 export const jsonText: Column<string> = {
   ...text,
+  copied: (value) => (value.includes("\\") ? value.replaceAll("\\", "\\\\") : value),
   array: (parameter) => `string_to_array(${parameter}::text, E'\\x1f', '')`,
   encode: jsonTexts,
 };

@@ -13,6 +13,15 @@ export interface CopiedRows<C extends Columns> {
   send(tx: Tx): Promise<void>;
 }
 
+/** Most rows have a few hundred bytes, and the longest ordinary ones four thousand. */
+const CHUNK_BYTES = 256 * 1024;
+/** A UTF-16 unit takes as much in UTF-8 at most. */
+const MOST_BYTES_PER_UNIT = 3;
+
+/**
+ * Each row is written as bytes when it is added: a page's rows as strings would outlive several collections, each of which copies
+ * them.
+ */
 export function createCopiedRows<C extends Columns>({
   name,
   columns,
@@ -22,19 +31,39 @@ export function createCopiedRows<C extends Columns>({
 }): CopiedRows<C> {
   const sent = sentColumns(columns) as [keyof C & string, Column<unknown>][];
   const statement = `copy mirror_data.${name} (${sent.map(([column]) => column).join(", ")}) from stdin`;
-  const rows: string[] = [];
+  const full: Buffer[] = [];
+  let chunk: Buffer | null = null;
+  let used = 0;
+
+  function write(line: string): void {
+    const most = line.length * MOST_BYTES_PER_UNIT;
+    if (chunk && used + most > chunk.length) finish();
+    chunk ??= Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, most));
+    used += chunk.write(line, used);
+  }
+
+  function finish(): void {
+    if (chunk) full.push(chunk.subarray(0, used));
+    chunk = null;
+    used = 0;
+  }
+
   return {
     add(row) {
-      const fields = sent.map(([column, { copied }]) => {
+      let line = "";
+      for (const [column, { copied }] of sent) {
         const value = row[column];
-        return value === null ? "\\N" : copied(value);
-      });
-      rows.push(`${fields.join("\t")}\n`);
+        line += line === "" ? "" : "\t";
+        line += value === null ? "\\N" : copied(value);
+      }
+      write(`${line}\n`);
     },
     async send(tx) {
-      if (rows.length === 0) return;
+      finish();
+      if (full.length === 0) return;
       const copying = await tx.unsafe(statement).writable();
-      copying.end(rows.join(""));
+      for (const bytes of full.splice(0)) copying.write(bytes);
+      copying.end();
       await finished(copying);
     },
   };

@@ -1,4 +1,5 @@
 import { type Change, publish } from "../../changes/feed.js";
+import { countDay, noDayChanges } from "../../changes/history.js";
 import type { ClerkUser } from "../../clerk.js";
 import { limitLocks } from "../../db/connection/session.js";
 import type { Sql } from "../../db/connection/sql.js";
@@ -12,11 +13,10 @@ import type { Live } from "../fold/snapshot.js";
 import type { ApplyOptions } from "./batch.js";
 import { createCopiedRows } from "./copied-rows.js";
 import { activityRow, derivedRows } from "./derive.js";
-import { dayChangesOf, numbersFor } from "./history.js";
+import { numbersFor } from "./history.js";
 import { isPoison } from "./isolate.js";
-import type { ActiveOn, Outcome } from "./merge-locked.js";
 import { userRow } from "./rows.js";
-import { activity, grams, identifiers, metadata, type StoredUser, search, users } from "./tables.js";
+import { activity, grams, identifiers, metadata, search, users } from "./tables.js";
 
 /** A page that has to wait for longer goes the ordinary way, which tells apart what is locked. */
 const LOCK_TIMEOUT_MS = 500;
@@ -60,8 +60,7 @@ async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: numb
     // A trigger fills the other one.
   } satisfies Record<"users" | Exclude<DerivedTable, "user_ids">, unknown>;
   const changes: Change[] = [];
-  const outcomes: Outcome<StoredUser>[] = [];
-  const active: ActiveOn<StoredUser>[] = [];
+  const days = noDayChanges();
   const pause = createPause();
   // In the order in which everybody locks.
   for (const [snapshot, number] of [...numbers].sort(([a], [b]) => (a.id < b.id ? -1 : 1))) {
@@ -79,9 +78,9 @@ async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: numb
     rows.user_metadata.add(derived.metadata);
     for (const identifier of derived.identifiers) rows.user_identifiers.add(identifier);
     changes.push({ type: "user.upserted", id: row.id, updatedAtMs: row.updated_at });
-    outcomes.push({ id: row.id, before: null, after: row, isTouched: false });
-    active.push({ before: null, row, days: new Set(activeDaysOf(snapshot)) });
+    countDay(days, "created", null, row.created_day);
+    for (const day of new Set(activeDaysOf(snapshot))) days.active.push({ number, day });
     await pause();
   }
-  return { tables: Object.values(rows), changes, days: dayChangesOf(outcomes, active) };
+  return { tables: Object.values(rows), changes, days };
 }

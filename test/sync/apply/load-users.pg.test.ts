@@ -140,6 +140,24 @@ describe("users of whom nothing is known", () => {
     },
   );
 
+  test("overwrite nothing where the first of them has a row already and a megabyte of others is on its way", async ({
+    db,
+  }) => {
+    const items = people(60).map((user) => ({ ...user, public_metadata: { long: "ß\\".repeat(10_000) } }));
+    const told = userSnapshot(clerkUser({ id: "user_0", updated_at: 9000 }), "webhook", 9000);
+    let checkpoints = 0;
+    const within = async () => {
+      if (++checkpoints === 1) await applyItems(db.sql, [{ users: [told] }], { lagMs: 0 });
+    };
+    const effects = await applyPage(db.sql, "users", { items, startedAtMs: 5000 }, { ...OPTIONS, within });
+    expect([checkpoints, effects.size]).toEqual([2, 59]);
+    const rows = await db.sql<{ same: boolean }[]>`
+      select payload::jsonb #>> '{public_metadata,long}' = repeat(${"ß\\"}, 10000) as same from mirror_data.users
+      where id <> 'user_0'`;
+    expect(rows.map(({ same }) => same)).toEqual(rows.map(() => true));
+    expect(rows).toHaveLength(59);
+  });
+
   test("are stored around those who can't be", async ({ db }) => {
     const deep = (levels: number) => `${"[".repeat(levels)}${"]".repeat(levels)}`;
     const items = people(60);
