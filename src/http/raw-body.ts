@@ -82,9 +82,10 @@ function collect(incoming: IncomingMessage, maxBytes: number, held: HeldBytes): 
           giveUp(() => reject(overloaded));
         }
       })
-      .once("end", () => resolve(chunks && joined(chunks)))
-      .once("error", (cause) => reject(bodyCut(cause)))
-      .once("close", () => {
+      // Each comes once: listeners that are taken off behind that cost more.
+      .on("end", () => resolve(chunks && joined(chunks)))
+      .on("error", (cause) => reject(bodyCut(cause)))
+      .on("close", () => {
         if (!incoming.complete) reject(bodyCut());
       });
   });

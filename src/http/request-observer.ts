@@ -35,9 +35,15 @@ export function createRequestLog(log: Logger): RequestObserver {
   // Nothing in these lines needs redacting, which would cost half as much as the line itself.
   const lines = log.child({}, { redact: [] });
   return ({ method, template, status, ms, requestId, key, isCut }) => {
+    // What is undefined isn't logged.
     const entry = {
-      ...{ method, path: template, status, ms: Math.round(ms * 10) / 10, requestId, key },
-      ...(isCut && { isCut }),
+      method,
+      path: template,
+      status,
+      ms: Math.round(ms * 10) / 10,
+      requestId,
+      key,
+      isCut: isCut || undefined,
     };
     if (status >= 500) lines.warn(entry, "request");
     else lines.info(entry, "request");

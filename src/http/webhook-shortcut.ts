@@ -49,9 +49,15 @@ export function createWebhookShortcut(deps: {
         answer["content-type"] = JSON_TYPE["content-type"];
         answer["content-length"] = String(body.length);
         observe({
-          ...{ method, template: WEBHOOK_PATH, route: WEBHOOK_PATH, status: 200 },
+          method,
+          template: WEBHOOK_PATH,
+          route: WEBHOOK_PATH,
+          status: 200,
           ms: performance.now() - startedAtMs,
-          ...{ requestId, key: undefined, readFrom: undefined, isCut: false },
+          requestId,
+          key: undefined,
+          readFrom: undefined,
+          isCut: false,
         });
         outgoing.writeHead(200, answer).end(body);
       },

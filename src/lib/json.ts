@@ -167,7 +167,8 @@ export function isSameJson(one: unknown, other: unknown): boolean {
   if (Array.isArray(one) !== Array.isArray(other)) return false;
   const [names, others] = [Object.keys(one), Object.keys(other)];
   if (names.length !== others.length) return false;
-  for (const [n, name] of names.entries()) {
+  for (let n = 0; n < names.length; n++) {
+    const name = names[n] as string;
     if (name !== others[n]) return false;
     if (!isSameJson((one as Json)[name], (other as Json)[name])) return false;
   }

@@ -213,8 +213,13 @@ export function createGroupCommit<T, R>(options: GroupCommitOptions<T, R>): Grou
       if (!hasRoomFor(bytes)) return Promise.reject(tooMany());
       return new Promise((resolve, reject) => {
         const one: Waiting<T, R> = {
-          ...{ item, bytes, line: null, stuckFor: [], isLate: false },
-          ...{ resolve, reject },
+          item,
+          bytes,
+          line: null,
+          stuckFor: [],
+          isLate: false,
+          resolve,
+          reject,
         };
         patience.begin(one);
         const shared = stuckKeys.known(keysOf, item);

@@ -130,7 +130,9 @@ export function createIngest(deps: IngestDeps): Ingest {
   ): Promise<Receipt> {
     const outcome = item ? "applied" : "ignored";
     const delivery = { messageId, type: typeOf(event), userId: userIdOf(event), outcome } as const;
-    const { result, version } = await group.submit({ ...item, delivery }, bytes);
+    const whole: Item = item ?? {};
+    whole.delivery = delivery;
+    const { result, version } = await group.submit(whole, bytes);
     if (result.kind === "poison") throw result.error;
     const status = item || result.status === "duplicate" ? result.status : "ignored";
     return { status, version: await version };
