@@ -1,5 +1,5 @@
 import { exactKey, foldedKey } from "../lib/text.js";
-import { COLUMNS, type Column, tablesOf } from "./columns.js";
+import { COLUMNS, type Column } from "./columns.js";
 import { among, BOUNDS, type Context, joined, type Notes, speakOf } from "./compile/context.js";
 import { element, noElement } from "./compile/elements.js";
 import { isSpreadOverIndexes, namesUsers } from "./compile/known.js";
@@ -17,7 +17,7 @@ import {
   type TimeField,
 } from "./condition.js";
 import type { Parameters } from "./parameters.js";
-import { type Search, type Where, whereClause } from "./where.js";
+import { fromOf, type Search, type Where, whereClause } from "./where.js";
 
 /** Builds every WHERE. Values are always parameters. */
 export function compileFilter(filter: Condition, params: Parameters, search: Search): Where {
@@ -26,7 +26,14 @@ export function compileFilter(filter: Condition, params: Parameters, search: Sea
     notes.few ||= namesUsers(condition);
     return compile(condition, { notes, params, search, mustHold: true });
   });
-  return Object.assign(notes, { conditions });
+  const everyMatch = isTextAnywhere(filter) ? notes.everyMatch : null;
+  return Object.assign(notes, { conditions, everyMatch });
+}
+
+/** Whether nothing but that is asked for. */
+function isTextAnywhere(filter: Condition): boolean {
+  const [only, ...others] = conjuncts(filter);
+  return others.length === 0 && only?.kind === "term" && only.how === "contains" && only.field === "any";
 }
 
 const blank = (): Notes => ({
@@ -39,6 +46,8 @@ const blank = (): Notes => ({
   joins: [],
   similarities: [],
   estimating: 0,
+  everyMatch: null,
+  source: null,
 });
 
 function compile(condition: Condition, context: Context): string {
@@ -81,7 +90,7 @@ function gathered(any: readonly Condition[], context: Context): string {
     notes.size += own.size;
     notes.terms ??= own.terms;
     notes.similarities.push(...own.similarities);
-    const { from, id } = tablesOf(own.tables);
+    const { from, id } = fromOf({ ...own, conditions: all }, [], []);
     return `select ${id} from ${from} ${whereClause(all)}`;
   });
   return `${speakOf(COLUMNS.id, context)} in (${sets.join(" union all ")})`;

@@ -43,7 +43,7 @@ export function createCounts({ currentPosition, guard, run, termStatistics, nowM
     if (keepsEverybody(filter)) return all(asker);
     const params = new Parameters();
     const statistics = await termStatistics();
-    const search: Search = { statistics, mostByPieces: MOST_BY_PIECES, nowMs: nowMs() };
+    const search: Search = { statistics, mostByPieces: MOST_BY_PIECES, gather: true, nowMs: nowMs() };
     const where = compileFilter(filter, params, search);
     const question = [where.conditions, params.values];
     return kept(question, (asker) => ofMatches(where, params, asker), asker);

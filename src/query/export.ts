@@ -179,7 +179,7 @@ const NEWLINE = Buffer.from("\n");
 
 function idsStatement(filter: Condition, last: string, search: Search, params: Parameters): string {
   const where = compileFilter(filter, params, { ...search, gather: true });
-  const { from, id } = fromOf(where);
+  const { from, id } = fromOf(where, [], []);
   return `select ${id} from ${from}
     ${whereClause([...where.conditions, `${id} > ${params.add(last)}`])} order by ${id} limit ${IDS_AT_A_TIME}`;
 }
@@ -196,7 +196,7 @@ function keptStatement(
   params: Parameters,
 ): string {
   const where = compileFilter(filter, params, { ...search, mostByPieces: 0 });
-  const { from, id } = fromOf(where);
+  const { from, id } = fromOf(where, [], []);
   return `with kept as materialized (
       select ${id} as id from ${from} ${whereClause([`${id} = any(${params.texts(ids)})`, ...where.conditions])})
     select u.id, ${shownColumns(fields)} from kept cross join lateral (

@@ -8,11 +8,12 @@ import { invalid, type ListParams } from "./clerk-params.js";
 import { compileFilter } from "./compile.js";
 import { type Condition, keepsEverybody } from "./condition.js";
 import type { Counts } from "./counts.js";
+import { ORDER_COLUMNS } from "./order.js";
 import { type PageRequest, pageStatement } from "./page.js";
 import { Parameters } from "./parameters.js";
 import type { RawRow } from "./present.js";
 import type { Run, Statement } from "./run.js";
-import { MOST_BY_PIECES, mostByPiecesOfPage, pageByPiecesStrategy, pageStrategy } from "./strategy.js";
+import { gatheredPageStrategy, MOST_BY_PIECES, mostByPiecesOfPage, pageStrategy } from "./strategy.js";
 import type { TermStatistics } from "./term-statistics.js";
 import type { Search, Where } from "./where.js";
 
@@ -46,13 +47,14 @@ export function createLists({ points, guard, run, counts, termStatistics, nowMs 
     statistics: TermStatistics,
     asker: Asker,
   ): Promise<RawRow[]> {
-    const mostByPieces = mostByPiecesOfPage(request, statistics.users);
+    const isBeside = ORDER_COLUMNS[request.orderBy.field].table !== "search";
+    const mostByPieces = mostByPiecesOfPage(request, statistics.users, isBeside);
     const { where, statement } = compilePage(filter, request, { statistics, mostByPieces, nowMs: nowMs() });
     return run(statement, pageStrategy(where, request), asker, () => {
       const anew = compilePage(filter, request, {
-        ...{ statistics, mostByPieces: MOST_BY_PIECES, nowMs: nowMs() },
+        ...{ statistics, mostByPieces: MOST_BY_PIECES, gather: true, nowMs: nowMs() },
       });
-      return run(anew.statement, pageByPiecesStrategy(anew.where), asker);
+      return run(anew.statement, gatheredPageStrategy(anew.where), asker);
     });
   }
 

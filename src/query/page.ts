@@ -1,5 +1,5 @@
 import { USER_COUNT } from "../changes/counters.js";
-import type { Column } from "./columns.js";
+import { ALIASES, type Column } from "./columns.js";
 import { ORDER_COLUMNS, type OrderBy } from "./order.js";
 import type { Parameters } from "./parameters.js";
 import { SHOWN_COLUMNS } from "./present.js";
@@ -22,7 +22,7 @@ export interface PageRequest {
  * value are a branch of their own behind the others.
  */
 export function pageStatement(where: Where, request: PageRequest, params: Parameters): string {
-  const order = ORDER_COLUMNS[request.orderBy.field];
+  const order = orderOf(where, request.orderBy);
   return `with ${pageOfIds(where, order, request, params)}
     select ${SHOWN_COLUMNS}
     from ids cross join lateral (
@@ -30,16 +30,24 @@ export function pageStatement(where: Where, request: PageRequest, params: Parame
     order by ids.branch, ids.position`;
 }
 
+/** Whoever is gathered is put in order by what stands beside the text: another table would be one more to look everybody up in. */
+function orderOf({ source }: Where, { field }: OrderBy): Column {
+  const order: Column = ORDER_COLUMNS[field];
+  const { beside } = order;
+  return source !== null && beside !== undefined ? { ...order, sql: beside, table: "search" } : order;
+}
+
 /** The count of what `pageStatement` pages through. */
 export function countStatement(where: Where): string {
-  return `select count(*)::bigint as n from ${fromOf(where).from} ${whereClause(where.conditions)}`;
+  if (where.everyMatch !== null) return `select count(*)::bigint as n from (${where.everyMatch}) as matching`;
+  return `select count(*)::bigint as n from ${fromOf(where, [], []).from} ${whereClause(where.conditions)}`;
 }
 
 function pageOfIds(where: Where, order: Column, request: PageRequest, params: Parameters): string {
   const { sql: column, nullable } = order;
   const { fromEnd } = request;
-  const { from: tables } = fromOf(where, order.table);
-  const id = order.table === "search" ? "s.id" : "a.id";
+  const { from: tables } = fromOf(where, [order.table], [column]);
+  const id = `${ALIASES[order.table]}.id`;
   const direction = request.orderBy.descending === fromEnd ? "asc" : "desc";
   const { most, limit, offset } = sliceOf(request, params);
   const branch = (conditions: readonly string[], keys: readonly string[]) => ({

@@ -11,14 +11,14 @@ export interface Statement {
 }
 
 /**
- * Runs a statement as its strategy says. `byPieces` runs the one that takes its place where the strategy names it. Rejects
+ * Runs a statement as its strategy says. `gathered` runs the one that takes its place where the strategy names it. Rejects
  * with `overloaded` where too many wait.
  */
 export type Run = (
   statement: Statement,
   strategy: Strategy,
   asker: Asker,
-  byPieces?: () => Promise<RawRow[]>,
+  gathered?: () => Promise<RawRow[]>,
 ) => Promise<RawRow[]>;
 
 export interface RunDeps {
@@ -27,13 +27,12 @@ export interface RunDeps {
 }
 
 export function createRun({ lookUp, searches }: RunDeps): Run {
-  return async ({ text, params }, strategy, asker, byPieces) => {
+  return async ({ text, params }, strategy, asker, gathered) => {
     if (strategy.how === "lookup") return lookUp(text, params, { asker, isCommon: strategy.isCommon });
     if (strategy.how !== "guess") return searches.thoroughly(text, params, strategy.how, asker);
     const rows = await searches.guess(text, params, strategy, asker);
     if (rows) return rows;
-    const { otherwise } = strategy;
-    if (otherwise !== "by pieces") return searches.thoroughly(text, params, otherwise, asker);
-    return byPieces ? byPieces() : searches.thoroughly(text, params, "patiently", asker);
+    if (strategy.otherwise === "gathered" && gathered) return gathered();
+    return searches.thoroughly(text, params, "patiently", asker);
   };
 }

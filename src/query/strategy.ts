@@ -26,10 +26,8 @@ export interface Guess {
   /** The slowest long page that guesses right takes 130 ms. `few`: enough to gather a thousand users. */
   limit: "few" | "short page" | "long page" | "long walk";
   prepare: boolean;
-  /**
-   * What is run if the guess was wrong. `by pieces`: the same, compiled again so that it uses the index of pieces.
-   */
-  otherwise: Thorough["how"] | "by pieces";
+  /** What is run if the guess was wrong. `gathered`: the same, compiled again so that all who match are gathered by indexes. */
+  otherwise: "patiently" | "gathered";
 }
 
 /**
@@ -49,11 +47,12 @@ const SHORT_PAGE = 20;
 export const MOST_BY_PIECES = 1 / 40;
 
 /**
- * The same for a page, which is read in its order until it is full. The more users have the pieces, the sooner that
- * happens, and the longer reading all of them by the index takes.
+ * The same for a page, which is read in its order until it is full. The more users have the pieces, the sooner that happens, and the longer
+ * reading all of them by the index takes. Walking an order takes a third of that for each user, or as long where the order stands in
+ * another table than the text (`isBeside`).
  */
-export function mostByPiecesOfPage({ offset, limit }: Slice, users: number): number {
-  return Math.sqrt((offset + limit) / (3 * Math.max(1, users)));
+export function mostByPiecesOfPage({ offset, limit }: Slice, users: number, isBeside: boolean): number {
+  return Math.sqrt((offset + limit) / ((isBeside ? 1 : 3) * Math.max(1, users)));
 }
 
 type Slice = Pick<PageRequest, "offset" | "limit">;
@@ -75,12 +74,11 @@ export function guess(
   prepare: boolean,
 ): Guess {
   const long = terms === null ? "long walk" : "long page";
-  const thorough = terms === "by index" ? "without order" : "patiently";
   return {
     how: "guess",
     limit: rows > SHORT_PAGE ? long : "short page",
     prepare,
-    otherwise: hasCommonPieces ? "by pieces" : thorough,
+    otherwise: hasCommonPieces || terms === "by index" ? "gathered" : "patiently",
   };
 }
 
@@ -119,8 +117,8 @@ export function walkStrategy(
 const isSoonGathered = (total: number | null, limit: number, users: number) =>
   total !== null && total * total < limit * users;
 
-/** For a page whose guess was wrong, compiled again. If its pieces are too common even so, no index helps. */
-export function pageByPiecesStrategy({ hasCommonPieces }: Traits): Strategy {
+/** For a page whose guess was wrong, compiled again. If what it asks for is too common even so, no index helps. */
+export function gatheredPageStrategy({ hasCommonPieces }: Traits): Strategy {
   return { how: hasCommonPieces ? "without order" : "patiently" };
 }
 

@@ -1,5 +1,6 @@
 import { userCount } from "../changes/counters.js";
 import type { Availability } from "../db/connection/availability.js";
+import { textArray } from "../db/connection/bulk.js";
 import type { Sql } from "../db/connection/sql.js";
 import { hasLettersBeyondAscii, trigramSchema } from "../db/setup/search-index.js";
 import { foldedText } from "../lib/text.js";
@@ -16,9 +17,20 @@ export interface TermStatistics {
   distinctNames: Readonly<Record<"first_name" | "last_name", number>>;
   /** Upper bound for the share of users whose text has all of these pieces, by the last ANALYZE; 0: they are rare. */
   shareOf(grams: readonly string[]): number;
-  /** About the share of users whose id has this in it, by the last ANALYZE; 1 where there was none. */
-  shareOfIds(text: string): number;
+  /** About the share of users who have this text in what is searched, by the last ANALYZE; 1 where there was none. */
+  shareIn(searched: Searched, text: string): number;
 }
+
+/** All that is searched, or a part of it. */
+export type Searched = "all" | "names" | "identifiers" | "ids";
+
+/** Columns of `user_search`. */
+const COLUMNS_OF: Record<Searched, string> = {
+  all: "search",
+  names: "name_search",
+  identifiers: "identifier_search",
+  ids: "id",
+};
 
 const FRESH_MS = 60_000;
 
@@ -44,30 +56,43 @@ export function createTermStatistics(
 }
 
 async function read(sql: Sql): Promise<TermStatistics> {
-  const [lettersBeyondAscii, schema, users, names, common, ids] = await Promise.all([
+  const [lettersBeyondAscii, schema, users, names, common, sampled] = await Promise.all([
     hasLettersBeyondAscii(sql),
     trigramSchema(sql),
     userCount(sql),
     sql<{ column: string; distinct: number }[]>`
       select attname as column, n_distinct as distinct from pg_stats
-      where schemaname = 'mirror_data' and tablename = 'user_search' and attname in ('first_name_key', 'last_name_key')`,
+      where schemaname = 'mirror_data' and tablename = 'user_names' and attname in ('first_name_key', 'last_name_key')`,
     sql<{ gram: string; share: number }[]>`
       select gram, share
       from pg_stats s, unnest(s.most_common_elems::text::text[], s.most_common_elem_freqs) as common(gram, share)
       where s.schemaname = 'mirror_data' and s.tablename = 'user_grams' and s.attname = 'rare_grams'
         -- Behind the shares stand their bounds, which are of no piece.
         and gram is not null`,
-    sql<{ id: string }[]>`
-      select unnest(histogram_bounds::text::text[]) as id from pg_stats
-      where schemaname = 'mirror_data' and tablename = 'user_search' and attname = 'id'`,
+    sql<Sampled[]>`
+      select attname as column, value, share
+      from pg_stats s, lateral (
+        select unnest(s.most_common_vals::text::text[]) as value, unnest(s.most_common_freqs) as share
+        union all select unnest(s.histogram_bounds::text::text[]), null) as sampled
+      where schemaname = 'mirror_data' and tablename = 'user_search'
+        and attname = any(${textArray(Object.values(COLUMNS_OF))}::text::text[])`,
   ]);
   const distinctOf = (name: string) => {
     const distinct = names.find(({ column }) => column === name)?.distinct ?? Number.POSITIVE_INFINITY;
     // Below zero: a share of all rows.
     return distinct < 0 ? -distinct * users : distinct;
   };
-  // A hundred ids, with as many users between one and the next.
-  const sample = ids.map(({ id }) => foldedText(id));
+  const sampleOf = (searched: Searched) =>
+    sampled
+      .filter(({ column }) => column === COLUMNS_OF[searched])
+      // Of the three, ids alone aren't folded.
+      .map((one) => ({ ...one, value: foldedText(one.value) }));
+  const samples = {
+    all: sampleOf("all"),
+    names: sampleOf("names"),
+    identifiers: sampleOf("identifiers"),
+    ids: sampleOf("ids"),
+  };
   const shares = new Map(common.map(({ gram, share }) => [gram, share]));
   return {
     lettersBeyondAscii,
@@ -75,7 +100,27 @@ async function read(sql: Sql): Promise<TermStatistics> {
     users,
     distinctNames: { first_name: distinctOf("first_name_key"), last_name: distinctOf("last_name_key") },
     shareOf: (grams) => Math.min(...grams.map((gram) => shares.get(gram) ?? 0)),
-    shareOfIds: (text) =>
-      sample.length === 0 ? 1 : sample.filter((id) => id.includes(text)).length / sample.length,
+    shareIn: (searched, text) => shareOfText(samples[searched], text),
   };
+}
+
+/** A value of a column that ANALYZE has kept, and the share of users who have it. Null: it is one of a thousand of the others. */
+interface Sampled {
+  column: string;
+  value: string;
+  share: number | null;
+}
+
+/** There are as many users between one of the others and the next. */
+function shareOfText(sample: readonly Sampled[], text: string): number {
+  if (sample.length === 0) return 1;
+  let [known, found, others, foundOthers] = [0, 0, 0, 0];
+  for (const { value, share } of sample) {
+    const has = value.includes(text);
+    known += share ?? 0;
+    if (has) found += share ?? 0;
+    if (share === null) others++;
+    if (share === null && has) foundOthers++;
+  }
+  return others === 0 ? found : found + ((1 - known) * foundOthers) / others;
 }

@@ -18,7 +18,14 @@ import { numberOf, type RawRow, type View } from "./present.js";
 import { shownColumns, showUser } from "./project.js";
 import type { Statement } from "./run.js";
 import type { RunTogether } from "./search-pool.js";
-import { type Guess, type Lookup, MOST_BY_PIECES, type WalkStrategy, walkStrategy } from "./strategy.js";
+import {
+  type Guess,
+  type Lookup,
+  MOST_BY_PIECES,
+  mostByPiecesOfPage,
+  type WalkStrategy,
+  walkStrategy,
+} from "./strategy.js";
 import { allFirst, inAnyWay, type Matches, walkStatement } from "./walk-page.js";
 import { fromOf, type Search, type Where, whereClause } from "./where.js";
 
@@ -92,9 +99,11 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
   async function found(query: UserQuery, asker: Asker): Promise<Found> {
     const statistics = await termStatistics();
     const search = { statistics, mostByPieces: MOST_BY_PIECES, nowMs: query.nowMs };
+    const mostInOrder = mostByPiecesOfPage({ offset: 0, limit: query.limit }, statistics.users, true);
     const compile = (gather: boolean) => {
       const params = new Parameters();
-      const where = compileFilter(query.filter, params, { ...search, gather });
+      const mostByPieces = gather ? MOST_BY_PIECES : mostInOrder;
+      const where = compileFilter(query.filter, params, { ...search, mostByPieces, gather });
       return { params, where, keys: sortKeys(query.orders, { params, where, nowMs: query.nowMs }) };
     };
     const statement: PageStatement = (as, gather) => {
@@ -159,7 +168,7 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
     const params = new Parameters();
     const search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES, nowMs };
     const where = compileFilter(filter, params, search);
-    const text = `explain (format json) select from ${fromOf(where).from} ${whereClause(where.conditions)}`;
+    const text = `explain (format json) select from ${fromOf(where, [], []).from} ${whereClause(where.conditions)}`;
     const rows = await searches.guess(text, params, ESTIMATING, asker);
     const [row] = rows ?? (await run({ text, params }, { how: "as asked" }, asker));
     const [{ Plan: plan }] = JSON.parse(String(row?.[0])) as [{ Plan: { "Plan Rows": number } }];

@@ -21,21 +21,24 @@ export interface Matches {
   from: (others: readonly Table[]) => From;
 }
 
-/** Postgres chooses whether it walks in the page's order, looking at each user, or finds all who match. */
-export const inAnyWay = (where: Where): Matches => ({
-  before: "",
-  conditions: where.conditions,
-  from: (others) => fromOf(where, ...others),
-});
+/** Postgres chooses whether it walks in the page's order, looking at each user, or finds all who match, unless they are gathered. */
+export const inAnyWay = (where: Where): Matches =>
+  where.source !== null
+    ? allFirst(where)
+    : {
+        before: "",
+        conditions: where.conditions,
+        from: (others) => fromOf(where, others),
+      };
 
 /** All who match are found first, then put in order: that costs the same however they are spread over the order. */
 export function allFirst(where: Where): Matches {
-  const { from, id } = fromOf(where);
+  const { from, id } = fromOf(where, [], where.similarities);
   const score = where.similarities.length > 0 ? `, ${scoreOf(where)} as score` : "";
   return {
     before: `matching as materialized (select ${id} as id${score} from ${from} ${whereClause(where.conditions)}), `,
     conditions: [],
-    from: (others) => tablesOf(new Set(others), { from: "matching", id: "matching.id" }),
+    from: (others) => tablesOf(new Set(others), { beside: { from: "matching", id: "matching.id" } }),
   };
 }
 

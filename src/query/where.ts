@@ -1,4 +1,4 @@
-import { type From, type Table, tablesOf } from "./columns.js";
+import { type From, LEAN_COLUMNS, type Table, tablesOf } from "./columns.js";
 import type { TermStatistics } from "./term-statistics.js";
 
 /**
@@ -22,6 +22,11 @@ export interface Traits {
   size: number;
   /** What those tables are joined to: SQL behind their names. */
   joins: readonly string[];
+  /**
+   * The rows of `user_search` among which all are who are kept: SQL that stands in its place. `lean`: with columns that `user_names` has too,
+   * so that whoever is found by a name needn't be looked up there. Null: the table stands there itself.
+   */
+  source: { whole: string; lean: string } | null;
   /** How similar a user is, for each condition that asks for it: SQL, null where there is nothing to compare. */
   similarities: readonly string[];
 }
@@ -30,6 +35,8 @@ export interface Traits {
 export interface Where extends Traits {
   /** All of them must hold. */
   conditions: string[];
+  /** A statement that returns the ids of all who match, each once, without reading what else is known of them. Null: there is none. */
+  everyMatch: string | null;
 }
 
 /** How conditions are looked for. */
@@ -38,19 +45,30 @@ export interface Search {
   /** Where a larger share of users has the pieces of a term, their index isn't used. */
   mostByPieces: number;
   /**
-   * All who match are read, in no order: who meets an `or` of what several indexes know is gathered from them, and who has a similar
-   * name from the names that are similar, which takes as long as there are many. Else each user is asked, which fills a page soon where many match.
+   * All who match are read, in no order: who has a term, or meets an `or` of what several indexes know, is gathered from them, and who
+   * has a similar name from the names that are similar, which takes as long as there are many. Else each user is asked, which fills a page
+   * soon where many match.
    */
   gather?: boolean;
   /** Who is locked at this moment. */
   nowMs: number;
 }
 
-/** The tables of a filter, and of what else a statement speaks of; and the column with the user's id. */
-export function fromOf(where: Traits, ...others: readonly Table[]): From {
-  const { from, id } = tablesOf(new Set([...where.tables, ...others]));
-  return { from: [from, ...where.joins].join(" "), id };
+/** The tables of a filter, and of what else a statement speaks of; and the column with the user's id. `reads`: what is read in it of these tables. */
+export function fromOf(
+  where: Pick<Where, "tables" | "joins" | "source" | "conditions">,
+  others: readonly Table[] = [],
+  reads: readonly string[] = ["s.search"],
+): From {
+  const { tables, joins, source, conditions } = where;
+  const isLean = ![...conditions, ...joins, ...reads].some((sql) => BEYOND_LEAN.test(sql));
+  const { from, id } = tablesOf(new Set([...tables, ...others]), {
+    source: source && (isLean ? source.lean : source.whole),
+  });
+  return { from: [from, ...joins].join(" "), id };
 }
+
+const BEYOND_LEAN = new RegExp(`\\bs\\.(?!(?:${LEAN_COLUMNS.join("|")})\\b)`);
 
 export const whereClause = (conditions: readonly string[]) =>
   conditions.length > 0 ? `where ${conditions.join(" and ")}` : "";

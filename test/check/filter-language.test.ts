@@ -45,7 +45,7 @@ const SEARCH = {
     lettersBeyondAscii: true,
     users: 1000,
     shareOf: () => 0,
-    shareOfIds: () => 0,
+    shareIn: () => 0,
     distinctNames: {},
   },
   ...{ mostByPieces: 0, nowMs: NOW_MS },

@@ -53,7 +53,7 @@ describe("a server killed with kill -9", () => {
     expect(pagesOf(sandbox) - before).toBeLessThanOrEqual(14 - 5);
     const [run] = await db.sql`select count(*) as n from mirror_data.runs where mode = 'backfill'`;
     expect(run?.n).toBe(1);
-    const [index] = await db.sql`select to_regclass('mirror_data.user_search_terms') as name`;
+    const [index] = await db.sql`select to_regclass('mirror_data.user_search_identifiers') as name`;
     expect(index?.name).not.toBeNull();
     const [stored] = await db.sql`select count(*) as n from mirror.users`;
     expect(stored?.n).toBe(6000);

@@ -63,7 +63,7 @@ const search: Search = {
     users: 1000,
     distinctNames: { first_name: 0, last_name: 0 },
     shareOf: ([gram = ""]) => gram.length % 2,
-    shareOfIds: () => 0,
+    shareIn: () => 0,
   },
   mostByPieces: 0.5,
   nowMs: 0,

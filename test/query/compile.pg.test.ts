@@ -3,8 +3,9 @@
 import { describe, expect } from "vitest";
 import { compileFilter } from "../../src/query/compile.js";
 import type { Condition, ElementCondition, List, MetadataTest, Term } from "../../src/query/condition.js";
+import { countStatement } from "../../src/query/page.js";
 import { Parameters } from "../../src/query/parameters.js";
-import { fromOf, whereClause } from "../../src/query/where.js";
+import { fromOf, type Where, whereClause } from "../../src/query/where.js";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import { membershipSnapshot, userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
@@ -135,22 +136,42 @@ async function fill(db: TestDatabase): Promise<void> {
     on conflict (id) do update set deleted_at = 1`;
 }
 
-async function keptBy(db: TestDatabase, condition: Condition, gather = false): Promise<string[]> {
-  const params = new Parameters();
-  const where = compileFilter(condition, params, {
+interface Way {
+  gather?: boolean;
+  /** Of users who have a term, as the statistics say. */
+  share?: number;
+  /** What is read of whom the filter keeps. Absent: it may be anything. */
+  reads?: readonly string[];
+}
+
+function compiled(condition: Condition, params: Parameters, { gather = false, share = 0 }: Way): Where {
+  return compileFilter(condition, params, {
     statistics: {
       trigramSchema: "public",
       lettersBeyondAscii: true,
       users: 5,
       distinctNames: { first_name: 0, last_name: 0 },
       shareOf: () => 0,
-      shareOfIds: () => 0,
+      shareIn: () => share,
     },
-    mostByPieces: 1,
+    mostByPieces: share === 0 ? 1 : share,
     nowMs: NOW,
     gather,
   });
-  const { from, id } = fromOf(where);
+}
+
+async function countBy(db: TestDatabase, condition: Condition, way: Way): Promise<number> {
+  const params = new Parameters();
+  const text = countStatement(compiled(condition, params, way));
+  const [row] = await db.sql.unsafe<{ n: number }[]>(text, [...params.values]);
+  return Number(row?.n);
+}
+
+async function keptBy(db: TestDatabase, condition: Condition, way: Way | boolean = {}): Promise<string[]> {
+  const params = new Parameters();
+  const given = typeof way === "boolean" ? { gather: way } : way;
+  const where = compiled(condition, params, given);
+  const { from, id } = given.reads ? fromOf(where, [], given.reads) : fromOf(where);
   const rows = await db.sql.unsafe<{ id: string }[]>(
     `select ${id} as id from ${from} ${whereClause(where.conditions)}`,
     [...params.values],
@@ -353,6 +374,20 @@ describe("a condition keeps whom it says, and its complement everybody else", ()
       expect([told, await keptBy(db, condition)]).toEqual([told, kept]);
       expect([told, await keptBy(db, { kind: "or", any: [condition, nobody] })]).toEqual([told, kept]);
       expect([told, await keptBy(db, condition, true)]).toEqual([told, kept]);
+      // However many are expected to have a term, and whatever is read of them.
+      for (const way of [
+        ...[{ reads: [] }, { share: 0.1 }, { share: 1 }],
+        ...[
+          { gather: true, share: 0.1 },
+          { gather: true, share: 1 },
+        ],
+      ]) {
+        expect([told, way, await keptBy(db, condition, way)]).toEqual([told, way, kept]);
+        expect([told, way, await countBy(db, condition, way)]).toEqual([told, way, kept.length]);
+      }
+      expect([told, await countBy(db, condition, { gather: true })]).toEqual([told, kept.length]);
+      const also: Condition = { kind: "and", all: [term("any", "contains", "user_"), condition] };
+      expect([told, await keptBy(db, also)]).toEqual([told, kept]);
       const oneOf: Condition = {
         kind: "or",
         any: [condition, nobody, has("membership", one("key", "none"))],

@@ -5,7 +5,7 @@ import { walkStrategy } from "../../src/query/strategy.js";
 import type { Traits } from "../../src/query/where.js";
 
 const PLAIN: Traits = {
-  ...{ tables: new Set(), joins: [], similarities: [], size: 1 },
+  ...{ tables: new Set(), joins: [], source: null, similarities: [], size: 1 },
   ...{ few: false, spread: false, terms: null, hasCommonPieces: false },
 };
 

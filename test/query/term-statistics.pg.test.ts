@@ -32,17 +32,22 @@ describe("the statistics of terms", () => {
     await fill(db);
     const before = await createTermStatistics(db.sql, unwatched.guard)();
     expect(before.distinctNames.last_name).toBe(Number.POSITIVE_INFINITY);
-    expect([before.users, before.shareOf(["é"]), before.shareOfIds("user_1")]).toEqual([USERS, 0, 1]);
+    expect([before.users, before.shareOf(["é"]), before.shareIn("ids", "user_1")]).toEqual([USERS, 0, 1]);
     await vacuumTables(db.sql);
-    const { shareOf, shareOfIds } = await createTermStatistics(db.sql, unwatched.guard)();
+    const { shareOf, shareIn } = await createTermStatistics(db.sql, unwatched.guard)();
     expect(shareOf(["é"])).toBeCloseTo(1 / 4);
     expect(shareOf(["@"])).toBeCloseTo(1);
     // As rare as its rarest piece.
     expect(shareOf(["@", "é"])).toBeCloseTo(1 / 4);
     expect(shareOf(["@", "|"])).toBe(0);
-    expect([shareOfIds("ser_"), shareOfIds("zz")]).toEqual([1, 0]);
+    expect([shareIn("ids", "ser_"), shareIn("ids", "zz")]).toEqual([1, 0]);
+    expect([shareIn("names", "✓"), shareIn("names", "rene")].map((share) => share * 40)).toEqual([
+      expect.closeTo(1),
+      expect.closeTo(30),
+    ]);
+    expect(shareIn("identifiers", "rene")).toBe(0);
     // 111 of 400 begin with a 1.
-    expect(shareOfIds("user_1")).toBeCloseTo(111 / 400, 1);
+    expect(shareIn("ids", "user_1")).toBeCloseTo(111 / 400, 1);
   });
 
   test("are asked once a minute, and again after a failure", async ({ db }) => {

@@ -61,7 +61,7 @@ async function planOf(
       users: USERS,
       distinctNames: { first_name: 0, last_name: 0 },
       shareOf: () => 0,
-      shareOfIds: () => 0,
+      shareIn: () => 0,
     },
     ...{ mostByPieces: 1, nowMs: 0, gather: as === allFirst },
   });
@@ -91,7 +91,7 @@ describe("a page of a walk", () => {
       { order_by: ["last_name", "first_name", "id"] },
       { after: ["smith7", "ann1", "user_5"] },
     );
-    expect(named).toMatch(/using user_search_last_name[\s\S]*?Index Cond: \(.*last_name_key >= /);
+    expect(named).toMatch(/using user_names_last_name[\s\S]*?Index Cond: \(.*last_name_key >= /);
     expect(named).toContain("Incremental Sort");
     expect(named).toMatch(payloads);
     for (const plan of [created, named]) expect(plan).not.toContain("Seq Scan");
@@ -120,7 +120,7 @@ describe("a page of a walk", () => {
     expect(await planOf({ filter: { email_domain: "rare.com" } })).toContain("user_search_email_domains");
     expect(await planOf({ filter: { email_domain: "mail.com" } })).toContain("user_search_created_at");
     expect(await planOf({ filter: { email_address: "ann3@mail.com" } })).toContain("user_identifiers_folded");
-    expect(await planOf({ filter: { last_name: { prefix: "smith12" } } })).toContain("user_search_last_name");
+    expect(await planOf({ filter: { last_name: { prefix: "smith12" } } })).toContain("user_names_last_name");
     expect(await planOf({ filter: { organization_id: "org_7" } })).toContain(
       "organization_memberships_organization",
     );
@@ -138,7 +138,7 @@ describe("a page of a walk", () => {
     expect(members).toContain("organization_memberships_organization");
     const absent = await gathers([{ email_domain: "none.com" }, trial, { first_name: "nobody" }]);
     expect(absent).toContain("user_search_email_domains");
-    expect(absent).toContain("user_search_first_name");
+    expect(absent).toContain("user_names_first_name");
     // Values that name users are never many, so that they are gathered at once.
     const named = await gathers([{ email_address: "ann3@mail.com" }, { id: "user_1" }], inAnyWay);
     expect(named).toContain("user_identifiers_folded");
@@ -154,7 +154,7 @@ describe("a page of a walk", () => {
         const filter = { last_name: { similar: "smiht" }, ...more };
         const plan = await planOf({ filter, order_by: ["-_score"] }, { as: allFirst, after });
         expect(plan).toContain("Recursive Union");
-        expect(plan).toContain(`user_search_${field}`);
+        expect(plan).toContain(`user_names_${field}`);
         expect(plan).not.toContain("Seq Scan");
       }
     }

@@ -7,9 +7,8 @@ import { walksOver } from "./walks.js";
 /** Checks that a load read no table from end to end again and again: `read` is what `loadWithoutAutovacuum` gives for so many users. */
 export function expectNoRepeatedScans(read: ReadonlyMap<string, number>, users: number): void {
   for (const [table, rows] of read) {
-    // An index that is built beside what goes on reads its table twice, and `user_search` has two of them.
-    const most = (table === "user_search" ? 4 : 2) * users;
-    expect({ table, rows, within: rows <= most }).toEqual({ table, rows, within: true });
+    // An index that is built beside what goes on reads its table twice.
+    expect({ table, rows, within: rows <= 2 * users }).toEqual({ table, rows, within: true });
   }
 }
 

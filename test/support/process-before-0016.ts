@@ -11,7 +11,6 @@ import { createDerivedTable } from "../../src/sync/apply/derived-table.js";
 import { createFoldedTable } from "../../src/sync/apply/folded-table.js";
 import { userRow } from "../../src/sync/apply/rows.js";
 import * as now from "../../src/sync/apply/tables.js";
-import { deleteDerived } from "../../src/sync/apply/user-tables.js";
 import { fold, type State, UNKNOWN, USER } from "../../src/sync/fold/fold.js";
 import { gone, userSnapshot } from "../../src/sync/fold/snapshot.js";
 
@@ -34,7 +33,7 @@ const without = (columns: Columns, ...names: string[]): Columns =>
 /** The columns that the version before migration 0016 knew. */
 const COLUMNS = {
   users: without(now.users.columns, ...NAMES, ...HISTORY),
-  search: without(now.search.columns, "email_domains", "providers"),
+  search: without(now.search.columns, "email_domains", "providers", "identifier_search"),
   grams: now.grams.columns as Columns,
   activity: without(
     now.activity.columns,
@@ -112,7 +111,7 @@ export function startProcessBefore0016(url: string): ProcessBefore0016 {
           await users.lock(tx, [id]);
           await users.update(tx, [row]);
         }
-        if (!derived) return deleteDerived(tx, [id]);
+        if (!derived) return void (await forget(tx, id));
         await search.write(tx, [derived.search]);
         await grams.write(tx, [{ id, rare_grams: pieces }]);
         await activity.write(tx, [row]);
@@ -134,6 +133,14 @@ function allRows(user: ClerkUser, row: { id: string }) {
     spelled: { id: row.id, ...spelledNames(user) },
     pieces: rareGrams(derived.search.search).join("\n"),
   };
+}
+
+/** From the tables that it knew. */
+async function forget(tx: Tx, id: string): Promise<void> {
+  for (const table of ["user_search", "user_grams", "user_activity", "user_metadata"]) {
+    await tx`delete from mirror_data.${tx(table)} where id = ${id}`;
+  }
+  await replaceIdentifiers(tx, id, []);
 }
 
 async function replaceIdentifiers(tx: Tx, id: string, rows: readonly now.IdentifierRow[]): Promise<void> {

@@ -30,9 +30,9 @@ const SETTINGS = {
   "pg_trgm.word_similarity_threshold": "0.5",
   // A smaller value would round the primary's clock.
   extra_float_digits: "1",
-  // Of no meaning to Postgres. What a process writes that says less is completed by triggers (migrations 0016 and 0019): raise it with the
+  // Of no meaning to Postgres. What a process writes that says less is completed by triggers (migrations 0016, 0019 and 0034): raise it with the
   // migration that brings the next such trigger.
-  "user_mirror.schema": "19",
+  "user_mirror.schema": "34",
 } as const;
 
 /** For work that reads or writes whole tables and that nobody waits for. */

@@ -23,7 +23,7 @@ export interface Walk<U extends { id: string }> {
   /** The next of them, at most `limit`. Null: from the first on. */
   next(after: U | null, limit: number): Promise<readonly U[]>;
   /** The function of the schema that completes users whose rows are locked, given their ids. */
-  complete: "complete_users" | "complete_history";
+  complete: "complete_users" | "complete_history" | "complete_names";
   /** What it writes to. */
   tables: readonly string[];
   /** Told after each batch how many are done, and of how many. */

@@ -13,6 +13,7 @@ import { UNHURRIED } from "../connection/session.js";
 import { isDatabaseTrouble } from "../connection/trouble.js";
 import { buildIndexes } from "./build-indexes.js";
 import { fillColumns } from "./fill-columns.js";
+import { fillNames } from "./fill-names.js";
 import type { Filling } from "./filling.js";
 import { createReaderRoles } from "./grants.js";
 import { betweenLocks, takeTurn } from "./migration-locks.js";
@@ -206,6 +207,7 @@ interface Drizzle {
 const BEFORE: Readonly<Record<string, typeof fillColumns>> = {
   "0017_read_what_is_filled": fillColumns,
   "0020_show_days": numberUsers,
+  "0035_index_names": fillNames,
 };
 
 /**

@@ -8,35 +8,27 @@ type AnySql = postgres.Sql | postgres.TransactionSql;
 /** A user's id, folded, as it stands in `user_search.search`: ids are of ASCII (`clerk.ts`). */
 export const foldedId = (table = "") => `lower(${table}id collate "C")`;
 
-/**
- * What is searched, without the line of the user's id. An id never changes, and has thirty trigrams of its own that hardly
- * another user has. A changed name would write all of them anew, which took two thirds of what it wrote.
- */
-export const textBesideId = (table = "") =>
-  `replace(${table}search, E'\\n' || ${foldedId(table)} || E'\\n', E'\\n')`;
-
-/** The trigram indexes: of whatever is searched but ids, of ids, and of names alone for `similar`. */
+/** The trigram indexes, one for each part of what is searched: identifiers, names, ids. */
 const INDEXES = {
-  user_search_terms: { table: "user_search", key: textBesideId() },
-  user_ids_trigrams: { table: "user_ids", key: foldedId() },
-  user_search_names: { table: "user_search", key: "name_search" },
+  user_search_identifiers: { table: "user_search", column: "identifier_search", key: "identifier_search" },
+  user_names_trigrams: { table: "user_names", column: "name_search", key: "name_search" },
+  user_ids_trigrams: { table: "user_ids", column: "id", key: foldedId() },
 } as const;
 type Index = keyof typeof INDEXES;
 const NAMES = Object.keys(INDEXES) as Index[];
 
-/** As the column itself has them: a term that one in a hundred users has is taken for rare by a sample of a hundred. */
-const FINE_STATISTICS = "alter index mirror_data.user_search_terms alter column 1 set statistics 1000";
-
 /**
- * Of earlier versions: all that is searched, with ids. Processes of theirs that still run search without it, by looking, and make it
- * again after a minute; it is dropped again until the last of them has ended.
+ * Of earlier versions: of `user_search`, and with names in them. While one of them is there, a changed name is written to all indexes of
+ * that table. Processes of theirs that still run search and order without them, by looking, and make those of trigrams again after a
+ * minute; they are dropped again until the last of these processes has ended.
  */
-const SUPERSEDED = "user_search_trigrams";
+const SUPERSEDED_TRIGRAMS = ["user_search_trigrams", "user_search_terms", "user_search_names"];
+const SUPERSEDED = [...SUPERSEDED_TRIGRAMS, "user_search_first_name", "user_search_last_name"];
 
 /** All indexes in which changes wait until somebody works them in. */
 const TIDIED = [
   ...NAMES,
-  SUPERSEDED,
+  ...SUPERSEDED_TRIGRAMS,
   "user_grams_rare_grams",
   "user_search_email_domains",
   "user_search_providers",
@@ -61,16 +53,18 @@ const OLD_SNAPSHOTS_TIMEOUT = { atOnce: "30s", inTheBackground: "10min" } as con
 /**
  * Makes the trigram indexes for partial matches where nobody is kept waiting: in a new or an emptied database. They are
  * made by hand because pg_trgm's operator class must be named by the schema in which the extension happens to be. A schema that
- * was brought only up to an earlier version lacks one of the tables.
+ * was brought only up to an earlier version lacks some of the columns.
  */
 export async function createSearchIndex(sql: AnySql): Promise<void> {
   for (const name of NAMES) {
-    const [table] = await sql`select to_regclass(${`mirror_data.${INDEXES[name].table}`}) as name`;
-    if (!table?.name) continue;
+    const { table, column } = INDEXES[name];
+    const [known] = await sql`
+      select from information_schema.columns
+      where table_schema = 'mirror_data' and table_name = ${table} and column_name = ${column}`;
+    if (!known) continue;
     await sql.unsafe(`create index if not exists ${name} ${await definition(sql, name)}`);
   }
-  await sql.unsafe(FINE_STATISTICS);
-  await sql.unsafe(`drop index if exists mirror_data.${SUPERSEDED}`);
+  await sql.unsafe(`drop index if exists ${SUPERSEDED.map((name) => `mirror_data.${name}`).join(", ")}`);
 }
 
 async function definition(sql: AnySql, name: Index): Promise<string> {
@@ -87,7 +81,8 @@ async function definition(sql: AnySql, name: Index): Promise<string> {
 export async function hasSearchIndex(sql: AnySql): Promise<boolean> {
   for (const name of NAMES) if ((await lookAtIndex(sql, name)) !== "complete") return false;
   if ((await putOffIndexes(sql)).length > 0) return false;
-  return (await lookAtIndex(sql, SUPERSEDED)) === "missing";
+  for (const name of SUPERSEDED) if ((await lookAtIndex(sql, name)) !== "missing") return false;
+  return true;
 }
 
 /** Those of `PUT_OFF` that are missing or unfinished. */
@@ -131,11 +126,8 @@ export async function buildSearchIndex(
   try {
     const putOff = await putOffIndexes(own);
     for (const { name, definition } of putOff) await buildConcurrently(own, name, definition);
-    for (const name of NAMES) {
-      await build(own, name);
-      if (name === "user_search_terms") await own.unsafe(FINE_STATISTICS);
-    }
-    await dropConcurrently(own, SUPERSEDED);
+    for (const name of NAMES) await build(own, name);
+    for (const name of SUPERSEDED) await dropConcurrently(own, name);
     // Where everything is made at once, the tables are vacuumed and analyzed next.
     if (when === "inTheBackground") await takeStatistics(own, putOff);
   } finally {
@@ -200,11 +192,11 @@ export async function tidySearchIndexes(sql: postgres.Sql): Promise<void> {
 }
 
 /** A first load is four times faster without the trigram indexes. `buildSearchIndex` makes them afterwards. */
-export const dropSearchIndex = (sql: AnySql) => drop(sql, [...NAMES, SUPERSEDED]);
+export const dropSearchIndex = (sql: AnySql) => drop(sql, [...NAMES, ...SUPERSEDED]);
 
 /** Before a first load that is large: these, and all others that `buildSearchIndex` makes afterwards. */
 export const dropPutOffIndexes = (sql: AnySql) =>
-  drop(sql, [...NAMES, SUPERSEDED, ...PUT_OFF.map(({ name }) => name)]);
+  drop(sql, [...NAMES, ...SUPERSEDED, ...PUT_OFF.map(({ name }) => name)]);
 
 async function drop(sql: AnySql, names: readonly string[]): Promise<void> {
   await sql.unsafe(`drop index if exists ${names.map((name) => `mirror_data.${name}`).join(", ")}`);

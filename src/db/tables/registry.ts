@@ -7,6 +7,7 @@
 export const DERIVED_TABLES = {
   user_search: "id",
   user_grams: "id",
+  user_names: "id",
   user_ids: "id",
   user_activity: "id",
   user_metadata: "id",

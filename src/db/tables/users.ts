@@ -92,10 +92,11 @@ export const users = mirrorData.table(
 );
 
 /**
- * What list, count and search read: one row per live user, written only when it differs, because an update under the
- * trigram index (made in `setup/search-index.ts`) costs 14 times one without. Columns of a fixed width come first and
- * `search` right behind them, because a scan pays for every column that it steps over. Nothing stands here that isn't
- * read, because a scan pays for every byte: with twice the width a count of a common term takes twice as long.
+ * What list, count and search read: one row per live user, written only when it differs. No index here has anything of a name, nor of
+ * `search` as a whole, so that a changed name stays on its page and touches none of them: with names in two of these indexes it took
+ * three times as long, and five times the WAL (`user_names`). The trigram indexes are made in `setup/search-index.ts`. Columns of a
+ * fixed width come first and `search` right behind them, because a scan pays for every column that it steps over. Nothing stands here
+ * that isn't read, because a scan pays for every byte: with twice the width a count of a common term takes twice as long.
  */
 export const userSearch = mirrorData.table(
   "user_search",
@@ -125,6 +126,8 @@ export const userSearch = mirrorData.table(
     emailDomains: keys("email_domains").notNull().default(sql`'{}'`),
     /** The providers of all linked accounts, without `oauth_`, each once, in order. */
     providers: keys("providers").notNull().default(sql`'{}'`),
+    /** What stands before the id in `search`: e-mail addresses, phone numbers, wallets, username. */
+    identifierSearch: key("identifier_search").notNull().default(""),
   },
   (t) => [
     index("user_search_created_at").on(t.createdAt, t.id),
@@ -132,8 +135,6 @@ export const userSearch = mirrorData.table(
     index("user_search_phone").on(t.phoneKey, t.id),
     index("user_search_username").on(t.usernameKey, t.id),
     index("user_search_wallet").on(t.walletKey, t.id),
-    index("user_search_first_name").on(t.firstNameKey, t.id),
-    index("user_search_last_name").on(t.lastNameKey, t.id),
     index("user_search_external_id").on(t.externalId),
     index("user_search_banned").on(t.createdAt, t.id).where(sql`${t.banned}`),
     index("user_search_email_domains").using("gin", t.emailDomains),
@@ -142,6 +143,26 @@ export const userSearch = mirrorData.table(
     index("user_search_email_domain").on(
       sql`split_part(${t.emailKey}, '@', case when ${t.emailKey} like '%@%' and ${t.emailKey} not like '%@' then -1 end)`,
     ),
+  ],
+);
+
+/**
+ * Finds users by their names, and has them in the order of these. One row per live user, a copy of columns of `user_search` that
+ * triggers there keep (migration 0034), whichever version writes.
+ */
+export const userNames = mirrorData.table(
+  "user_names",
+  {
+    id: key("id").primaryKey(),
+    firstNameKey: key("first_name_key"),
+    lastNameKey: key("last_name_key"),
+    nameSearch: key("name_search").notNull(),
+    /** So that whoever is found by a name and put in order by this needn't be looked up. */
+    createdAt: ms("created_at").notNull(),
+  },
+  (t) => [
+    index("user_names_first_name").on(t.firstNameKey, t.id),
+    index("user_names_last_name").on(t.lastNameKey, t.id),
   ],
 );
 

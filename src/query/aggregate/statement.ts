@@ -1,5 +1,5 @@
 import { USER_COUNT } from "../../changes/counters.js";
-import type { Table } from "../columns.js";
+import { ALIASES, type Table } from "../columns.js";
 import type { Parameters } from "../parameters.js";
 import type { Statement } from "../run.js";
 import { fromOf, type Where, whereClause } from "../where.js";
@@ -82,7 +82,7 @@ function countedSteps(keys: readonly Key[], context: AggregateContext): Counted 
 function groupedSteps(keys: readonly Key[], context: AggregateContext): Counted {
   const { conditions } = context.where;
   const tables = tablesFor(keys, context.where);
-  const { from, id } = fromOf(context.where, ...tables);
+  const { from, id } = fromOf(context.where, [...tables]);
   const beside = keys.flatMap((key) => columnsBeside(key, tables, id, context));
   const apart = keys.flatMap(({ n, group }) => {
     const rows = elementsOf(group);
@@ -142,8 +142,6 @@ function columnsBeside(
   const sql = series ? pieceOf(value, series) : value;
   return [{ sql, name: `g${n}` }, ...(type === undefined ? [] : [{ sql: type, name: `t${n}` }])];
 }
-
-const ALIASES: Record<Table, string> = { search: "s", activity: "a", metadata: "m" };
 
 /** As few tables as have everything. Those that the filter speaks of are read anyway. */
 function tablesFor(keys: readonly Key[], where: Where): ReadonlySet<Table> {

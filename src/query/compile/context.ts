@@ -10,6 +10,8 @@ export interface Notes extends Traits {
   similarities: string[];
   /** What Postgres has to estimate of metadata so far, in containments. */
   estimating: number;
+  /** The ids of all who have a term, each once. */
+  everyMatch: string | null;
 }
 
 export interface Context {

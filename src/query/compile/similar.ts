@@ -1,4 +1,4 @@
-import { foldedId, textBesideId } from "../../db/setup/search-index.js";
+import { foldedId } from "../../db/setup/search-index.js";
 import { foldedText } from "../../lib/text.js";
 import { COLUMNS, type Column } from "../columns.js";
 import type { TermField } from "../condition.js";
@@ -48,9 +48,9 @@ function amongNames(field: Name, similarTo: (sql: string) => string, context: Co
   const { notes } = context;
   const own = speakOf(COLUMNS[field], context);
   const name = `similar${notes.joins.length}`;
-  const key = own.replace("s.", "d.");
+  const key = own.replace("n.", "d.");
   const next = (condition: string) =>
-    `select ${key} from mirror_data.user_search d where ${key} ${condition} order by 1 limit 1`;
+    `select ${key} from mirror_data.user_names d where ${key} ${condition} order by 1 limit 1`;
   notes.joins.push(`join (
     with recursive names(name) as (
       (${next("is not null")})
@@ -68,8 +68,9 @@ interface Similar {
   similarity: (to: (sql: string) => string) => string;
 }
 
-const besideId: Similar["foundBy"] = (mayBe) => mayBe(textBesideId("s."));
-const byNames: Similar["foundBy"] = (mayBe) => mayBe(COLUMNS.names.sql);
+const byIdentifiers: Similar["foundBy"] = (mayBe) => mayBe(COLUMNS.identifiers.sql);
+const byNames: Similar["foundBy"] = (mayBe) => `s.id in (
+      select d.id from mirror_data.user_names d where ${mayBe("d.name_search")})`;
 
 const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
   foundBy,
@@ -80,17 +81,18 @@ const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   any: {
     // Gathered, since many ids may be alike: where all are, comparing each user with each of them would never end.
     foundBy: (mayBe) => `s.id in (
-      select d.id from mirror_data.user_search d where ${mayBe(textBesideId("d."))}
+      select d.id from mirror_data.user_search d where ${mayBe("d.identifier_search")}
+      union all select d.id from mirror_data.user_names d where ${mayBe("d.name_search")}
       union all select i.id from mirror_data.user_ids i where ${mayBe(foldedId("i."))})`,
     similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
   },
   // Both names with a space between have either as a part, and are at least as similar.
   name: one(COLUMNS.name, byNames),
-  username: one(COLUMNS.username, besideId),
-  first_name: one(COLUMNS.first_name, byNames),
-  last_name: one(COLUMNS.last_name, byNames),
+  username: one(COLUMNS.username, byIdentifiers),
+  first_name: one({ ...COLUMNS.first_name, sql: COLUMNS.first_name.beside }, byNames),
+  last_name: one({ ...COLUMNS.last_name, sql: COLUMNS.last_name.beside }, byNames),
   email: {
-    foundBy: besideId,
+    foundBy: byIdentifiers,
     similarity: (to) => `(select max(${to("i.folded")}) from mirror_data.user_identifiers i
       where i.user_id = s.id and i.kind = 'email')`,
   },

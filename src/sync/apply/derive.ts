@@ -123,17 +123,7 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
     ...valuesOf(user.web3_wallets, "web3_wallet"),
   ];
   if (username !== null) told.push(username);
-  const id = searchText(user.id);
-  // What is the same as the id stands beside it: the index of what is searched beside ids keeps one of two lines that touch.
-  const lines: string[] = [];
-  let same = 1;
-  for (const value of told) {
-    const line = searchText(value);
-    if (line === id) same++;
-    else lines.push(line);
-  }
-  for (; same > 0; same--) lines.push(id);
-  lines.push(...names);
+  const lines = told.map(searchText);
   return {
     id: user.id,
     created_at: user.created_at,
@@ -141,7 +131,7 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
     password_enabled: user.password_enabled === true,
     two_factor_enabled: user.two_factor_enabled === true,
     has_image: user.has_image === true,
-    search: lines.join("\n"),
+    search: [...lines, searchText(user.id), ...names].join("\n"),
     email_key: primaryOf(identifiers, "email")?.folded ?? null,
     phone_key: primaryOf(identifiers, "phone")?.folded ?? null,
     username_key: orNull(username, foldedKey),
@@ -152,6 +142,7 @@ function searchRow(user: ClerkUser, identifiers: readonly IdentifierRow[]): Sear
     external_id: orNull(text(user.external_id), exactKey),
     email_domains: eachOnce(valuesOf(identifiers, "domain")),
     providers: eachOnce(valuesOf(user.external_accounts, "provider").map(providerKey)),
+    identifier_search: lines.join("\n"),
   };
 }
 

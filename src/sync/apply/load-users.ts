@@ -57,8 +57,8 @@ async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: numb
     user_activity: createCopiedRows(activity),
     user_metadata: createCopiedRows(metadata),
     user_identifiers: createCopiedRows(identifiers),
-    // A trigger fills the other one.
-  } satisfies Record<"users" | Exclude<DerivedTable, "user_ids">, unknown>;
+    // Triggers fill the others.
+  } satisfies Record<"users" | Exclude<DerivedTable, "user_ids" | "user_names">, unknown>;
   const changes: Change[] = [];
   const days = noDayChanges();
   const pause = createPause();

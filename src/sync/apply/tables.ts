@@ -119,9 +119,10 @@ export const search = createDerivedTable(
     external_id: nullable(text),
     email_domains: texts,
     providers: texts,
+    identifier_search: text,
   },
-  // `name_search` follows from the names.
-  { key: ["id"], notCompared: ["name_search"] },
+  // They follow from the names, and from what is searched.
+  { key: ["id"], notCompared: ["name_search", "identifier_search"] },
 );
 
 export type SearchRow = RowOf<typeof search.columns>;

@@ -5,12 +5,11 @@ import { afterEach, describe, expect, test } from "vitest";
 import { connect, type Database } from "../../../src/db/connection/client.js";
 import { migrateDatabase } from "../../../src/db/setup/migrate.js";
 import { createSearchIndex } from "../../../src/db/setup/search-index.js";
-import { applyItems } from "../../../src/sync/apply/apply.js";
-import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { emptyDatabase } from "../../support/database.js";
 import { holdLocks } from "../../support/hold-locks.js";
 import { migrateUntil } from "../../support/previous-schema.js";
+import { startProcessBefore0016 } from "../../support/process-before-0016.js";
 
 const BEFORE = "0020_show_days";
 
@@ -37,23 +36,26 @@ const indexes = ({ sql }: Pick<Awaited<ReturnType<typeof open>>, "sql">) =>
     where n.nspname = 'mirror_data' order by 1`;
 
 const person = (n: number, change: number) =>
-  userSnapshot(
-    clerkUser({
-      id: `user_${n}`,
-      first_name: `Name ${change}`,
-      email_addresses: [{ id: "idn_1", email_address: `Person${n}@D${n % 7}.example` }],
-      primary_email_address_id: "idn_1",
-      updated_at: 1000 + change,
-    }),
-    "webhook",
-    1000 + change,
-  );
+  clerkUser({
+    id: `user_${n}`,
+    first_name: `Name ${change}`,
+    email_addresses: [{ id: "idn_1", email_address: `Person${n}@D${n % 7}.example` }],
+    primary_email_address_id: "idn_1",
+    updated_at: 1000 + change,
+  });
+
+/** Writes as a process does that knows no later schema. */
+function oldProcess(url: string) {
+  const old = startProcessBefore0016(url);
+  cleanUp.push(old.end);
+  return old;
+}
 
 describe("indexes of a migration that makes nothing else", () => {
   test("are built beside a transaction that writes and others that go on, and are those of a new database", async () => {
     const used = await open((url) => migrateUntil(url, BEFORE));
-    const all = (change: number) => ({ users: Array.from({ length: 200 }, (_, n) => person(n, change)) });
-    await applyItems(used.sql, [all(0)], { lagMs: 0 });
+    const old = oldProcess(used.url);
+    await old.load(Array.from({ length: 200 }, (_, n) => person(n, 0)));
     const release = await holdLocks(
       used.url,
       (tx) => tx`update mirror_data.users set source = source where id = 'user_7'`,
@@ -63,7 +65,8 @@ describe("indexes of a migration that makes nothing else", () => {
     let [isOver, written] = [false, 0];
     const writing = (async () => {
       for (let change = 1; !isOver; change++) {
-        await applyItems(used.sql, [{ users: [person(8 + (change % 190), change)] }], { lagMs: 0 });
+        const user = person(8 + (change % 190), change);
+        await old.write(user.id, user);
         written++;
         await setTimeout(5);
       }
@@ -91,7 +94,7 @@ describe("indexes of a migration that makes nothing else", () => {
 
   test("go on where they were interrupted", async () => {
     const used = await open((url) => migrateUntil(url, BEFORE));
-    await applyItems(used.sql, [{ users: [person(1, 1), person(2, 2)] }], { lagMs: 0 });
+    await oldProcess(used.url).load([person(1, 1), person(2, 2)]);
     await used.sql.unsafe(
       "create index users_username on mirror_data.users (username) where username is not null",
     );

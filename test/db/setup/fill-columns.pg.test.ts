@@ -1,7 +1,10 @@
+// Covers src/db/setup/{fill-columns,fill-names}.ts
+
 import fc from "fast-check";
 import postgres from "postgres";
 import { describe, expect } from "vitest";
 import { fillColumns } from "../../../src/db/setup/fill-columns.js";
+import { fillNames } from "../../../src/db/setup/fill-names.js";
 import { FOLDED_TABLES } from "../../../src/db/tables/registry.js";
 import { foldedKey } from "../../../src/lib/text.js";
 import { applyItems } from "../../../src/sync/apply/apply.js";
@@ -19,7 +22,7 @@ const MAKE_OLD = `
   from mirror_data.users u where u.id = m.id;
   update mirror_data.users set username = null, first_name = null, last_name = null, email_address = null,
     phone_number = null, web3_wallet = null, image_url = null;
-  update mirror_data.user_search set email_domains = '{}', providers = '{}';
+  update mirror_data.user_search set email_domains = '{}', providers = '{}', identifier_search = '';
   update mirror_data.user_activity set created_at = 0, banned = false, has_image = false, password_enabled = false,
     two_factor_enabled = false;
   update mirror_data.user_identifiers set domain = null, account_email = null`;
@@ -128,8 +131,9 @@ describe("the columns that a process of the version before doesn't know", () => 
         ]);
         await applyItems(db.sql, [{ users: [gone("user_gone", "webhook", 9000)] }], { lagMs: 0 });
         const expected = await everything(db);
-        await db.sql.unsafe(MAKE_OLD);
+        await db.sql.unsafe(`${MAKE_OLD}; delete from mirror_data.user_names`);
         await fillColumns(db.sql, { patience: PATIENCE, onProgress: () => {} });
+        await fillNames(db.sql, { patience: PATIENCE, onProgress: () => {} });
         expect(await everything(db)).toEqual(expected);
       }),
       { numRuns: 40 },

@@ -96,7 +96,7 @@ describe("migrating", () => {
       await sql`create schema extensions`;
       await sql`create extension pg_trgm schema extensions`;
       await migrateDatabase({ url });
-      const [row] = await sql`select to_regclass('mirror_data.user_search_terms') is not null as has`;
+      const [row] = await sql`select to_regclass('mirror_data.user_search_identifiers') is not null as has`;
       expect(row?.has).toBe(true);
     });
   });

@@ -17,7 +17,10 @@ import { silentLogger } from "../../../src/observability/logger.js";
 import { parseUserFilter } from "../../../src/query/clerk-params.js";
 import { createUserQueries } from "../../../src/query/users.js";
 import { startSandbox } from "../../../src/sandbox/server.js";
+import { applyItems } from "../../../src/sync/apply/apply.js";
+import { userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { createUpkeep } from "../../../src/sync/upkeep/plans-and-index.js";
+import { clerkUser } from "../../support/clerk-user.js";
 import { freshDatabase } from "../../support/database.js";
 import { holdLocks } from "../../support/hold-locks.js";
 import { walksOver } from "../../support/walks.js";
@@ -56,7 +59,7 @@ describe("the search index", () => {
   test("that a build left unfinished is made anew, while others write", async () => {
     const database = await ownDatabase();
     await database.primary.sql`
-      update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_terms'::regclass`;
+      update pg_index set indisvalid = false where indexrelid = 'mirror_data.user_search_identifiers'::regclass`;
     expect(await hasSearchIndex(database.primary.sql)).toBe(false);
     const release = await holdLocks(
       database.url,
@@ -74,16 +77,42 @@ describe("the search index", () => {
     expect(await hasSearchIndex(database.primary.sql)).toBe(true);
   });
 
+  test("has nothing of a name, or of the whole text, in the table that is searched: a changed name stays on its page", async () => {
+    const database = await ownDatabase();
+    const { sql } = database.primary;
+    const definitions = await sql<{ definition: string }[]>`
+      select indexdef as definition from pg_indexes where schemaname = 'mirror_data' and tablename = 'user_search'`;
+    expect(definitions.length).toBeGreaterThan(5);
+    for (const { definition } of definitions)
+      expect(definition).not.toMatch(/first_name|last_name|name_search|[ (]search[ ,)]/);
+
+    const user = (first_name: string, at: number) =>
+      userSnapshot(clerkUser({ id: "user_1", first_name, updated_at: at }), "webhook", at);
+    const rows = () => sql<{ page: string }[]>`
+      select split_part(ctid::text, ',', 1) as page, first_name_key from mirror_data.user_search`;
+    await applyItems(sql, [{ users: [user("Ada", 1)] }], { lagMs: 0 });
+    const size = () => sql`
+      select sum(pg_relation_size(indexrelid))::bigint as bytes from pg_index where indrelid = 'mirror_data.user_search'::regclass`;
+    const [before, bytes] = [await rows(), await size()];
+    for (let at = 2; at < 500; at++)
+      await applyItems(sql, [{ users: [user(`Ada ${at}`, at)] }], { lagMs: 0 });
+    expect(await rows()).toEqual([{ ...before[0], first_name_key: "ada 499" }]);
+    // 500 versions would fill several pages of each.
+    expect(await size()).toEqual(bytes);
+  });
+
   test("takes the place of an earlier version's, which serves until then", async () => {
     const database = await ownDatabase();
     const { sql } = database.primary;
     await dropSearchIndex(sql);
     await sql`create index user_search_trigrams on mirror_data.user_search using gin (search gin_trgm_ops)`;
+    await sql`create index user_search_first_name on mirror_data.user_search (first_name_key, id)`;
     expect(await hasSearchIndex(sql)).toBe(false);
     await database.primary.unhurried((own) => buildSearchIndex(own, "inTheBackground"));
     expect(await hasSearchIndex(sql)).toBe(true);
-    const [old] = await sql`select to_regclass('mirror_data.user_search_trigrams') as name`;
-    expect(old?.name).toBeNull();
+    const old = await sql`
+      select from pg_indexes where indexname in ('user_search_trigrams', 'user_search_first_name')`;
+    expect(old).toHaveLength(0);
   });
 
   test("that can't be made, and tables that can't be vacuumed, undo no load; it is made later", async () => {

@@ -13,7 +13,7 @@ const statistics = {
     trigramSchema: '"public"',
     users: 1000,
     shareOf: () => 0,
-    shareOfIds: () => 0,
+    shareIn: () => 0,
   },
   distinctNames: { first_name: 100, last_name: 100 },
 };

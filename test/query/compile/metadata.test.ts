@@ -9,7 +9,7 @@ const search: Search = {
     lettersBeyondAscii: true,
     users: 1000,
     shareOf: () => 0,
-    shareOfIds: () => 0,
+    shareIn: () => 0,
   } as unknown as Search["statistics"],
   mostByPieces: 0,
   nowMs: 0,

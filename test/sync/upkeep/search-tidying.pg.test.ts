@@ -24,7 +24,7 @@ function start(sql: Sql): SearchTidying {
 /** Pages of names that wait to be worked into the trigram index. */
 async function waiting(sql: Sql): Promise<number> {
   const [row] = await sql<{ n: number }[]>`
-    select pending_pages::bigint as n from pgstatginindex('mirror_data.user_search_terms')`;
+    select pending_pages::bigint as n from pgstatginindex('mirror_data.user_names_trigrams')`;
   return row?.n ?? -1;
 }
 

@@ -1,0 +1,2 @@
+CREATE INDEX "user_names_first_name" ON "mirror_data"."user_names" USING btree ("first_name_key","id");--> statement-breakpoint
+CREATE INDEX "user_names_last_name" ON "mirror_data"."user_names" USING btree ("last_name_key","id");
