@@ -1,6 +1,6 @@
 // Covers src/http/dashboard/pages/user*.tsx, src/http/dashboard/pages/organizations.tsx
 
-import type { Locator, Page } from "playwright-core";
+import type { Locator, Page, Route } from "playwright-core";
 import { beforeAll, expect, test } from "vitest";
 import type { Guest } from "./browser.js";
 import { EVERY_ORDER, holdAnswers } from "./held-answers.js";
@@ -33,6 +33,23 @@ test("users are found as one types, and the address shows the same again", async
   expect(await rowsOf(page).count()).toBe(1);
   expect(complaints).toEqual([]);
 });
+
+test.each(["users", "organizations"])(
+  "what is typed before the scripts of a page have come is searched for then: %s",
+  async (path) => {
+    const { page, complaints } = await mirror.enter({ key: ADMIN_KEY });
+    const held: Route[] = [];
+    await page.route("**/assets/**/*.js", (route) => void held.push(route));
+    // Scripts that were seen before come from the browser's cache, which a route turns off.
+    await page.goto(`${mirror.url}/dashboard/${path}`, { waitUntil: "commit" });
+    await page.getByRole("searchbox").fill("nobody-has-this-name");
+    await expect.poll(() => held.length).toBe(4);
+    await Promise.all(held.map((route) => route.continue()));
+    await page.waitForURL(`**/dashboard/${path}?q=nobody-has-this-name`);
+    expect(await rowsOf(page).count()).toBe(0);
+    expect(complaints).toEqual([]);
+  },
+);
 
 test("a filter is built row by row, shown as JSON and SCIM, and kept as a link", async () => {
   const { page, complaints, open } = await mirror.enter({ key: ADMIN_KEY });

@@ -16,6 +16,14 @@
     if (target.form && behind.has(target.form)) target.form.requestSubmit();
   });
 
+  // What was entered before the scripts ran. htmx began to listen right before, and takes it for what was there from the beginning.
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const box of document.querySelectorAll("input[type=search][hx-get]")) {
+      if (box.value !== box.defaultValue)
+        window.htmx?.ajax("get", box.getAttribute("hx-get"), { source: box });
+    }
+  });
+
   document.addEventListener("htmx:configRequest", ({ detail }) => {
     // htmx sends the button that has the focus as if it had been pressed, whatever it sends the form for.
     if (detail.elt.id === "users-form") detail.formData.delete("remove");
