@@ -11,6 +11,8 @@ import { applyItems } from "../../../src/sync/apply/apply.js";
 import { gone, userSnapshot } from "../../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../../support/clerk-user.js";
 import { type TestDatabase, test } from "../../support/database.js";
+import { holdLocks } from "../../support/hold-locks.js";
+import { startProcessBefore0016 } from "../../support/process-before-0016.js";
 
 const PATIENCE = { ms: 10_000, retryMs: 20, onWait: () => {} };
 
@@ -161,6 +163,35 @@ describe("the columns that a process of the version before doesn't know", () => 
       await db.sql`select id, first_name, email_address, image_url from mirror_data.users order by id`;
     expect(left[1]).toEqual({ id: "user_1", first_name: null, email_address: null, image_url: null });
     expect(left[0]).toMatchObject({ first_name: "Ada", email_address: "user_0@example.com" });
+  });
+
+  test("are filled of whom it gives an earlier time of creation, which has been passed", async ({ db }) => {
+    const person = (n: number, created_at: number) => clerkUser({ id: `user_${n}`, created_at });
+    const people = Array.from({ length: 600 }, (_, n) => person(n, 1000 + n));
+    await apply(db, people);
+    await db.sql`delete from mirror_data.user_names`;
+    const old = startProcessBefore0016(db.url);
+    // In the second batch of three.
+    const release = await holdLocks(
+      db.url,
+      (tx) => tx`select from mirror_data.users where id = 'user_400' for update`,
+    );
+    let written: Promise<unknown> | null = null;
+    const onWait = () => {
+      written ??= old.write("user_550", { ...person(550, 5), updated_at: 2000 }).then(release);
+    };
+    const filler = postgres(db.url, { max: 1, onnotice: () => {}, connection: { lock_timeout: 50 } });
+    try {
+      await fillNames(filler, { patience: { ...PATIENCE, onWait }, onProgress: () => {} });
+      expect(written).not.toBeNull();
+    } finally {
+      await (written ?? release());
+      await filler.end();
+      await old.end();
+    }
+    const named = await db.sql`select id, created_at from mirror_data.user_names order by id`;
+    expect(named).toHaveLength(600);
+    expect(named).toEqual(await db.sql`select id, created_at from mirror_data.user_search order by id`);
   });
 
   test("are left to a process that knows them", async ({ db }) => {
