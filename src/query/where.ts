@@ -50,6 +50,8 @@ export interface Search {
    * soon where many match.
    */
   gather?: boolean;
+  /** Postgres is asked how many there are, and nothing is read: what it has statistics of is asked for as it stands. */
+  estimate?: boolean;
   /** Who is locked at this moment. */
   nowMs: number;
 }

@@ -232,6 +232,23 @@ describe("a walk", () => {
     }
   }, 120_000);
 
+  test("is told how many there are, about, however many have a term", async ({ db }) => {
+    await fill(db);
+    await db.sql.unsafe("analyze mirror_data.user_search, mirror_data.user_names, mirror_data.user_ids");
+    const search = searchOver(db);
+    const smith = { any: { contains: "smith" } };
+    const filters = [
+      ...[smith, { any: { contains: "user_" } }, { any: { contains: "mile" } }, { not: smith }],
+      ...[{ and: [smith, { any: { contains: "mile" } }] }, { or: [smith, { any: { contains: "mile" } }] }],
+    ];
+    for (const filter of filters) {
+      const exact = (await search({ filter, limit: 1, count: true })).total_count ?? 0;
+      const estimated = (await search({ filter, limit: 1, count: "estimated" })).total_count ?? 0;
+      const isNear = Math.abs(estimated - exact) <= 0.1 * PEOPLE.length;
+      expect({ filter, exact, estimated, isNear }).toEqual({ filter, exact, estimated, isNear: true });
+    }
+  });
+
   test("goes on from the one place in the feed that its first page told", async ({ db }) => {
     await fill(db);
     const search = searchOver(db);
