@@ -10,7 +10,7 @@ export interface Notes extends Traits {
   similarities: string[];
   /** What Postgres has to estimate of metadata so far, in containments. */
   estimating: number;
-  /** The ids of all who have a term, each once. */
+  /** All who have a term, each once. */
   everyMatch: string | null;
 }
 

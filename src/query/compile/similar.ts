@@ -1,8 +1,8 @@
-import { foldedId } from "../../db/setup/search-index.js";
 import { foldedText } from "../../lib/text.js";
 import { COLUMNS, type Column } from "../columns.js";
 import type { TermField } from "../condition.js";
 import { type Context, speakOf } from "./context.js";
+import { idsIn, PARTS, type Part } from "./trigrams.js";
 
 /** What a text must be similar by, at least. Every connection has it as the limit of the operator `<%` too (`session.ts`). */
 const LEAST_SIMILAR = 0.5;
@@ -69,8 +69,11 @@ interface Similar {
 }
 
 const byIdentifiers: Similar["foundBy"] = (mayBe) => mayBe(COLUMNS.identifiers.sql);
-const byNames: Similar["foundBy"] = (mayBe) => `s.id in (
-      select d.id from mirror_data.user_names d where ${mayBe("d.name_search")})`;
+const among =
+  (parts: readonly Part[]): Similar["foundBy"] =>
+  (mayBe) =>
+    `s.id in (${idsIn(parts, mayBe)})`;
+const byNames = among(PARTS.name);
 
 const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
   foundBy,
@@ -80,10 +83,7 @@ const one = ({ sql }: Column, foundBy: Similar["foundBy"]): Similar => ({
 const OF_FIELDS: Partial<Record<TermField, Similar>> = {
   any: {
     // Gathered, since many ids may be alike: where all are, comparing each user with each of them would never end.
-    foundBy: (mayBe) => `s.id in (
-      select d.id from mirror_data.user_search d where ${mayBe("d.identifier_search")}
-      union all select d.id from mirror_data.user_names d where ${mayBe("d.name_search")}
-      union all select i.id from mirror_data.user_ids i where ${mayBe(foldedId("i."))})`,
+    foundBy: among(PARTS.any),
     similarity: (to) => `(select max(${to("v")}) from unnest(string_to_array(s.search, E'\\n')) as v)`,
   },
   // Both names with a space between have either as a part, and are at least as similar.

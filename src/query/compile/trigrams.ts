@@ -7,7 +7,7 @@ import type { Context } from "./context.js";
 type Trigrams = Extract<SearchTerm, { kind: "trigrams" }>;
 
 /** What has a trigram index of its own. */
-type Part = "names" | "identifiers" | "ids";
+export type Part = "names" | "identifiers" | "ids";
 
 /** In which parts a text is looked for. */
 export const PARTS: Record<Exclude<TermField, "external_id">, readonly Part[]> = {
@@ -22,21 +22,35 @@ export const PARTS: Record<Exclude<TermField, "external_id">, readonly Part[]> =
   id: ["ids"],
 };
 
-/** What is read of those who have a term: all of `user_search`, what `user_names` has too, or their ids alone. */
-type Read = "whole" | "lean" | "ids";
+/** Where a part stands with its index, and what it is there. */
+const PLACES: Record<Part, { table: string; text: string }> = {
+  names: { table: "user_names", text: "d.name_search" },
+  identifiers: { table: "user_search", text: "d.identifier_search" },
+  ids: { table: "user_ids", text: foldedId("d.") },
+};
+
+/** The ids of those of whom this holds in one of these parts: SQL, in which somebody may be told several times. */
+export const idsIn = (parts: readonly Part[], holds: (text: string) => string): string =>
+  parts
+    .map((part) => {
+      const { table, text } = PLACES[part];
+      return `select d.id from mirror_data.${table} d where ${holds(text)}`;
+    })
+    .join("\n      union all ");
+
+/** What is read of those who have a term: all of `user_search`, or what `user_names` has too. */
+type Read = "whole" | "lean";
 
 const read = (what: Read, alias: "s" | "n") =>
-  what === "whole"
-    ? `${alias}.*`
-    : (what === "lean" ? LEAN_COLUMNS : ["id"]).map((name) => `${alias}.${name}`).join(", ");
+  what === "whole" ? `${alias}.*` : LEAN_COLUMNS.map((name) => `${alias}.${name}`).join(", ");
 
 /** Tells those who have a pattern in a part, and in none of the parts before. */
 const IN_PART: Record<Part, (pattern: string, before: readonly Part[], what: Read) => string> = {
   names: (pattern, _before, what) =>
-    what === "whole"
-      ? `select s.* from mirror_data.user_names n join mirror_data.user_search s on s.id = n.id
-        where n.name_search like ${pattern}`
-      : `select ${read(what, "n")} from mirror_data.user_names n where n.name_search like ${pattern}`,
+    what === "lean"
+      ? `select ${read(what, "n")} from mirror_data.user_names n where n.name_search like ${pattern}`
+      : `select s.* from mirror_data.user_names n join mirror_data.user_search s on s.id = n.id
+        where n.name_search like ${pattern}`,
   identifiers: (pattern, before, what) =>
     `select ${read(what, "s")} from mirror_data.user_search s
         where s.identifier_search like ${pattern}${inNone(before, pattern)}`,
@@ -80,7 +94,7 @@ export function hasTrigrams({ text, pattern }: Trigrams, parts: readonly Part[],
   if (mustHold) {
     const [only] = parts;
     const share = shareIn(parts.length === 1 && only ? only : "all", text);
-    if (search.gather && share <= MOST_COUNTED) notes.everyMatch = those("ids");
+    if (search.gather && share <= MOST_COUNTED) notes.everyMatch = those("lean");
     if (share >= search.mostByPieces) {
       notes.hasCommonPieces = true;
       return search.gather ? inText : inTextOfMost;
@@ -93,7 +107,7 @@ export function hasTrigrams({ text, pattern }: Trigrams, parts: readonly Part[],
   const apart = parts.filter((one) => one !== "identifiers");
   if (apart.length === 0) return identifiers;
   if ((shareIn("names", text) + shareIn("ids", text)) * users > MOST_IN_ARRAY) return inText;
-  const ids = apart.map((one) => IN_PART[one](value, [], "ids")).join("\n      union all ");
+  const ids = idsIn(apart, (part) => `${part} like ${value}`);
   const found = [...(apart.length < parts.length ? [identifiers] : []), `s.id = any(array(${ids}))`];
   return `${inTextOfMost} and (${found.join(" or ")})`;
 }
