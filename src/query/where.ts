@@ -35,7 +35,7 @@ export interface Traits {
 export interface Where extends Traits {
   /** All of them must hold. */
   conditions: string[];
-  /** A statement that returns the ids of all who match, each once, without reading what else is known of them. Null: there is none. */
+  /** A statement that returns all who match, each once, for counting them. Null: there is none. */
   everyMatch: string | null;
 }
 
@@ -56,14 +56,17 @@ export interface Search {
   nowMs: number;
 }
 
-/** The tables of a filter, and of what else a statement speaks of; and the column with the user's id. `reads`: what is read in it of these tables. */
+/**
+ * The tables of a filter, and of what else a statement speaks of; and the column with the user's id. `reads`: what is read of these tables
+ * besides the conditions; null: it may be anything.
+ */
 export function fromOf(
   where: Pick<Where, "tables" | "joins" | "source" | "conditions">,
   others: readonly Table[] = [],
-  reads: readonly string[] = ["s.search"],
+  reads: readonly string[] | null = null,
 ): From {
   const { tables, joins, source, conditions } = where;
-  const isLean = ![...conditions, ...joins, ...reads].some((sql) => BEYOND_LEAN.test(sql));
+  const isLean = reads !== null && ![...conditions, ...joins, ...reads].some((sql) => BEYOND_LEAN.test(sql));
   const { from, id } = tablesOf(new Set([...tables, ...others]), {
     source: source && (isLean ? source.lean : source.whole),
   });

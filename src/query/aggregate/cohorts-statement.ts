@@ -34,7 +34,7 @@ export function retentionStatement(
   { cohort, periods }: RetentionRequest,
   { where, params, series, cohorts, told }: RetentionContext,
 ): Statement {
-  const { from } = fromOf(where, ["activity"]);
+  const { from } = fromOf(where, ["activity"], []);
   const after = `active.period - ('{${cohorts.join(",")}}'::integer[])[cohorts.cohort + 1]`;
   const text = `with grouped as materialized (
       select ${pieceOf("a.created_at", series)} as piece, ${wordOf("a.number")} as word,

@@ -47,6 +47,6 @@ function spanStatement(filter: Condition, field: GroupedTime, search: Search): S
     return { text: `select min(${MS_OF_DAY}), max(${MS_OF_DAY}) from (${days}) as a`, params };
   }
   const { sql, table } = COLUMNS[field];
-  const text = `select min(${sql}), max(${sql}) from ${fromOf(where, [table]).from} ${whereClause(where.conditions)}`;
+  const text = `select min(${sql}), max(${sql}) from ${fromOf(where, [table], [sql]).from} ${whereClause(where.conditions)}`;
   return { text, params };
 }
