@@ -85,7 +85,7 @@ async function read(sql: Sql): Promise<TermStatistics> {
   const sampleOf = (searched: Searched) =>
     sampled
       .filter(({ column }) => column === COLUMNS_OF[searched])
-      // Of the three, ids alone aren't folded.
+      // Ids alone aren't folded.
       .map((one) => ({ ...one, value: foldedText(one.value) }));
   const samples = {
     all: sampleOf("all"),

@@ -166,11 +166,8 @@ export function createUserSearch({ points, guard, engine, nowMs }: UserSearchDep
   async function estimate({ filter, nowMs }: UserQuery, asker: Asker): Promise<number> {
     if (keepsEverybody(filter)) return counts.all(asker);
     const params = new Parameters();
-    const search = {
-      ...{ statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES, nowMs },
-      estimate: true,
-    };
-    const where = compileFilter(filter, params, search);
+    const search = { statistics: await termStatistics(), mostByPieces: MOST_BY_PIECES, nowMs };
+    const where = compileFilter(filter, params, { ...search, estimate: true });
     const text = `explain (format json) select from ${fromOf(where, [], []).from} ${whereClause(where.conditions)}`;
     const rows = await searches.guess(text, params, ESTIMATING, asker);
     const [row] = rows ?? (await run({ text, params }, { how: "as asked" }, asker));

@@ -64,7 +64,7 @@ export async function createSearchIndex(sql: AnySql): Promise<void> {
     if (!known) continue;
     await sql.unsafe(`create index if not exists ${name} ${await definition(sql, name)}`);
   }
-  await sql.unsafe(`drop index if exists ${SUPERSEDED.map((name) => `mirror_data.${name}`).join(", ")}`);
+  await drop(sql, SUPERSEDED);
 }
 
 async function definition(sql: AnySql, name: Index): Promise<string> {
