@@ -93,6 +93,12 @@ async function holdBuilder({ page, open }: Guest, ...rows: string[]) {
 }
 
 const row = (field: string, op: string, value: string) => `field=${field}&op=${op}&value=${value}`;
+/** A page of its own with the builder open. */
+async function enterBuilder(...rows: string[]) {
+  const guest = await mirror.enter({ key: ADMIN_KEY });
+  return { ...guest, held: await holdBuilder(guest, ...rows) };
+}
+
 const scimOf = (page: Page) => page.locator("#filter-scim");
 
 test("what is entered is sent, and stays, whenever the answers to what was entered before come", async () => {
@@ -119,9 +125,7 @@ test("what is entered is sent, and stays, whenever the answers to what was enter
 }, 120_000);
 
 test("a text that is taken back while an answer is on its way leaves that answer's", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest);
+  const { page, complaints, held } = await enterBuilder();
   await page.locator("#row-0-field").fill("username");
   await page.locator("#row-0-field").press("Tab");
   await page.locator("#row-0-value").fill("nobody");
@@ -132,15 +136,13 @@ test("a text that is taken back while an answer is on its way leaves that answer
   await held.release();
   await page.locator("#row-0-problem").getByText("Enter a value").waitFor();
   await page.locator("#row-1-field").waitFor();
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test.each(["first", "last"] as const)(
   "what is searched for while a filter is on its way is found within it, where the %s answer comes before the other",
   async (which) => {
-    const guest = await mirror.enter({ key: ADMIN_KEY });
-    const { page } = guest;
-    const held = await holdBuilder(guest, row("public_metadata.plan", "ne", "analytical"));
+    const { page, complaints, held } = await enterBuilder(row("public_metadata.plan", "ne", "analytical"));
     await page.locator("#row-0-op").selectOption("eq");
     await held.untilAsked(1);
     await page.locator("#q").fill("nobody");
@@ -152,14 +154,12 @@ test.each(["first", "last"] as const)(
     await page.getByText("Nobody matches").waitFor();
     await page.waitForURL((url) => url.searchParams.get("q") === "nobody" && url.searchParams.has("field"));
     expect(await page.locator("#q").inputValue()).toBe("nobody");
-    expect(guest.complaints).toEqual([]);
+    expect(complaints).toEqual([]);
   },
 );
 
 test("an answer whose place another one has replaced doesn't change the address", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest);
+  const { page, complaints, held } = await enterBuilder();
   await page.locator("#q").fill("nobody");
   await held.untilAsked(1);
   await page.locator("#q").fill("lovelace");
@@ -170,13 +170,11 @@ test("an answer whose place another one has replaced doesn't change the address"
   await held.release();
   expect(new URL(page.url()).search).toBe("?q=lovelace");
   expect(await rowsOf(page).allTextContents()).toEqual([expect.stringContaining("Ada Lovelace")]);
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("columns that are chosen while an answer is on its way stay chosen, and are shown", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest);
+  const { page, complaints, held } = await enterBuilder();
   await page.locator("#row-0-field").fill("last_name");
   await page.locator("#row-0-field").press("Tab");
   await page.getByText("Columns and order").click();
@@ -187,13 +185,11 @@ test("columns that are chosen while an answer is on its way stay chosen, and are
   await held.release();
   await page.locator("#results th").getByText("last_name ▲").waitFor();
   expect(await page.getByLabel("last_name", { exact: true }).isChecked()).toBe(true);
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("what is written by hand, and what is folded out, outlives the answer to a search beside it", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest);
+  const { page, complaints, held } = await enterBuilder();
   await page.locator("#row-0-field").fill("username");
   await page.locator("#row-0-field").press("Tab");
   await page.getByText("Write a filter by hand").click();
@@ -204,14 +200,11 @@ test("what is written by hand, and what is folded out, outlives the answer to a 
   await held.release();
   await page.getByRole("button", { name: "Use this filter" }).click();
   await scimOf(page).getByText('userName ne "nobody"', { exact: true }).waitFor();
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("a condition that is removed while answers are on their way is gone, and the others keep what is entered in them", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(
-    guest,
+  const { page, complaints, held } = await enterBuilder(
     row("username", "ne", "a"),
     row("first_name", "ne", "b"),
     row("last_name", "ne", "c"),
@@ -224,13 +217,14 @@ test("a condition that is removed while answers are on their way is gone, and th
   await page.locator("#row-1-value").press("Tab");
   await held.release();
   await scimOf(page).getByText('name.givenName ne "b" and name.familyName ne "e"', { exact: true }).waitFor();
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("a condition whose field is emptied goes, and what is entered meanwhile stays in its own", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest, row("username", "ne", "a"), row("first_name", "ne", "b"));
+  const { page, complaints, held } = await enterBuilder(
+    row("username", "ne", "a"),
+    row("first_name", "ne", "b"),
+  );
   await page.locator("#row-0-field").fill("");
   await page.locator("#row-0-field").press("Tab");
   await page.locator("#row-0-value").fill("c");
@@ -238,13 +232,11 @@ test("a condition whose field is emptied goes, and what is entered meanwhile sta
   await page.locator("#row-0-value").press("Tab");
   await held.release();
   await scimOf(page).getByText('name.givenName ne "c"', { exact: true }).waitFor();
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("a condition is removed by its own button alone, whatever is sent while that has the focus", async () => {
-  const guest = await mirror.enter({ key: ADMIN_KEY });
-  const { page } = guest;
-  const held = await holdBuilder(guest, row("username", "ne", "a"));
+  const { page, complaints, held } = await enterBuilder(row("username", "ne", "a"));
   await page.locator("#row-0-op").selectOption("eq");
   await page.locator("#row-0-value").fill("b");
   await page.locator("#row-0-value").press("Tab");
@@ -252,7 +244,7 @@ test("a condition is removed by its own button alone, whatever is sent while tha
   await held.letIn();
   await held.release();
   await scimOf(page).getByText('userName eq "b"', { exact: true }).waitFor();
-  expect(guest.complaints).toEqual([]);
+  expect(complaints).toEqual([]);
 });
 
 test("what is entered while an answer is on its way stays, and is sent", async () => {
