@@ -184,7 +184,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
       "  let socket = null\n",
       "  let socket = null\n    , raw = null\n    , since = 0\n    , ready = false\n    , failure = null\n",
     ],
-    ["    x.on('drain', drain)\n    return x", "    x.on('drain', drain)\n    raw = x\n    return x"],
+    ["    x.on('drain', drain)\n    return x", "    x.on('drain', drain)\n    x.setNoDelay(true)\n    raw = x\n    return x"],
     [
       "    count: 0,\n    id\n  }\n",
       `    count: 0,
