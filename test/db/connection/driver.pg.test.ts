@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { Socket } from "node:net";
 import { dirname, join } from "node:path";
 import { finished } from "node:stream/promises";
 import { setTimeout } from "node:timers/promises";
-import { describe, expect } from "vitest";
+import { describe, expect, onTestFinished, vi } from "vitest";
 import { connect } from "../../../src/db/connection/client.js";
 import { mend } from "../../../src/db/connection/driver.js";
 import { commitNow } from "../../../src/db/connection/session.js";
@@ -22,6 +23,19 @@ test("a postgres.js without one of the lines that are mended is refused, not loa
     /connection\.js has 0 times .*socket = null/,
   );
   expect(() => mend("connection.js", source + line)).toThrow(/has 2 times/);
+});
+
+test("what is sent to Postgres waits for no acknowledgement of what was sent before it", async ({ db }) => {
+  const setNoDelay = vi.spyOn(Socket.prototype, "setNoDelay");
+  onTestFinished(() => setNoDelay.mockRestore());
+  const { primary, close } = connect({ url: db.url, poolMax: 1 });
+  await primary.sql`select 1`;
+  const told = setNoDelay.mock.contexts.map((socket, n) => [
+    (socket as Socket).remotePort,
+    setNoDelay.mock.calls[n],
+  ]);
+  expect(told).toContainEqual([Number(new URL(db.url).port), [true]]);
+  await close();
 });
 
 /** Asks for queries, transactions and copies at once, and cuts their connections so many milliseconds later. */
