@@ -5,6 +5,7 @@ import { limitLocks } from "../../db/connection/session.js";
 import type { Sql } from "../../db/connection/sql.js";
 import { isLockTimeout } from "../../db/connection/trouble.js";
 import type { DerivedTable } from "../../db/tables/registry.js";
+import { createGate } from "../../lib/async.js";
 import { rareGramsInParts } from "../../lib/grams.js";
 import { createPause } from "../../lib/turns.js";
 import { activeDaysOf } from "../fold/active-days.js";
@@ -20,6 +21,10 @@ import { activity, grams, identifiers, metadata, search, users } from "./tables.
 
 /** A page that has to wait for longer goes the ordinary way, which tells apart what is locked. */
 const LOCK_TIMEOUT_MS = 500;
+/** A page sends some fifteen statements, each when the one before is answered, and notices an answer behind another page's part. */
+const PART_MS = 2;
+/** One page is prepared at a time, so that Postgres stores one while the next is prepared. Side by side they would also be ready side by side. */
+const preparing = createGate(1);
 
 /**
  * Stores users of a page of whom the mirror has no row, as far as a look without a lock can tell, each of them once. What
@@ -34,7 +39,7 @@ export async function loadUsers(
 ): Promise<boolean> {
   try {
     const numbers = await numbersFor(sql, snapshots, ({ object }) => object.created_at);
-    const { tables, changes, days } = await rowsOf(numbers, lagMs);
+    const { tables, changes, days } = await preparing(() => rowsOf(numbers, lagMs));
     await sql.begin(async (tx) => {
       limitLocks(tx, LOCK_TIMEOUT_MS);
       await fence?.(tx);
@@ -61,7 +66,7 @@ async function rowsOf(numbers: ReadonlyMap<Live<ClerkUser>, number>, lagMs: numb
   } satisfies Record<"users" | Exclude<DerivedTable, "user_ids" | "user_names">, unknown>;
   const changes: Change[] = [];
   const days = noDayChanges();
-  const pause = createPause();
+  const pause = createPause(PART_MS);
   // In the order in which everybody locks.
   for (const [snapshot, number] of [...numbers].sort(([a], [b]) => (a.id < b.id ? -1 : 1))) {
     const { state } = fold(USER, UNKNOWN, snapshot, lagMs);
