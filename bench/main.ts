@@ -140,13 +140,13 @@ async function dropReferences(sql: Sql): Promise<void> {
 }
 
 async function benchHttp(
-  { primary: { sql }, url }: Database,
+  { primary: { sql, unhurried }, url }: Database,
   env: Record<string, string>,
   options: Options,
   report: Report,
 ): Promise<void> {
   say("copying the tables that the reference for webhooks writes");
-  await prepareReferenceTables(sql);
+  await unhurried(prepareReferenceTables);
   const targets: Target[] = [];
   const started = async (target: Promise<Target>) => {
     targets.push(await target);

@@ -1,3 +1,4 @@
+import type postgres from "postgres";
 import { Webhook } from "svix";
 import type { Sql } from "../../src/db/connection/sql.js";
 import type { LoadRequest } from "./load.js";
@@ -74,7 +75,7 @@ const ENDS = "aehlnorsy";
  * The tables that the webhook reference writes: the same rows under the same indexes, but with Postgres' own
  * settings, because nothing works names into that trigram index in the background.
  */
-export async function prepareReferenceTables(sql: Sql): Promise<void> {
+export async function prepareReferenceTables(sql: postgres.Sql): Promise<void> {
   await sql.unsafe("drop schema if exists bench cascade; create schema bench");
   for (const table of REFERENCE_TABLES) {
     await sql.unsafe(
