@@ -72,7 +72,7 @@ const REFERENCE_TABLES = [
 const ENDS = "aehlnorsy";
 
 /**
- * The tables that the webhook reference writes: the same rows under the same indexes, but with Postgres' own
+ * The tables that the webhook reference writes, under their indexes, but without what triggers keep, and with Postgres' own
  * settings, because nothing works names into that trigram index in the background.
  */
 export async function prepareReferenceTables(sql: postgres.Sql): Promise<void> {
