@@ -86,7 +86,8 @@ function exportUsers(filter: string | undefined, flags: Flags): Promise<void> {
     const asked = parse(filter, flags, clock.now());
     const request = { ...asked, format: flags.csv ? ("csv" as const) : ("ndjson" as const) };
     for await (const chunk of exported(request, viewOf(flags), OURSELVES)) {
-      if (!process.stdout.write(chunk)) await once(process.stdout, "drain");
+      // A reader who has left is no failure (`outliveReaders`).
+      if (!process.stdout.write(chunk)) await once(process.stdout, "drain").catch(() => {});
       if (process.stdout.destroyed) return;
     }
   });

@@ -1,10 +1,12 @@
 // Covers src/cli/user-queries.ts
 
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { describe, expect } from "vitest";
 import { applyItems } from "../../src/sync/apply/apply.js";
 import { userSnapshot } from "../../src/sync/fold/snapshot.js";
 import { clerkUser } from "../support/clerk-user.js";
-import { runCli } from "../support/cli.js";
+import { runCli, startCli } from "../support/cli.js";
 import { type TestDatabase, test } from "../support/database.js";
 
 const people = [
@@ -118,6 +120,21 @@ describe("users export", { timeout: 300_000 }, () => {
       .map((line) => JSON.parse(line));
     expect(exported.map(({ id }) => id)).toEqual(["user_a", "user_b", "user_c"]);
     expect(exported[2].private_metadata).toEqual({ k: 1 });
+  });
+
+  test("ends without a complaint when its reader leaves before everybody was printed", async ({ db }) => {
+    const crowd = Array.from({ length: 200 }, (_, n) =>
+      clerkUser({ id: `user_${n}`, first_name: "x".repeat(2000) }),
+    );
+    await applyItems(
+      db.sql,
+      crowd.map((user) => ({ users: [userSnapshot(user, "page", 1)] })),
+      { lagMs: 0 },
+    );
+    const child = startCli(db.url, ["users", "export"]);
+    child.stdout.once("data", () => child.stdout.destroy());
+    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, "exit")]);
+    expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
   });
 
   test("prints CSV that a spreadsheet doesn't run", async ({ db }) => {
