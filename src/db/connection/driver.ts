@@ -187,7 +187,7 @@ const MENDS: Readonly<Record<string, readonly Mend[]>> = {
     // Nagle's algorithm held the last rows of a COPY until the server acknowledged those before, which it does after 40 ms.
     [
       "    x.on('drain', drain)\n    return x",
-      "    x.on('drain', drain)\n    x.setNoDelay(true)\n    raw = x\n    return x",
+      "    x.on('drain', drain)\n    x.setNoDelay && x.setNoDelay(true)\n    raw = x\n    return x",
     ],
     [
       "    count: 0,\n    id\n  }\n",
