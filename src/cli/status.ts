@@ -45,12 +45,18 @@ function describe(status: Status): string {
     `Drift        ${missed_create} missing, ${missed_update} out of date, ${missed_delete} deleted were repaired in 7 days${left > 0 ? `; ${left} wait for \`reconcile --full --allow-purge\`` : ""}`,
     `Activity     ${activityOf(status.activity)}`,
     `Webhooks     ${outcomes.join(", ") || "none yet"}`,
-    `In doubt     ${status.refetches} to ask Clerk again, ${status.dead_letters} dead letters`,
+    `In doubt     ${doubtsOf(status)}`,
     `Requests     ${used}${budget.limit === null ? "" : ` of ${budget.limit}`} in the last 10 s${budget.share < 1 ? `; lowered to ${Math.round(budget.share * 100)} % after a 429` : ""}`,
     `Walks        ${walker ? `by ${walker.holder}` : "by nobody at present"}`,
     `Postgres     ${versions.postgres}${database.embedded ? ` (embedded, ${database.embedded.location})` : ""}`,
     ...(status.last_runs.length > 0 ? ["", runsTable(status.last_runs as Run[])] : []),
   ].join("\n");
+}
+
+function doubtsOf({ refetches, dead_letters }: Status): string {
+  const letters = `${dead_letters} dead letter${dead_letters === 1 ? "" : "s"}`;
+  const held = dead_letters > 0 ? ", which hold up what is proved complete: `dead-letters list`" : "";
+  return `${refetches} to ask Clerk again, ${letters}${held}`;
 }
 
 function countsOf(upstream: Status["upstream"]): string {

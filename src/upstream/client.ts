@@ -285,7 +285,7 @@ function refuseRejection(response: UpstreamResponse): UpstreamResponse {
     return response;
   throw new AppError(
     "upstream_rejected",
-    `Clerk refused CLERK_SECRET_KEY: ${message ?? `status ${response.status}`}.`,
+    `Clerk refused CLERK_SECRET_KEY: ${(message ?? `status ${response.status}`).replace(/\.$/, "")}.`,
   );
 }
 

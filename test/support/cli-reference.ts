@@ -12,7 +12,7 @@ In a checkout, run \`npm run --silent cli -- <command>\`; where the package is i
 made of the commands' own descriptions, and a test compares both.
 
 - Commands work beside a running server; beside the demo, put \`DATA_DIR=.data/demo\` before them.
-- \`serve\`, \`backfill\`, \`reconcile\` and \`drift\` ask Clerk and need its key. The demo keeps its key for itself.
+- \`serve\`, \`backfill\`, \`reconcile\`, \`drift\` and \`doctor\` ask Clerk and need its key. The demo keeps its key for itself.
 - Every command that prints takes \`--json\`. Progress is a bar on a terminal, plain lines elsewhere.
 - Exit codes: 0 done, 1 failed, 2 wrong usage, 78 wrong configuration.
 `;
