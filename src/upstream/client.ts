@@ -3,7 +3,7 @@ import { DAY_MS } from "../lib/days.js";
 import { AppError } from "../lib/errors.js";
 import type { Logger } from "../observability/logger.js";
 import { createClerkClock } from "./clerk-clock.js";
-import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, unanswered } from "./errors.js";
+import { clerkErrorOf, dateMs, failedToConnect, retryAfterMs, sentence, unanswered } from "./errors.js";
 import { endpointOf, templateOf } from "./paths.js";
 import { type BudgetPart, budgetPartOf, type Priority, type RequestQueue } from "./request-queue.js";
 
@@ -285,7 +285,7 @@ function refuseRejection(response: UpstreamResponse): UpstreamResponse {
     return response;
   throw new AppError(
     "upstream_rejected",
-    `Clerk refused CLERK_SECRET_KEY: ${(message ?? `status ${response.status}`).replace(/\.$/, "")}.`,
+    sentence(`Clerk refused CLERK_SECRET_KEY: ${message ?? `status ${response.status}`}`),
   );
 }
 

@@ -7,6 +7,9 @@ export interface ClerkError {
   message: string | null;
 }
 
+/** With one full stop at its end: some of Clerk's messages have one. */
+export const sentence = (text: string): string => (text.endsWith(".") ? text : `${text}.`);
+
 /** The first error in Clerk's error body. Nulls if the body is none, as from a proxy in between. */
 export function clerkErrorOf(body: Buffer): ClerkError {
   const first = errorsOf(parseJson(body))?.[0];

@@ -1,7 +1,7 @@
 import { AppError } from "../lib/errors.js";
 import { parseInParts } from "../lib/json.js";
 import type { Call, Upstream, UpstreamResponse } from "./client.js";
-import { clerkErrorOf } from "./errors.js";
+import { clerkErrorOf, sentence } from "./errors.js";
 
 export interface Page {
   items: unknown[];
@@ -143,7 +143,7 @@ async function success(response: UpstreamResponse): Promise<unknown> {
   const { code, message } = clerkErrorOf(response.body);
   throw new AppError(
     "upstream_refused",
-    `Clerk answered ${response.status}: ${message ?? "no reason given"}.`,
+    sentence(`Clerk answered ${response.status}: ${message ?? "no reason given"}`),
     {
       ...(code && { clerkCode: code }),
       meta: { status: response.status },

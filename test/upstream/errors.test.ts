@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { clerkErrorOf, dateMs, retryAfterMs } from "../../src/upstream/errors.js";
+import { clerkErrorOf, dateMs, retryAfterMs, sentence } from "../../src/upstream/errors.js";
 
 const retryAfter = (value: string, date?: string) =>
   retryAfterMs(new Headers({ "retry-after": value, ...(date !== undefined && { date }) }));
@@ -57,4 +57,8 @@ test("Clerk's code is read in lower case, whoever stands in for Clerk", () => {
     code: "resource_not_found",
     message: "Not Found",
   });
+});
+
+test("what Clerk says ends with one full stop, whether it came with one or without", () => {
+  expect([sentence("Not found"), sentence("Not found.")]).toEqual(["Not found.", "Not found."]);
 });
