@@ -41,13 +41,15 @@ export function createSqlBench(
   { users, mostRuns, say }: { users: number; mostRuns: number; say: (text: string) => void },
 ): SqlBench {
   const lines: Line[] = [];
-  const deps = { nowMs: Date.now, availability: unwatched, cache: noCache };
+  const { guard } = unwatched;
+  const nowMs = Date.now;
   // What is known of terms is read once a minute, and not for each count.
-  const engine = createQueryEngine(database.readers, { guard: unwatched.guard, nowMs: Date.now });
-  const queries = () => {
-    const counts = createCounts({ ...engine, guard: unwatched.guard, nowMs: Date.now });
-    return createUserQueries(database.readers, { ...deps, engine: { ...engine, counts } });
-  };
+  const engine = createQueryEngine(database.readers, { guard, nowMs });
+  const queries = () =>
+    createUserQueries(database.readers, {
+      ...{ nowMs, availability: unwatched, cache: noCache },
+      engine: { ...engine, counts: createCounts({ ...engine, guard, nowMs }) },
+    });
   const { list } = queries();
 
   async function time(what: string, work: (run: number) => Promise<unknown>, against: Against = {}) {
