@@ -70,7 +70,9 @@ if (import.meta.url === `file://${process.argv[1]}`) {
       // Nobody is kept of whom the mirror knows nothing.
       const user = await cache.get(id);
       const ms = (performance.now() - startedAtMs).toFixed(3);
-      console.log(`${id}: ${user ? `${user.first_name}, ${round}` : "unknown, from the mirror"}, ${ms} ms`);
+      console.log(
+        `${id}: ${user ? `${user.first_name ?? "no first name"}, ${round}` : "unknown, from the mirror"}, ${ms} ms`,
+      );
     }
   }
   stop.abort();
